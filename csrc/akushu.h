@@ -1,0 +1,332 @@
+/* akushu.h: the engine's one public header. It reads as its manual.
+ *
+ * akushu is a TLS stack without I/O. Three objects carry it:
+ *
+ *   ak_context   what one side is willing to do: role, versions, suites, identities, trust. Made once, shared by many handshakes.
+ *   ak_hs        one handshake. Bytes from the peer go in (ak_hs_feed), ak_hs_run works until it needs something, bytes for the peer
+ *                wait in ak_hs_output.
+ *   ak_session   the protected connection after it: seal, open, close.
+ *
+ * Nothing here ever calls back into the application. Where the application has a say, ak_hs_run *returns* an event: a gate that
+ * somebody asked for (a message or record to look at, change, drop) or a question (go on with an untrusted certificate? is
+ * there a session with this id?). The application answers with ak_hs_answer and runs on. So a script can do what it likes while it thinks:
+ * raise, yield, wait for a person; no frame of the engine is on the stack.
+ *
+ *     ak_hs_feed(h, bytes, n);
+ *     while ((s = ak_hs_run(h)) == AK_EVENT) ak_hs_answer(h, decide(ak_hs_event(h)));
+ *     send(ak_hs_output(h));                        // whatever s is: an alert after AK_FAILED, too
+ *     if (s == AK_DONE) session = ak_hs_session(h, &failure);
+ *
+ * Threads: an object, and all that share its provider, belong to one thread at a time.
+ * Memory: one handshake holds at most AK_HANDSHAKE_MEMORY bytes of what the peer sent, whatever it sends. */
+#ifndef AKUSHU_H
+#define AKUSHU_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "crypto/groups.h"
+#include "crypto/key.h"
+#include "crypto/provider.h"
+#include "crypto/suites.h"
+#include "x509/x509.h"
+
+#define AKUSHU_VERSION "0.1.0"
+
+/* The bound on what a peer can make one handshake hold: one record being collected, one message being collected
+ * (max_message, 64 KiB by default), the transcript kept until it is hashed, the hellos and the peer's chain. */
+#define AK_MESSAGE_MAX_DEFAULT 65536u
+#define AK_HANDSHAKE_MEMORY (5u * AK_MESSAGE_MAX_DEFAULT + 18432u)
+
+/* ==== context ======================================================================================================= */
+
+typedef struct ak_context ak_context;
+typedef struct ak_store ak_store;
+
+#define AK_LIST_MAX 128
+
+typedef enum ak_client_auth { AK_CLIENT_AUTH_none, AK_CLIENT_AUTH_request, AK_CLIENT_AUTH_require } ak_client_auth;
+
+/* ak_context: filled by the application before the first handshake and not changed after it. Objects in it are owned by it (by
+ * reference count). Lists are in order of preference. */
+struct ak_context {
+    unsigned refs;
+    ak_provider *provider;
+    bool server;
+
+    uint16_t min_version, max_version; /* inclusive */
+    uint16_t suites[AK_LIST_MAX];
+    size_t n_suites;
+    uint16_t groups[AK_LIST_MAX];
+    size_t n_groups;
+    uint16_t key_shares[AK_LIST_MAX]; /* client, TLS 1.3: groups that get a share in the first ClientHello */
+    size_t n_key_shares;
+    uint16_t schemes[AK_LIST_MAX]; /* accepted from the peer, and used for our own signatures, in this order */
+    size_t n_schemes;
+    bool prefer_client;            /* server: the client's order of suites decides, not ours */
+
+    ak_identity *identities[16]; /* server: the first is the default; client: for client authentication */
+    size_t n_identities;
+    ak_trust *trust;   /* NULL: nobody is trusted */
+    bool verify;       /* default true: the chain, and for a client the host name */
+    bool verify_host;  /* default true; false: the chain alone */
+    ak_client_auth client_auth; /* server */
+
+    ak_buf alpn;       /* protocol names, each with a length byte, as in RFC 7301 */
+    bool ems;          /* offer / accept extended_master_secret (default true) */
+    bool require_ems;
+    bool etm;          /* encrypt_then_mac (default true) */
+    bool session_ids;  /* server: give sessions ids and resume by them; client: offer them (default true) */
+    bool tickets;      /* RFC 5077 / RFC 8446 tickets (default true) */
+    unsigned n_tickets; /* TLS 1.3 server: NewSessionTicket messages after a handshake (default 2) */
+    uint32_t session_lifetime; /* seconds a session can be resumed (default 7200; TLS 1.3 allows at most 604800) */
+    ak_store *store;   /* server: sessions by id; NULL with external_store */
+    bool external_store;       /* ask AK_EV_session_get / put / remove instead */
+
+    bool ask_untrusted;   /* ask AK_EV_untrusted before a certificate is refused */
+    bool ask_identity;    /* server: ask AK_EV_identity which identity to use */
+    bool ask_alpn;        /* server: ask AK_EV_alpn */
+    bool ask_client_identity; /* client: ask AK_EV_identity when the server requests a certificate */
+
+    bool middlebox_compat; /* TLS 1.3 (default true) */
+    bool fallback_scsv;    /* client: this is a fallback, say TLS_FALLBACK_SCSV */
+    bool grease;           /* client: RFC 8701 values */
+    bool coalesce;         /* several handshake messages in one record (default: TLS 1.3 only) */
+    bool coalesce_set;
+    uint16_t max_fragment; /* plaintext bytes in one record that we send, 0: 2^14 */
+    uint16_t record_size_limit; /* RFC 8449: what we are willing to receive, 0: not said */
+    uint32_t max_message;  /* the largest handshake message accepted */
+    unsigned security_level; /* as libcrypto's: 2 by default, 112 bits */
+    unsigned min_dh_bits;    /* client: the smallest DHE group accepted (2048) */
+    bool ocsp;               /* client: ask for a stapled OCSP response */
+    bool sct;                /* client: ask for SCTs */
+    bool keylog;             /* collect NSS key log lines (ak_hs_keylog) */
+    bool renegotiation;      /* client: follow a HelloRequest (never without RFC 5746) */
+
+    /* time: seconds since 1970; 0: the system's clock. A lab sets it. */
+    int64_t (*clock)(void *user);
+    void *clock_user;
+    struct ak_ticket_keys *ticket_keys; /* server; made on first use unless given */
+};
+
+/* ak_context_new: a context with safe defaults. Takes its own reference on the provider. NULL: out of memory. */
+ak_context *ak_context_new(ak_provider *p, bool server);
+ak_context *ak_context_ref(ak_context *c);
+void ak_context_free(ak_context *c);
+/* ak_context_now: this context's time, seconds since 1970. */
+int64_t ak_context_now(const ak_context *c);
+
+/* ==== session store ==================================================================================================== */
+
+/* ak_store: sessions by id, in memory, bounded: at most `max` sessions, the oldest leaves first; each lives `lifetime` seconds. */
+ak_store *ak_store_new(size_t max);
+ak_store *ak_store_ref(ak_store *s);
+void ak_store_free(ak_store *s);
+bool ak_store_put(ak_store *s, ak_view id, ak_view value, int64_t expires);
+/* ak_store_get: the value, owned by the store and valid until its next change; false when unknown or expired at `now`. */
+bool ak_store_get(ak_store *s, ak_view id, int64_t now, ak_view *value);
+void ak_store_remove(ak_store *s, ak_view id);
+size_t ak_store_count(const ak_store *s);
+
+/* ==== resumption ========================================================================================================== */
+
+/* ak_resumption: what one side keeps of a session so as to resume it (RFC 5246 §7.2, RFC 5077, RFC 8446 §4.6.1). Its serialised
+ * form holds a secret: whoever reads it can impersonate. */
+typedef struct ak_resumption {
+    unsigned refs;
+    bool server;
+    uint16_t version, suite;
+    bool ems, etm;
+    ak_secret secret;       /* TLS <= 1.2: the master secret; TLS 1.3: the PSK */
+    uint8_t session_id[32];
+    uint8_t session_id_n;
+    ak_buf ticket;          /* client */
+    int64_t created, expires; /* seconds since 1970 */
+    uint32_t age_add;       /* TLS 1.3 */
+    uint32_t max_early_data;
+    uint64_t received_ms;
+    uint16_t group;         /* the group of the original key exchange, 0 for none */
+    uint16_t peer_scheme;   /* the scheme of the peer's signature, 0 for none */
+    char server_name[256];  /* "" for none */
+    uint8_t alpn[256];
+    uint8_t alpn_n;
+    ak_chain *peer_chain;   /* may be NULL */
+    ak_error verdict;       /* of the peer's chain when it was verified */
+    ak_secret context_id;   /* hash of what the session may be used for (the server's identity context) */
+} ak_resumption;
+
+ak_resumption *ak_resumption_new(void);
+ak_resumption *ak_resumption_ref(ak_resumption *r);
+void ak_resumption_free(ak_resumption *r);
+/* Versioned, strict: any other byte string gives AK_ERR_bad_session. */
+bool ak_resumption_write(const ak_resumption *r, ak_buf *out);
+ak_error ak_resumption_read(ak_view bytes, ak_resumption **out, ak_failure *f);
+
+/* ==== handshake ============================================================================================================= */
+
+typedef struct ak_hs ak_hs;
+typedef struct ak_session ak_session;
+
+/* The gates of DESIGN §3, as bits. */
+enum {
+    AK_GATE_compose = 1 << 0,    /* a draft: binder, signature, verify_data are still open (empty) */
+    AK_GATE_send = 1 << 1,       /* the finished message, before the transcript takes it */
+    AK_GATE_plain_out = 1 << 2,  /* a fragment, before protection */
+    AK_GATE_record_out = 1 << 3, /* a record as it goes out */
+    AK_GATE_record_in = 1 << 4,  /* a record as it came */
+    AK_GATE_plain_in = 1 << 5,   /* its plaintext */
+    AK_GATE_receive = 1 << 6     /* a whole message, before it is handled */
+};
+
+typedef enum ak_status {
+    AK_NEED_INPUT, /* nothing to do until the peer says more */
+    AK_EVENT,      /* see ak_hs_event; answer with ak_hs_answer */
+    AK_DONE,
+    AK_FAILED
+} ak_status;
+
+typedef enum ak_event_kind {
+    AK_EV_none,
+    AK_EV_gate,
+    AK_EV_untrusted,      /* report; answer.yes: go on all the same */
+    AK_EV_session_get,    /* key; answer.bytes: the stored value, empty for none */
+    AK_EV_session_put,    /* key, bytes */
+    AK_EV_session_remove, /* key */
+    AK_EV_identity,       /* answer.identity (NULL: none) */
+    AK_EV_alpn            /* bytes: the client's list; answer.bytes: the choice, empty for none; yes=false refuses */
+} ak_event_kind;
+
+typedef struct ak_event {
+    ak_event_kind kind;
+    uint32_t gate;          /* AK_GATE_…, for AK_EV_gate */
+    bool incoming;
+    uint8_t content_type;   /* of the message, fragment or record */
+    int message;            /* HandshakeType for handshake messages, -1 for others */
+    ak_view bytes;          /* the message with its header, the fragment, the record, …; valid until the answer */
+    ak_view key;            /* of a session */
+    const ak_report *report;
+    const char *state;
+} ak_event;
+
+typedef enum ak_verdict {
+    AK_PASS,
+    AK_REPLACE, /* answer.bytes instead */
+    AK_DROP,
+    AK_REFUSE   /* end the handshake: answer.alert, answer.error (0: hook_refused) */
+} ak_verdict;
+
+typedef enum ak_transcript_mode { AK_TRANSCRIPT_as_sent, AK_TRANSCRIPT_as_built, AK_TRANSCRIPT_none, AK_TRANSCRIPT_given } ak_transcript_mode;
+
+/* ak_inject: something that a script puts before or after the current message or record. */
+typedef struct ak_inject {
+    bool after;
+    bool raw;             /* bytes go out as they are, no protection, no record header added */
+    uint8_t content_type; /* unless raw */
+    ak_view bytes;
+} ak_inject;
+
+typedef struct ak_answer {
+    ak_verdict verdict;
+    bool yes;
+    ak_view bytes;             /* copied by ak_hs_answer */
+    int alert;                 /* AK_REFUSE: the alert to send, AK_ALERT_none for none */
+    ak_error error;
+    const char *text;          /* AK_REFUSE: goes into the failure's detail */
+    ak_transcript_mode transcript; /* send and receive gates */
+    ak_view transcript_bytes;  /* AK_TRANSCRIPT_given */
+    const ak_inject *inject;
+    size_t n_inject;
+    ak_identity *identity;     /* referenced by ak_hs_answer */
+    bool accept;               /* receive gate: take the message although it is not expected (it is not handled, only hashed) */
+} ak_answer;
+
+/* ak_hs_new: a handshake in a context. NULL: out of memory or no randomness (*f). */
+ak_hs *ak_hs_new(ak_context *c, ak_failure *f);
+void ak_hs_free(ak_hs *h);
+/* Before ak_hs_start: the name for SNI and for the host check (client). verify_host NULL: the same; "" is refused by verification. */
+ak_error ak_hs_set_server_name(ak_hs *h, const char *name, ak_failure *f);
+void ak_hs_set_resumption(ak_hs *h, ak_resumption *r); /* client; referenced */
+void ak_hs_set_gates(ak_hs *h, uint32_t gates);
+/* ak_hs_start: a client drafts its ClientHello at the next ak_hs_run; a server waits. */
+ak_error ak_hs_start(ak_hs *h, ak_failure *f);
+/* ak_hs_feed lends bytes until ak_hs_run has returned AK_NEED_INPUT, AK_DONE or AK_FAILED (what is incomplete is copied then). */
+void ak_hs_feed(ak_hs *h, ak_view bytes);
+ak_status ak_hs_run(ak_hs *h);
+const ak_event *ak_hs_event(const ak_hs *h);
+/* ak_hs_answer: false only when out of memory (the handshake has failed then). */
+bool ak_hs_answer(ak_hs *h, const ak_answer *a);
+/* ak_hs_output: bytes for the peer; ak_hs_output_taken empties it. */
+ak_view ak_hs_output(const ak_hs *h);
+void ak_hs_output_taken(ak_hs *h);
+/* ak_hs_eof: the transport has ended: the handshake fails with `truncated`. */
+void ak_hs_eof(ak_hs *h);
+/* ak_hs_abort: sends this alert (fatal) and fails with `aborted`. */
+void ak_hs_abort(ak_hs *h, int alert);
+/* ak_hs_hook_failed: a hook raised an error while the handshake waited for its answer: it fails with `hook_failed`, unless it has failed already. */
+void ak_hs_hook_failed(ak_hs *h, const char *text);
+const ak_failure *ak_hs_failure(const ak_hs *h);
+const char *ak_hs_state(const ak_hs *h); /* "wait_server_hello", "done", "failed", … */
+/* ak_hs_session: after AK_DONE, once: the session takes over keys and unread bytes; the handshake's memory is released. */
+ak_session *ak_hs_session(ak_hs *h, ak_failure *f);
+
+/* ak_info: what was agreed; filled as it becomes known, shared by handshake and session. */
+typedef struct ak_info {
+    unsigned refs;
+    bool server;
+    uint16_t version; /* 0: not yet */
+    const ak_suite *suite;
+    const ak_group *group;
+    const ak_scheme *peer_scheme, *own_scheme;
+    bool ems, etm, resumed, secure_renegotiation, hello_retry;
+    bool ticket_expected;
+    char server_name[256];   /* client: asked for; server: asked by the client */
+    uint8_t alpn[256];
+    uint8_t alpn_n;          /* 0: none */
+    ak_chain *peer_chain;    /* NULL: none */
+    ak_report *report;       /* NULL: not verified */
+    uint8_t session_id[32];
+    uint8_t session_id_n;
+    uint8_t client_random[32], server_random[32];
+    ak_buf ocsp_response, scts;
+    ak_resumption *resumption; /* what can be resumed next time; NULL: nothing */
+    uint8_t client_finished[64], server_finished[64]; /* verify_data */
+    uint8_t client_finished_n, server_finished_n;
+} ak_info;
+const ak_info *ak_hs_info(const ak_hs *h);
+/* ak_hs_secret: "premaster", "master", "client_handshake_traffic", …: a secret by its name while the handshake lives. Empty view: not (or no more) there. */
+ak_view ak_hs_secret(const ak_hs *h, const char *name);
+/* ak_hs_keylog: NSS key log lines collected so far (only with context.keylog). */
+ak_view ak_hs_keylog(const ak_hs *h);
+
+/* ==== session ================================================================================================================ */
+
+void ak_session_free(ak_session *s);
+const ak_info *ak_session_info(const ak_session *s);
+/* ak_session_seal_size: room that ak_session_seal needs for n bytes. */
+size_t ak_session_seal_size(const ak_session *s, size_t n);
+/* ak_session_seal: application data as records. Errors: closed, write_closed, sequence_exhausted, …; the session's failure after one. */
+ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *f);
+/* ak_session_open_size: room that ak_session_open needs for n bytes of input. */
+size_t ak_session_open_size(const ak_session *s, size_t n);
+/* ak_session_open: takes bytes from the peer, writes the plaintext of every whole record. What the protocol itself wants sent waits in
+ * ak_session_reply. AK_ERR_closed: the peer said close_notify (plaintext before it is in out). After a fatal error the alert is in the reply. */
+ak_error ak_session_open(ak_session *s, ak_view in, uint8_t *out, size_t *out_n, ak_failure *f);
+ak_view ak_session_reply(const ak_session *s);
+void ak_session_reply_taken(ak_session *s);
+/* ak_session_close: close_notify into the reply; all keys are wiped. Later calls answer AK_ERR_closed. */
+ak_error ak_session_close(ak_session *s, ak_failure *f);
+/* ak_session_close_write: close_notify into the reply; reading goes on (RFC 8446 §6.1). */
+ak_error ak_session_close_write(ak_session *s, ak_failure *f);
+/* ak_session_eof: the transport has ended. AK_OK after a close_notify, else AK_ERR_truncated. */
+ak_error ak_session_eof(ak_session *s, ak_failure *f);
+/* ak_session_export: keying material, RFC 5705 / RFC 8446 §7.5. has_context false: no context (TLS <= 1.2 tells it from an empty one). */
+ak_error ak_session_export(ak_session *s, const char *label, bool has_context, ak_view context, uint8_t *out, size_t n, ak_failure *f);
+/* ak_session_update_keys: TLS 1.3 KeyUpdate into the reply; ask_peer: update_requested. */
+ak_error ak_session_update_keys(ak_session *s, bool ask_peer, ak_failure *f);
+/* ak_session_alert: a fatal alert of the application's into the reply; the session is over. */
+ak_error ak_session_alert(ak_session *s, int alert, ak_failure *f);
+/* ak_session_state: "open", "closed", "peer_closed", "failed", … */
+const char *ak_session_state(const ak_session *s);
+const ak_failure *ak_session_failure(const ak_session *s);
+
+#endif

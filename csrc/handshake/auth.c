@@ -1,0 +1,268 @@
+#include "handshake/auth.h"
+
+#include "handshake/extensions.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- signature schemes --------------------------------------------------------------------------------------------------- */
+
+void ak_auth_peer_schemes(ak_hs *h, ak_view list) {
+    h->n_peer_schemes = 0;
+    for (size_t i = 0; i + 1 < list.n && h->n_peer_schemes < AK_LIST_MAX; i += 2)
+        h->peer_schemes[h->n_peer_schemes++] = (uint16_t)(list.p[i] << 8 | list.p[i + 1]);
+}
+
+void ak_auth_default_schemes(ak_hs *h) {
+    static const uint8_t sha1[] = {0x02, 0x01, 0x02, 0x03}; /* rsa_pkcs1_sha1, ecdsa_sha1 */
+    ak_auth_peer_schemes(h, ak_view_of(sha1, sizeof sha1));
+}
+
+bool ak_auth_scheme_offered(const ak_hs *h, uint16_t scheme) {
+    for (size_t i = 0; i < h->ctx->n_schemes; i++)
+        if (h->ctx->schemes[i] == scheme) return true;
+    return false;
+}
+
+void ak_auth_own_schemes(const ak_hs *h, ak_buf *out) {
+    for (size_t i = 0; i < h->ctx->n_schemes; i++) ak_buf_u16(out, h->ctx->schemes[i]);
+}
+
+const ak_scheme *ak_auth_scheme(const ak_hs *h, ak_key *key, uint16_t version) {
+    if (version < AK_TLS12) /* RFC 4346 §7.4.3: no choice */
+        return ak_scheme_find(ak_key_type(key) == AK_KEY_rsa ? AK_SCHEME_rsa_pkcs1_md5_sha1 : AK_SCHEME_ecdsa_sha1);
+    for (size_t i = 0; i < h->ctx->n_schemes; i++) {
+        const ak_scheme *s = ak_scheme_find(h->ctx->schemes[i]);
+        if (s == NULL || !ak_scheme_fits(s, key, version) || (version >= AK_TLS13 && !s->tls13)) continue;
+        for (size_t j = 0; j < h->n_peer_schemes; j++)
+            if (h->peer_schemes[j] == s->id) return s;
+    }
+    return NULL;
+}
+
+/* ---- the peer's chain -------------------------------------------------------------------------------------------------------- */
+
+ak_error ak_auth_take_chain(ak_hs *h, ak_view list) {
+    ak_info *i = h->info;
+    ak_failure why = {0};
+    ak_rd r;
+    if (i->peer_chain == NULL) i->peer_chain = calloc(1, sizeof *i->peer_chain);
+    if (i->peer_chain == NULL) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
+    ak_chain_clear(i->peer_chain);
+    ak_rd_view(&r, list);
+    while (ak_rd_left(&r) > 0) {
+        ak_view der;
+        if (!ak_rd_vec(&r, &der, 3)) return ak_hs_fail(h, AK_ERR_decode_error, "certificate_list");
+        ak_error e = ak_chain_add(i->peer_chain, der, &why);
+        if (e != AK_OK) return ak_hs_fail(h, e, "certificate %zu: %s", i->peer_chain->n, why.detail);
+    }
+    return ak_auth_take_key(h);
+}
+
+ak_error ak_auth_take_key(ak_hs *h) {
+    ak_failure why = {0};
+    if (h->info->peer_chain == NULL || h->info->peer_chain->n == 0) return AK_OK;
+    ak_key *key = ak_cert_key(h->p, h->info->peer_chain->certs[0], &why);
+    if (key == NULL) return ak_hs_fail(h, why.error != AK_OK ? why.error : AK_ERR_bad_certificate, "%s", why.detail);
+    if (h->peer_key != NULL) ak_key_free(h->peer_key);
+    h->peer_key = ak_key_ref(key);
+    return AK_OK;
+}
+
+ak_error ak_hs_adopt_peer(ak_hs *h, const ak_resumption *r) {
+    ak_failure why = {0};
+    if (r->peer_chain == NULL) return AK_OK;
+    if (h->info->peer_chain == NULL) h->info->peer_chain = calloc(1, sizeof *h->info->peer_chain);
+    if (h->info->peer_chain == NULL) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
+    ak_chain_clear(h->info->peer_chain);
+    for (size_t i = 0; i < r->peer_chain->n; i++)
+        if (ak_chain_push(h->info->peer_chain, r->peer_chain->certs[i], &why) != AK_OK) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
+    return AK_OK;
+}
+
+static ak_error refuse_chain(ak_hs *h, ak_error e, const ak_failure *f) { return ak_hs_fail(h, e, "%s", f->detail); }
+
+/* verdict: after the answer to "go on all the same?". */
+static ak_error answered_untrusted(ak_hs *h) {
+    h->phase = 0;
+    if (h->answer.verdict != AK_REFUSE && h->answer.yes) return AK_OK;
+    ak_failure f = {0};
+    const ak_report *r = h->info->report;
+    if (r->n_reasons > 0) ak_fail(&f, r->verdict, "%s", r->reasons[0].text);
+    return refuse_chain(h, r->verdict, &f);
+}
+
+ak_error ak_auth_verify(ak_hs *h) {
+    ak_info *i = h->info;
+    const ak_context *c = h->ctx;
+    ak_verify_params v;
+    ak_failure f = {0};
+    if (h->phase != 0) return answered_untrusted(h);
+    if (!c->verify) return AK_OK;
+    ak_verify_defaults(&v);
+    v.time = ak_context_now(c);
+    v.purpose = h->server ? AK_USE_client : AK_USE_server;
+    v.level = c->security_level;
+    v.ocsp = ak_buf_view(&i->ocsp_response);
+    v.no_must_staple = h->server || !c->ocsp;
+    if (!h->server && c->verify_host) v.host = ak_view_of(i->server_name, strlen(i->server_name));
+    if (i->report != NULL) ak_report_free(i->report);
+    i->report = NULL;
+    ak_error e = ak_verify_chain(h->p, &i->report, c->trust, i->peer_chain, &v, &f);
+    if (e == AK_OK) return AK_OK;
+    if (!c->ask_untrusted || i->report == NULL) return refuse_chain(h, e, &f);
+    h->event.report = i->report;
+    h->phase = 1;
+    return ak_hs_ask(h, AK_EV_untrusted);
+}
+
+/* ---- groups ---------------------------------------------------------------------------------------------------------------------- */
+
+bool ak_auth_client_lists_group(const ak_hs *h, uint16_t group) {
+    struct ak_ext_supported_groups x;
+    ak_failure ignored = {0};
+    ak_view body;
+    if (!ak_ext_client_sent(h, AK_EXT_supported_groups, &body)) return h->info->version < AK_TLS13; /* RFC 8422 §4: any */
+    return ak_decode_ext_supported_groups(body, &x, &ignored) == AK_OK && ak_list_u16_has(x.named_group_list, group);
+}
+
+static bool group_fits(ak_hs *h, const ak_group *g, uint16_t version, bool finite_field) {
+    return g != NULL && g->min_version <= version && version <= g->max_version && (version >= AK_TLS13 || (g->kind == AK_GROUP_ff) == finite_field) &&
+           ak_group_usable(h->p, g);
+}
+
+const ak_group *ak_auth_shared_group(const ak_hs *h, uint16_t version, bool finite_field) {
+    const ak_context *c = h->ctx;
+    struct ak_ext_supported_groups x;
+    ak_failure ignored = {0};
+    ak_view body;
+    if (c->prefer_client && ak_ext_client_sent(h, AK_EXT_supported_groups, &body) && ak_decode_ext_supported_groups(body, &x, &ignored) == AK_OK) {
+        for (size_t i = 0; i + 1 < x.named_group_list.n; i += 2) {
+            const ak_group *g = ak_group_find((uint16_t)(x.named_group_list.p[i] << 8 | x.named_group_list.p[i + 1]));
+            for (size_t j = 0; g != NULL && j < c->n_groups; j++)
+                if (c->groups[j] == g->id && group_fits((ak_hs *)h, g, version, finite_field)) return g;
+        }
+        return NULL;
+    }
+    for (size_t i = 0; i < c->n_groups; i++) {
+        const ak_group *g = ak_group_find(c->groups[i]);
+        if (group_fits((ak_hs *)h, g, version, finite_field) && ak_auth_client_lists_group(h, g->id)) return g;
+    }
+    return NULL;
+}
+
+/* ---- the server's choice in TLS <= 1.2 ----------------------------------------------------------------------------------------------- */
+
+size_t ak_auth_candidates(const ak_hs *h, ak_identity **out, size_t max) {
+    const ak_context *c = h->ctx;
+    size_t n = 0;
+    if (h->identity != NULL) { /* the application has chosen */
+        out[0] = h->identity;
+        return 1;
+    }
+    ak_view name = ak_view_of(h->info->server_name, strlen(h->info->server_name));
+    for (size_t i = 0; name.n != 0 && i < c->n_identities && n < max; i++)
+        if (ak_identity_serves(c->identities[i], name)) out[n++] = c->identities[i];
+    if (n != 0) return n;
+    for (size_t i = 0; i < c->n_identities && n < max; i++) out[n++] = c->identities[i];
+    return n;
+}
+
+static bool key_suits_auth(const ak_suite *s, ak_key *k) {
+    ak_key_kind kind = ak_key_type(k);
+    if (s->kx == AK_KX_rsa || s->kx == AK_KX_rsa_psk) return kind == AK_KEY_rsa;
+    if (s->auth == AK_AUTH_rsa) return kind == AK_KEY_rsa || kind == AK_KEY_rsa_pss;
+    if (s->auth == AK_AUTH_ecdsa) return kind == AK_KEY_ec || kind == AK_KEY_ed25519 || kind == AK_KEY_ed448;
+    return false;
+}
+
+static bool identity_suits(const ak_hs *h, const ak_suite *s, ak_identity *id, const ak_scheme **scheme) {
+    const ak_cert *leaf = id->chain.certs[0];
+    *scheme = NULL;
+    if (!key_suits_auth(s, id->key)) return false;
+    if (s->kx == AK_KX_rsa || s->kx == AK_KX_rsa_psk) return ak_cert_allows(leaf, AK_KU_key_encipherment);
+    if (!ak_cert_allows(leaf, AK_KU_digital_signature)) return false;
+    uint16_t curve = ak_key_group(id->key);
+    if (curve != 0 && !ak_auth_client_lists_group(h, curve)) return false; /* RFC 8422 §5.3 */
+    *scheme = ak_auth_scheme(h, id->key, h->info->version);
+    return *scheme != NULL;
+}
+
+/* suite_works: everything that choosing this suite needs is there; notes what it found. */
+static bool suite_works(ak_hs *h, const ak_suite *s, ak_identity **candidates, size_t n) {
+    const ak_group *g = NULL;
+    if (!ak_suite_fits(s, h->info->version) || !ak_suite_usable(h->p, s)) return false;
+    if (s->kx == AK_KX_ecdhe || s->kx == AK_KX_dhe) {
+        g = ak_auth_shared_group(h, h->info->version, s->kx == AK_KX_dhe);
+        if (g == NULL) return false;
+    } else if (s->kx != AK_KX_rsa) {
+        return false;
+    }
+    if (s->auth == AK_AUTH_anon) {
+        h->info->group = g;
+        h->info->suite = s;
+        return true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const ak_scheme *scheme = NULL;
+        if (!identity_suits(h, s, candidates[i], &scheme)) continue;
+        if (h->identity == NULL) h->identity = ak_identity_ref(candidates[i]);
+        h->scheme = scheme;
+        h->info->own_scheme = scheme;
+        h->info->group = g;
+        h->info->suite = s;
+        return true;
+    }
+    return false;
+}
+
+static void list_names(char *out, size_t room, const uint16_t *ids, size_t n) {
+    size_t at = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < n && at < room; i++) {
+        const char *name = ak_name(AK_REG_suites, ids[i]);
+        int w = name != NULL ? snprintf(out + at, room - at, "%s%s", i != 0 ? " " : "", name) : snprintf(out + at, room - at, "%s%04x", i != 0 ? " " : "", ids[i]);
+        at += w > 0 ? (size_t)w : 0;
+    }
+    if (at >= room && room > 4) memcpy(out + room - 4, "...", 4);
+}
+
+static ak_error no_suite(ak_hs *h) {
+    char theirs[100], ours[100];
+    uint16_t offered[AK_LIST_MAX];
+    ak_view list = h->client_hello.cipher_suites;
+    size_t n = 0;
+    for (size_t i = 0; i + 1 < list.n && n < AK_LIST_MAX; i += 2) offered[n++] = (uint16_t)(list.p[i] << 8 | list.p[i + 1]);
+    list_names(theirs, sizeof theirs, offered, n);
+    list_names(ours, sizeof ours, h->ctx->suites, h->ctx->n_suites);
+    return ak_hs_fail(h, AK_ERR_no_shared_suite, "client: %s; server: %s", theirs, ours);
+}
+
+ak_error ak_auth_choose12(ak_hs *h) {
+    const ak_context *c = h->ctx;
+    ak_view list = h->client_hello.cipher_suites;
+    ak_identity *candidates[16];
+    size_t n = ak_auth_candidates(h, candidates, 16);
+    /* ChaCha20 first when the client puts it first: it has no AES in hardware */
+    uint16_t first = list.n >= 2 ? (uint16_t)(list.p[0] << 8 | list.p[1]) : 0;
+    if (ak_is_grease(first) && list.n >= 4) first = (uint16_t)(list.p[2] << 8 | list.p[3]);
+    const ak_suite *f = ak_suite_find(first);
+    bool chacha = !c->prefer_client && f != NULL && f->cipher == AK_CIPHER_chacha20_poly1305;
+    for (int round = chacha ? 0 : 1; round < 2; round++) {
+        if (c->prefer_client) {
+            for (size_t i = 0; i + 1 < list.n; i += 2) {
+                uint16_t id = (uint16_t)(list.p[i] << 8 | list.p[i + 1]);
+                for (size_t j = 0; j < c->n_suites; j++)
+                    if (c->suites[j] == id && suite_works(h, ak_suite_find(id), candidates, n)) return AK_OK;
+            }
+            continue;
+        }
+        for (size_t j = 0; j < c->n_suites; j++) {
+            const ak_suite *s = ak_suite_find(c->suites[j]);
+            if (s == NULL || (round == 0 && s->cipher != AK_CIPHER_chacha20_poly1305)) continue;
+            if (ak_list_u16_has(list, s->id) && suite_works(h, s, candidates, n)) return AK_OK;
+        }
+    }
+    return no_suite(h);
+}

@@ -1,0 +1,26 @@
+/* hello.h: the row functions of ClientHello and ServerHello, and what they use of one another. */
+#ifndef AK_HANDSHAKE_HELLO_H
+#define AK_HANDSHAKE_HELLO_H
+
+#include "handshake/machine.h"
+
+ak_error ak_compose_client_hello(ak_hs *h, ak_buf *b);
+ak_error ak_receive_client_hello(ak_hs *h, ak_view body);
+ak_error ak_after_client_hello(ak_hs *h);
+ak_error ak_compose_server_hello(ak_hs *h, ak_buf *b);
+ak_error ak_receive_server_hello(ak_hs *h, ak_view body);
+ak_error ak_after_server_hello(ak_hs *h);
+
+/* ak_consider_resumption: server, TLS <= 1.2: a stored session (serialised) becomes h->resumed if it suits. */
+ak_error ak_consider_resumption(ak_hs *h, ak_view stored);
+/* ak_hs_adopt_peer: a resumed handshake takes the peer's chain from the session. */
+ak_error ak_hs_adopt_peer(ak_hs *h, const ak_resumption *r);
+/* ak_ticket12_open: the client's ticket becomes h->resumed if it is ours and suits; any other is passed over (ticket12.c). */
+ak_error ak_ticket12_open(ak_hs *h);
+
+/* TLS 1.3 (client13.c, server13.c, keys13.c) */
+ak_error ak_after_server_hello13(ak_hs *h);
+ak_error ak_server13_choose(ak_hs *h);
+ak_error ak_client13_server_hello(ak_hs *h, const struct ak_server_hello *hello);
+
+#endif

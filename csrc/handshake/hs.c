@@ -1,0 +1,223 @@
+/* hs.c: a handshake's life: made, started, fed, looked at, ended. The work is machine.c's. */
+#include "handshake/machine.h"
+
+#include "handshake/keys.h"
+#include "handshake/messages12.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
+    ak_hs *h = calloc(1, sizeof *h);
+    if (h == NULL) {
+        ak_fail(f, AK_ERR_out_of_memory, NULL);
+        return NULL;
+    }
+    h->ctx = ak_context_ref(c);
+    h->p = ak_provider_ref(c->provider);
+    h->server = c->server;
+    h->info = ak_info_new(c->server);
+    h->rows = ak_rows_hello;
+    h->record_version = c->max_version < AK_TLS10 ? c->max_version : AK_TLS10; /* RFC 5246 §E.1: the first record says 3.1 */
+    size_t message = (size_t)c->max_message + 4;
+    ak_buf_init(&h->out_msg.message, AK_BUF_NO_LIMIT);
+    ak_buf_init(&h->out_msg.taken.bytes, AK_BUF_NO_LIMIT);
+    ak_buf_init(&h->in_msg.record_bytes, AK_BUF_NO_LIMIT);
+    ak_buf_init_secret(&h->in_msg.plain, AK_CIPHERTEXT_MAX_12 + 64);
+    ak_buf_init(&h->in_msg.message, AK_BUF_NO_LIMIT);
+    ak_buf_init(&h->in_msg.taken.bytes, AK_BUF_NO_LIMIT);
+    ak_buf_init(&h->flight.bytes, AK_BUF_NO_LIMIT);
+    ak_buf_init(&h->flight.fragment, AK_BUF_NO_LIMIT);
+    ak_buf_init(&h->flight.record, AK_BUF_NO_LIMIT);
+    ak_buf_init(&h->answer_bytes, AK_BUF_NO_LIMIT);
+    ak_buf_init(&h->assembly, message + 65536); /* one message and one record beyond it */
+    ak_buf_init(&h->output, AK_BUF_NO_LIMIT);
+    ak_buf_init(&h->client_hello_bytes, message);
+    ak_buf_init(&h->server_hello_bytes, message);
+    ak_buf_init(&h->peer_ca_names, message);
+    ak_buf_init(&h->certificate_request_context, 256);
+    ak_buf_init(&h->ticket, 65536);
+    ak_buf_init(&h->share_public, 4096);
+    ak_buf_init_secret(&h->secrets.premaster, 4096);
+    ak_buf_init_secret(&h->scratch, 1 << 20);
+    ak_buf_init_secret(&h->keylog, 1 << 16);
+    ak_transcript_init(&h->transcript, 4 * message);
+    ak_deframer_init(&h->deframer);
+    h->read = ak_protect_new(h->p);
+    h->write = ak_protect_new(h->p);
+    if (h->info == NULL || h->read == NULL || h->write == NULL) {
+        ak_fail(f, AK_ERR_out_of_memory, NULL);
+        ak_hs_free(h);
+        return NULL;
+    }
+    return h;
+}
+
+static void free_items(ak_item *i) {
+    while (i != NULL) {
+        ak_item *next = i->next;
+        ak_buf_free(&i->bytes);
+        free(i);
+        i = next;
+    }
+}
+
+/* release: all that only the handshake needed. The info stays readable. */
+static void release(ak_hs *h) {
+    ak_buf *bufs[] = {&h->out_msg.message, &h->out_msg.taken.bytes, &h->in_msg.record_bytes, &h->in_msg.plain, &h->in_msg.message, &h->in_msg.taken.bytes,
+                      &h->flight.bytes, &h->flight.fragment, &h->flight.record, &h->answer_bytes, &h->client_hello_bytes, &h->server_hello_bytes,
+                      &h->peer_ca_names, &h->certificate_request_context, &h->ticket, &h->share_public, &h->secrets.premaster, &h->scratch};
+    for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) ak_buf_free(bufs[i]);
+    memset(&h->client_hello, 0, sizeof h->client_hello);
+    memset(&h->server_hello, 0, sizeof h->server_hello);
+    free_items(h->out_msg.after);
+    free_items(h->flight.after);
+    h->out_msg.after = h->flight.after = NULL;
+    ak_transcript_free(&h->transcript);
+    for (size_t i = 0; i < sizeof h->shares / sizeof h->shares[0]; i++) {
+        if (h->shares[i] != NULL) ak_share_free(h->shares[i]);
+        h->shares[i] = NULL;
+    }
+    if (h->identity != NULL) ak_identity_free(h->identity);
+    if (h->answer.identity != NULL) ak_identity_free(h->answer.identity);
+    if (h->peer_key != NULL) ak_key_free(h->peer_key);
+    h->identity = h->answer.identity = NULL;
+    h->peer_key = NULL;
+    ak_resumption_free(h->offered);
+    ak_resumption_free(h->resumed);
+    h->offered = h->resumed = NULL;
+    ak_flow13_free(h);
+}
+
+void ak_hs_free(ak_hs *h) {
+    if (h == NULL) return;
+    release(h);
+    ak_buf_free(&h->assembly);
+    ak_buf_free(&h->output);
+    ak_buf_free(&h->keylog);
+    ak_deframer_free(&h->deframer);
+    ak_protect_free(h->read);
+    ak_protect_free(h->write);
+    ak_info_free(h->info);
+    ak_provider_free(h->p);
+    ak_context_free(h->ctx);
+    ak_wipe(h, sizeof *h);
+    free(h);
+}
+
+void ak_hs_finished(ak_hs *h) {
+    ak_info *i = h->info;
+    if (!ak_hs_is_13(h) && (i->session_id_n != 0 || h->ticket.n != 0) && !h->server) {
+        i->resumption = ak_resumption12(h);
+        const ak_buf *ticket = h->ticket.n != 0 ? &h->ticket : i->resumed && h->offered != NULL ? &h->offered->ticket : NULL;
+        if (i->resumption != NULL && ticket != NULL) ak_buf_put_view(&i->resumption->ticket, ak_buf_view(ticket));
+        if (i->resumption != NULL && h->ticket.n != 0 && h->ticket_lifetime != 0 && h->ticket_lifetime < h->ctx->session_lifetime)
+            i->resumption->expires = ak_context_now(h->ctx) + h->ticket_lifetime;
+    }
+    release(h);
+}
+
+/* ---- before ---------------------------------------------------------------------------------------------------------------- */
+
+ak_error ak_hs_set_server_name(ak_hs *h, const char *name, ak_failure *f) {
+    size_t n = strlen(name);
+    if (n >= sizeof h->info->server_name || !ak_host_valid(ak_view_of(name, n))) return ak_fail(f, AK_ERR_bad_host_name, "%.100s", name);
+    memcpy(h->info->server_name, name, n + 1);
+    return AK_OK;
+}
+
+void ak_hs_set_resumption(ak_hs *h, ak_resumption *r) {
+    ak_resumption_free(h->offered);
+    h->offered = r != NULL ? ak_resumption_ref(r) : NULL;
+}
+
+void ak_hs_set_gates(ak_hs *h, uint32_t gates) { h->gates = gates; }
+
+ak_error ak_hs_start(ak_hs *h, ak_failure *f) {
+    if (h->started) return ak_fail(f, AK_ERR_not_ready, "the handshake has been started already");
+    h->started = true;
+    return AK_OK;
+}
+
+void ak_hs_feed(ak_hs *h, ak_view bytes) { ak_deframer_feed(&h->deframer, bytes); }
+
+/* ---- ends -------------------------------------------------------------------------------------------------------------------- */
+
+void ak_hs_eof(ak_hs *h) {
+    if (h->done || h->failed) return;
+    ak_hs_fail(h, AK_ERR_truncated, "the transport ended in state %s", ak_hs_state(h));
+}
+
+void ak_hs_abort(ak_hs *h, int alert) {
+    const char *name = ak_alert_name(alert);
+    if (h->done || h->failed) return;
+    h->event.kind = AK_EV_none;
+    ak_hs_fail_alert(h, AK_ERR_aborted, alert, "%s", name != NULL ? name : "");
+}
+
+void ak_hs_hook_failed(ak_hs *h, const char *text) {
+    h->event.kind = AK_EV_none;
+    ak_hs_fail(h, AK_ERR_hook_failed, "%s", text);
+}
+
+/* ---- looking ------------------------------------------------------------------------------------------------------------------- */
+
+const ak_event *ak_hs_event(const ak_hs *h) { return &h->event; }
+ak_view ak_hs_output(const ak_hs *h) { return ak_buf_view(&h->output); }
+void ak_hs_output_taken(ak_hs *h) { ak_buf_free(&h->output); }
+const ak_failure *ak_hs_failure(const ak_hs *h) { return h->failed ? &h->failure : NULL; }
+const ak_info *ak_hs_info(const ak_hs *h) { return h->info; }
+ak_view ak_hs_keylog(const ak_hs *h) { return ak_buf_view(&h->keylog); }
+
+ak_view ak_hs_message(const ak_hs *h) {
+    return h->out_msg.stage != AK_OUT_idle ? ak_buf_view(&h->out_msg.message) : ak_buf_view(&h->in_msg.message);
+}
+
+ak_view ak_hs_secret(const ak_hs *h, const char *name) {
+    const ak_secrets *s = &h->secrets;
+    const struct {
+        const char *name;
+        const ak_secret *secret;
+    } all[] = {
+        {"master", &s->master},
+        {"early", &s->early},
+        {"handshake", &s->handshake},
+        {"master13", &s->master13},
+        {"binder", &s->binder},
+        {"client_early_traffic", &s->client_early_traffic},
+        {"early_exporter", &s->early_exporter},
+        {"client_handshake_traffic", &s->client_handshake_traffic},
+        {"server_handshake_traffic", &s->server_handshake_traffic},
+        {"client_application_traffic", &s->client_application_traffic},
+        {"server_application_traffic", &s->server_application_traffic},
+        {"exporter", &s->exporter},
+        {"resumption", &s->resumption},
+    };
+    if (strcmp(name, "premaster") == 0) return ak_buf_view(&s->premaster);
+    if (strcmp(name, "key_block") == 0) return ak_view_of(s->key_block, s->key_block_n);
+    if (strcmp(name, "master") == 0 && ak_hs_is_13(h)) return ak_secret_view(&s->master13);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (strcmp(all[i].name, name) == 0) return ak_secret_view(all[i].secret);
+    return ak_view_of(NULL, 0);
+}
+
+static bool put_hex(ak_buf *b, ak_view v) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < v.n; i++) {
+        ak_buf_u8(b, (unsigned char)digits[v.p[i] >> 4]);
+        ak_buf_u8(b, (unsigned char)digits[v.p[i] & 15]);
+    }
+    return !b->bad;
+}
+
+bool ak_hs_keylog_line(ak_hs *h, const char *label, ak_view secret) {
+    if (!h->ctx->keylog) return true;
+    ak_buf *b = &h->keylog;
+    ak_buf_put(b, label, strlen(label));
+    ak_buf_u8(b, ' ');
+    put_hex(b, ak_view_of(h->info->client_random, 32));
+    ak_buf_u8(b, ' ');
+    put_hex(b, secret);
+    return ak_buf_u8(b, '\n');
+}

@@ -1,0 +1,359 @@
+/* session.c: sealing and opening application data, closing, exporting. */
+#include "handshake/session.h"
+
+#include "crypto/kdf.h"
+#include "handshake/keys.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_EMPTY_RECORDS 32
+#define MAX_WARNING_ALERTS 4
+#define MAX_REFUSED_RENEGOTIATIONS 4
+
+/* ---- from the handshake -------------------------------------------------------------------------------------------------- */
+
+ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
+    if (!h->done || h->failed || h->session_taken) {
+        ak_fail(f, AK_ERR_not_ready, h->session_taken ? "the session was taken already" : "the handshake is not finished");
+        return NULL;
+    }
+    ak_session *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        ak_fail(f, AK_ERR_out_of_memory, NULL);
+        return NULL;
+    }
+    s->ctx = ak_context_ref(h->ctx);
+    s->p = ak_provider_ref(h->p);
+    s->info = ak_info_ref(h->info);
+    s->server = h->server;
+    s->record_version = h->record_version;
+    s->max_send = (uint16_t)ak_hs_max_fragment(h);
+    s->read_limit = ak_hs_read_limit(h);
+    s->deframer = h->deframer; /* with the bytes it holds */
+    ak_deframer_init(&h->deframer);
+    s->deframer.max_fragment = ak_protect_is_13(h->read) ? AK_CIPHERTEXT_MAX_13 : AK_CIPHERTEXT_MAX_12;
+    s->read = h->read;
+    s->write = h->write;
+    h->read = h->write = NULL;
+    s->assembly = h->assembly;
+    ak_buf_drop(&s->assembly, h->assembly_at);
+    ak_buf_init(&h->assembly, AK_BUF_NO_LIMIT);
+    ak_buf_init(&s->reply, AK_BUF_NO_LIMIT);
+    s->exporter = ak_hs_is_13(h) ? h->secrets.exporter : h->secrets.master;
+    s->read_secret = h->server ? h->secrets.client_application_traffic : h->secrets.server_application_traffic;
+    s->write_secret = h->server ? h->secrets.server_application_traffic : h->secrets.client_application_traffic;
+    s->resumption_master = h->secrets.resumption;
+    ak_wipe(&h->secrets, sizeof h->secrets);
+    h->session_taken = true;
+    return s;
+}
+
+/* drop_keys: the end of everything that could open or seal a byte. */
+static void drop_keys(ak_session *s) {
+    ak_protect_free(s->read);
+    ak_protect_free(s->write);
+    s->read = s->write = NULL;
+    ak_secret_wipe(&s->exporter);
+    ak_secret_wipe(&s->read_secret);
+    ak_secret_wipe(&s->write_secret);
+    ak_secret_wipe(&s->resumption_master);
+    ak_deframer_free(&s->deframer);
+    ak_buf_free(&s->assembly);
+    s->closed = true;
+}
+
+void ak_session_free(ak_session *s) {
+    if (s == NULL) return;
+    drop_keys(s);
+    ak_buf_free(&s->reply);
+    ak_info_free(s->info);
+    ak_provider_free(s->p);
+    ak_context_free(s->ctx);
+    free(s);
+}
+
+/* ---- failing ----------------------------------------------------------------------------------------------------------------- */
+
+bool ak_session_put(ak_session *s, uint8_t content_type, const void *p, size_t n) {
+    ak_failure f = {0};
+    size_t written = 0, room = ak_seal_many_size(s->write, n, s->max_send, false);
+    if (!ak_buf_reserve(&s->reply, room)) return false;
+    if (ak_seal_many(s->write, content_type, s->record_version, p, n, s->max_send, false, s->reply.p + s->reply.n, &written, &f) != AK_OK) return false;
+    s->reply.n += written;
+    return true;
+}
+
+static void put_alert(ak_session *s, uint8_t level, int description) {
+    uint8_t alert[2] = {level, (uint8_t)description};
+    if (s->write != NULL && !s->write_closed && description != AK_ALERT_none) ak_session_put(s, AK_CT_alert, alert, sizeof alert);
+}
+
+static ak_error fail(ak_session *s, ak_error e, int alert, bool from_peer, const char *detail) {
+    if (s->failure.error != AK_OK) return s->failure.error;
+    s->failure.error = e;
+    s->failure.alert = alert;
+    s->failure.from_peer = from_peer;
+    s->failure.state = "open";
+    snprintf(s->failure.detail, sizeof s->failure.detail, "%s", detail);
+    if (!from_peer) put_alert(s, 2, alert);
+    drop_keys(s);
+    return e;
+}
+
+ak_error ak_session_fail(ak_session *s, ak_error e, const char *fmt, ...) {
+    char detail[sizeof s->failure.detail] = "";
+    if (fmt != NULL) {
+        va_list ap;
+        va_start(ap, fmt);
+        vsnprintf(detail, sizeof detail, fmt, ap);
+        va_end(ap);
+    }
+    return fail(s, e, ak_error_alert(e), false, detail);
+}
+
+/* refuse_use: why a closed or failed session does nothing; AK_OK when it may. */
+static ak_error refuse_use(const ak_session *s, ak_failure *f) {
+    if (s->failure.error != AK_OK) {
+        if (f != NULL) *f = s->failure;
+        return s->failure.error;
+    }
+    if (s->closed) return ak_fail(f, AK_ERR_closed, "the session was closed and its keys are destroyed");
+    return AK_OK;
+}
+
+/* ---- sealing -------------------------------------------------------------------------------------------------------------------- */
+
+static bool splits(const ak_session *s) { return s->info->version <= AK_TLS10 && ak_suite_is_cbc(s->info->suite); }
+
+size_t ak_session_seal_size(const ak_session *s, size_t n) {
+    return s->write == NULL ? 0 : ak_seal_many_size(s->write, n, s->max_send, splits(s)) + 64;
+}
+
+ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *f) {
+    *out_n = 0;
+    ak_error e = refuse_use(s, f);
+    if (e != AK_OK) return e;
+    if (s->write_closed) return ak_fail(f, AK_ERR_write_closed, NULL);
+    if (n == 0) return AK_OK;
+    ak_failure why = {0};
+    e = ak_seal_many(s->write, AK_CT_application_data, s->record_version, plain, n, s->max_send, splits(s), out, out_n, &why);
+    if (e != AK_OK) {
+        fail(s, e, ak_error_alert(e), false, why.detail);
+        if (f != NULL) *f = s->failure;
+    }
+    return e;
+}
+
+/* ---- opening ---------------------------------------------------------------------------------------------------------------------- */
+
+size_t ak_session_open_size(const ak_session *s, size_t n) { return n + (s->closed ? 0 : s->deframer.stash.n) + 64; }
+
+static ak_error alert_in(ak_session *s, ak_view v) {
+    if (v.n != 2) return ak_session_fail(s, AK_ERR_bad_alert, "an alert of %zu bytes", v.n);
+    uint8_t level = v.p[0], what = v.p[1];
+    const char *name = ak_alert_name(what);
+    char detail[64];
+    snprintf(detail, sizeof detail, "%s (%u)", name != NULL ? name : "unknown alert", what);
+    if (what == AK_ALERT_close_notify) {
+        s->peer_closed = true;
+        return AK_ERR_closed;
+    }
+    if (level == 2) return fail(s, AK_ERR_peer_alert, what, true, detail);
+    if (level != 1) return ak_session_fail(s, AK_ERR_unknown_alert_level, "level %u, alert %s", level, detail);
+    if (s->info->version >= AK_TLS13 && what != AK_ALERT_user_canceled)
+        return ak_session_fail(s, AK_ERR_bad_alert, "TLS 1.3 has no warning alert %s", detail);
+    if (++s->warnings > MAX_WARNING_ALERTS) return ak_session_fail(s, AK_ERR_too_many_warnings, "more than %d in a row, the last %s", MAX_WARNING_ALERTS, detail);
+    return AK_OK;
+}
+
+/* message12: after the handshake TLS <= 1.2 knows only the two messages that ask for another one. RFC 5246 §7.2.2: refused with a warning,
+ * and the connection goes on; a peer that keeps asking is turned away. */
+static ak_error message12(ak_session *s, ak_view message) {
+    int type = message.p[0];
+    bool asks = s->server ? type == AK_HT_client_hello : type == AK_HT_hello_request;
+    if (!asks) return ak_session_fail(s, AK_ERR_unexpected_message, "handshake message %d after the handshake", type);
+    if (!s->server && message.n != 4) return ak_session_fail(s, AK_ERR_trailing_data, "a HelloRequest of %zu bytes", message.n - 4);
+    if (++s->refused_renegotiations > MAX_REFUSED_RENEGOTIATIONS)
+        return ak_session_fail(s, AK_ERR_no_renegotiation, "asked more than %d times", MAX_REFUSED_RENEGOTIATIONS);
+    put_alert(s, 1, AK_ALERT_no_renegotiation);
+    return AK_OK;
+}
+
+static ak_error handshake_in(ak_session *s, ak_view v) {
+    if (v.n == 0) return ak_session_fail(s, AK_ERR_empty_fragment, "an empty handshake record");
+    if (!ak_buf_put_view(&s->assembly, v)) return ak_session_fail(s, AK_ERR_out_of_memory, NULL);
+    size_t at = 0;
+    ak_error e = AK_OK;
+    while (e == AK_OK && s->assembly.n - at >= 4) {
+        const uint8_t *p = s->assembly.p + at;
+        size_t n = (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+        if (n > s->ctx->max_message)
+            return ak_session_fail(s, AK_ERR_message_too_long, "handshake message %u says it has %zu bytes; %u are allowed", p[0], n, (unsigned)s->ctx->max_message);
+        if (s->assembly.n - at < 4 + n) break;
+        ak_view message = ak_view_of(p, 4 + n);
+        bool last = at + 4 + n == s->assembly.n;
+        if (s->info->version >= AK_TLS13 && p[0] == AK_HT_key_update && !last)
+            return ak_session_fail(s, AK_ERR_excess_handshake_data, "handshake data after a KeyUpdate"); /* RFC 8446 §5.1 */
+        e = s->info->version >= AK_TLS13 ? ak_session13_message(s, message) : message12(s, message);
+        at += 4 + n;
+    }
+    if (!s->closed) {
+        ak_buf_drop(&s->assembly, at);
+        if (s->assembly.n == 0) ak_buf_free(&s->assembly);
+    }
+    return e;
+}
+
+/* record_in: one record; its plaintext is at out[0..n). */
+static ak_error record_in(ak_session *s, uint8_t type, const uint8_t *p, size_t n, size_t *kept) {
+    if (n == 0 && type == AK_CT_application_data) {
+        if (++s->empty_records > MAX_EMPTY_RECORDS) return ak_session_fail(s, AK_ERR_too_many_empty_fragments, "more than %d", MAX_EMPTY_RECORDS);
+    } else {
+        s->empty_records = 0;
+    }
+    if (type != AK_CT_handshake && s->assembly.n > 0)
+        return ak_session_fail(s, AK_ERR_interleaved_message, "a record of type %u in the middle of a handshake message", type);
+    if (type != AK_CT_alert) s->warnings = 0;
+    switch (type) {
+    case AK_CT_application_data:
+        *kept = n;
+        if (n != 0) s->key_updates = 0;
+        return AK_OK;
+    case AK_CT_alert: return alert_in(s, ak_view_of(p, n));
+    case AK_CT_handshake: return handshake_in(s, ak_view_of(p, n));
+    case AK_CT_change_cipher_spec: return ak_session_fail(s, AK_ERR_unexpected_record, "a ChangeCipherSpec after the handshake");
+    default: return ak_session_fail(s, AK_ERR_invalid_record_type, "content type %u", type);
+    }
+}
+
+/* flush_key_update: what the peer asked for goes out once all it sent is read (RFC 8446 §4.6.3), so that asking often is not answered often. */
+static ak_error flush_key_update(ak_session *s) {
+    if (!s->key_update_pending || s->closed || s->write_closed) return AK_OK;
+    s->key_update_pending = false;
+    return ak_session13_update(s, false);
+}
+
+ak_error ak_session_open(ak_session *s, ak_view in, uint8_t *out, size_t *out_n, ak_failure *f) {
+    *out_n = 0;
+    ak_error e = refuse_use(s, f);
+    if (e != AK_OK) return e;
+    if (s->peer_closed) return ak_fail(f, AK_ERR_closed, "the peer said close_notify");
+    ak_deframer_feed(&s->deframer, in);
+    while (e == AK_OK) {
+        ak_record r;
+        bool got = false;
+        ak_failure why = {0};
+        uint8_t type = 0;
+        size_t n = 0, kept = 0;
+        e = ak_deframer_next(&s->deframer, &r, &got, &why);
+        if (e == AK_OK && !got) break;
+        if (e == AK_OK && ak_protect_is_13(s->read) && r.type != AK_CT_application_data) {
+            e = ak_session_fail(s, AK_ERR_unexpected_record, "an unprotected record of type %u", r.type);
+            break;
+        }
+        if (e == AK_OK) e = ak_open(s->read, &r, s->read_limit, out + *out_n, &n, &type, &why);
+        if (e != AK_OK) {
+            fail(s, e, ak_error_alert(e), false, why.detail);
+            break;
+        }
+        e = record_in(s, type, out + *out_n, n, &kept);
+        if (kept == 0 && n != 0 && type != AK_CT_application_data) ak_wipe(out + *out_n, n);
+        *out_n += kept;
+    }
+    if (e == AK_OK) e = flush_key_update(s);
+    if (!s->closed && !ak_deframer_keep(&s->deframer) && e == AK_OK) e = ak_session_fail(s, AK_ERR_out_of_memory, NULL);
+    if (e == AK_OK || *out_n > 0) return AK_OK; /* data first; the next call says what came after it */
+    if (e == AK_ERR_closed && s->failure.error == AK_OK) return ak_fail(f, AK_ERR_closed, "the peer said close_notify");
+    if (f != NULL) *f = s->failure;
+    return e;
+}
+
+/* ---- ends ----------------------------------------------------------------------------------------------------------------------------- */
+
+ak_error ak_session_close_write(ak_session *s, ak_failure *f) {
+    ak_error e = refuse_use(s, f);
+    if (e != AK_OK) return e;
+    if (!s->write_closed) put_alert(s, 1, AK_ALERT_close_notify);
+    s->write_closed = true;
+    return AK_OK;
+}
+
+ak_error ak_session_close(ak_session *s, ak_failure *f) {
+    ak_error e = ak_session_close_write(s, f);
+    if (e == AK_OK) drop_keys(s);
+    return e;
+}
+
+ak_error ak_session_eof(ak_session *s, ak_failure *f) {
+    if (s->failure.error != AK_OK) return refuse_use(s, f);
+    if (s->peer_closed || s->closed) return AK_OK;
+    s->failure.error = AK_ERR_truncated;
+    s->failure.alert = AK_ALERT_none;
+    s->failure.state = "open";
+    if (s->deframer.stash.n > s->deframer.stash_used) snprintf(s->failure.detail, sizeof s->failure.detail, "in the middle of a record");
+    drop_keys(s);
+    return refuse_use(s, f);
+}
+
+ak_error ak_session_alert(ak_session *s, int alert, ak_failure *f) {
+    ak_error e = refuse_use(s, f);
+    if (e != AK_OK) return e;
+    const char *name = ak_alert_name(alert);
+    fail(s, AK_ERR_aborted, alert, false, name != NULL ? name : "");
+    return AK_OK;
+}
+
+ak_error ak_session_export(ak_session *s, const char *label, bool has_context, ak_view context, uint8_t *out, size_t n, ak_failure *f) {
+    ak_error e = refuse_use(s, f);
+    if (e != AK_OK) return e;
+    bool ok;
+    if (s->info->version >= AK_TLS13) { /* RFC 8446 §7.5 */
+        ak_hash hash = s->info->suite->prf;
+        uint8_t value[AK_HASH_MAX];
+        ak_secret derived = {.n = 0};
+        const ak_view none = {NULL, 0};
+        ok = ak_digest(s->p, hash, none, none, none, value) &&
+             ak_derive_secret(s->p, hash, ak_secret_view(&s->exporter), label, ak_view_of(value, ak_hash_size(hash)), &derived) &&
+             ak_digest(s->p, hash, context, none, none, value) &&
+             ak_hkdf_expand_label(s->p, hash, ak_secret_view(&derived), "exporter", ak_view_of(value, ak_hash_size(hash)), out, n);
+        ak_secret_wipe(&derived);
+    } else { /* RFC 5705 §4: the seed is both randoms, and the context with its length when there is one */
+        ak_buf seed;
+        ak_buf_init(&seed, 70000);
+        ak_buf_put(&seed, s->info->client_random, 32);
+        ak_buf_put(&seed, s->info->server_random, 32);
+        if (has_context) ak_buf_vec(&seed, context, 2);
+        ok = !seed.bad && ak_prf(s->p, ak_keys12_hash(s->info->version, s->info->suite), ak_secret_view(&s->exporter), label, ak_buf_view(&seed),
+                                 ak_view_of(NULL, 0), out, n);
+        ak_buf_free(&seed);
+    }
+    return ok ? AK_OK : ak_fail(f, AK_ERR_crypto_failed, "the exporter");
+}
+
+ak_error ak_session_update_keys(ak_session *s, bool ask_peer, ak_failure *f) {
+    ak_error e = refuse_use(s, f);
+    if (e != AK_OK) return e;
+    if (s->info->version < AK_TLS13) return ak_fail(f, AK_ERR_not_ready, "TLS 1.3 alone has KeyUpdate");
+    if (s->write_closed) return ak_fail(f, AK_ERR_write_closed, NULL);
+    e = ak_session13_update(s, ask_peer);
+    if (e != AK_OK && f != NULL) *f = s->failure;
+    return e;
+}
+
+/* ---- looking ---------------------------------------------------------------------------------------------------------------------------- */
+
+const ak_info *ak_session_info(const ak_session *s) { return s->info; }
+ak_view ak_session_reply(const ak_session *s) { return ak_buf_view(&s->reply); }
+void ak_session_reply_taken(ak_session *s) { ak_buf_free(&s->reply); }
+const ak_failure *ak_session_failure(const ak_session *s) { return s->failure.error != AK_OK ? &s->failure : NULL; }
+
+const char *ak_session_state(const ak_session *s) {
+    if (s->failure.error == AK_ERR_truncated) return "truncated";
+    if (s->failure.error != AK_OK) return "failed";
+    if (s->closed) return "closed";
+    if (s->peer_closed) return "peer_closed";
+    return s->write_closed ? "write_closed" : "open";
+}

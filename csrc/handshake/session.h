@@ -1,0 +1,39 @@
+/* session.h: the connection after the handshake. Private to the handshake room (machine.c makes it, session.c runs it, session13.c knows TLS 1.3's
+ * post-handshake messages). */
+#ifndef AK_HANDSHAKE_SESSION_H
+#define AK_HANDSHAKE_SESSION_H
+
+#include "handshake/machine.h"
+
+struct ak_session {
+    ak_context *ctx;
+    ak_provider *p;
+    ak_info *info;
+    bool server;
+    bool peer_closed;  /* close_notify came */
+    bool write_closed; /* close_notify was sent */
+    bool closed;       /* keys are gone */
+    bool told;         /* a failure was found after plaintext; the next call tells it */
+    ak_failure failure; /* .error AK_OK: none */
+    uint16_t record_version, max_send;
+    size_t read_limit;
+    unsigned empty_records, warnings, key_updates, refused_renegotiations;
+    ak_deframer deframer;
+    ak_protect *read, *write;
+    ak_buf assembly;    /* a post-handshake message being collected */
+    ak_buf reply;       /* what the protocol wants sent */
+    ak_secret exporter; /* TLS <= 1.2: the master secret; TLS 1.3: exporter_master_secret */
+    ak_secret read_secret, write_secret, resumption_master; /* TLS 1.3 */
+    bool key_update_pending; /* TLS 1.3: the peer asked for ours */
+};
+
+/* ak_session_fail: the session is over; the alert goes into the reply. */
+ak_error ak_session_fail(ak_session *s, ak_error e, const char *fmt, ...) AK_PRINTF(3, 4);
+/* ak_session_put: one record of a type other than application data into the reply. */
+bool ak_session_put(ak_session *s, uint8_t content_type, const void *p, size_t n);
+/* ak_session13_message: a whole post-handshake message of TLS 1.3, header included. */
+ak_error ak_session13_message(ak_session *s, ak_view message);
+/* ak_session13_update: our KeyUpdate, and the new write key. */
+ak_error ak_session13_update(ak_session *s, bool ask_peer);
+
+#endif

@@ -1,0 +1,134 @@
+#include "crypto/aead.h"
+
+#include "crypto/internal.h"
+
+#include <limits.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <string.h>
+
+/* A copy of up to this many bytes beside the inner type is cheaper than a second call into libcrypto. */
+#define COPY_IS_CHEAPER 1024
+
+static bool is_ccm(ak_cipher_id id) {
+    switch (id) {
+    case AK_CIPHER_aes_128_ccm:
+    case AK_CIPHER_aes_256_ccm:
+    case AK_CIPHER_aes_128_ccm_8:
+    case AK_CIPHER_aes_256_ccm_8: return true;
+    default: return false;
+    }
+}
+
+void ak_keyed_free(ak_keyed *k) {
+    EVP_CIPHER_CTX_free(k->ctx);
+    memset(k, 0, sizeof *k);
+}
+
+/* CCM must know the sizes of nonce and tag before it sees the key; the others have a 12-byte nonce and a 16-byte tag by themselves. */
+static bool start(ak_keyed *k, const EVP_CIPHER *cipher, const uint8_t *key) {
+    size_t nonce = AK_AEAD_NONCE;
+    OSSL_PARAM ccm[3] = {
+        OSSL_PARAM_construct_size_t(OSSL_CIPHER_PARAM_AEAD_IVLEN, &nonce),
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, NULL, k->info->tag),
+        OSSL_PARAM_construct_end(),
+    };
+    const OSSL_PARAM *params = k->ccm ? ccm : NULL;
+    int ok = k->seal ? EVP_EncryptInit_ex2(k->ctx, cipher, NULL, NULL, params) : EVP_DecryptInit_ex2(k->ctx, cipher, NULL, NULL, params);
+    if (ok != 1) return false;
+    /* Padding is the record layer's own business. The call is harmless for a stream-like cipher. */
+    if (k->info->kind == AK_KIND_cbc && EVP_CIPHER_CTX_set_padding(k->ctx, 0) != 1) return false;
+    ok = k->seal ? EVP_EncryptInit_ex2(k->ctx, NULL, key, NULL, NULL) : EVP_DecryptInit_ex2(k->ctx, NULL, key, NULL, NULL);
+    return ok == 1;
+}
+
+ak_error ak_keyed_set(ak_keyed *k, ak_provider *p, ak_cipher_id id, bool seal, const uint8_t *key) {
+    if ((unsigned)id >= AK_CIPHER_count || id == AK_CIPHER_null || p->cipher[id] == NULL) {
+        ak_keyed_free(k);
+        return AK_ERR_unsupported;
+    }
+    if (k->ctx != NULL && k->id == id && k->seal == seal) {
+        int ok = seal ? EVP_EncryptInit_ex2(k->ctx, NULL, key, NULL, NULL) : EVP_DecryptInit_ex2(k->ctx, NULL, key, NULL, NULL);
+        if (ok == 1) return AK_OK;
+    } else {
+        ak_keyed_free(k);
+        k->ctx = EVP_CIPHER_CTX_new();
+        if (k->ctx == NULL) {
+            ERR_clear_error();
+            return AK_ERR_out_of_memory;
+        }
+        k->id = id;
+        k->info = ak_cipher(id);
+        k->seal = seal;
+        k->ccm = is_ccm(id);
+        if (start(k, p->cipher[id], key)) return AK_OK;
+    }
+    ERR_clear_error();
+    ak_keyed_free(k);
+    return AK_ERR_crypto_failed;
+}
+
+/* The order of calls is CCM's (the whole length first, RFC 3610 §2.2: it is in the first block of the MAC) or everybody else's. */
+
+static bool seal_parts(ak_keyed *k, const uint8_t *nonce, const uint8_t *aad, int aad_n, const uint8_t *plain, int n, int tail, uint8_t *out) {
+    EVP_CIPHER_CTX *ctx = k->ctx;
+    bool ccm = k->ccm;
+    int got = 0, all = n + tail;
+    if (EVP_EncryptInit_ex2(ctx, NULL, NULL, nonce, NULL) != 1) return false;
+    if (ccm && EVP_EncryptUpdate(ctx, NULL, &got, NULL, all) != 1) return false;
+    if (EVP_EncryptUpdate(ctx, NULL, &got, aad, aad_n) != 1) return false;
+    if (tail != 0 && (ccm || n <= COPY_IS_CHEAPER)) {
+        if (plain != out && n != 0) memcpy(out, plain, (size_t)n);
+        plain = out;
+        n = all;
+    }
+    /* CCM makes its tag in this call, so that it is needed for an empty plaintext too (with a pointer: NULL means something else). */
+    if ((n != 0 || ccm) && EVP_EncryptUpdate(ctx, out, &got, n != 0 ? plain : out, n) != 1) return false;
+    if (n != all && EVP_EncryptUpdate(ctx, out + n, &got, out + n, tail) != 1) return false;
+    if (EVP_EncryptFinal_ex(ctx, out + all, &got) != 1) return false;
+    OSSL_PARAM tag[2] = {
+        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, out + all, k->info->tag),
+        OSSL_PARAM_END,
+    };
+    return EVP_CIPHER_CTX_get_params(ctx, tag) == 1;
+}
+
+bool ak_aead_seal(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE], const uint8_t *aad, size_t aad_n, const uint8_t *plain, size_t n,
+                  size_t tail, uint8_t *out) {
+    if (k->ctx == NULL || !k->seal || n > INT_MAX / 2 || tail > INT_MAX / 2 || aad_n > INT_MAX) return false;
+    if (seal_parts(k, nonce, aad, (int)aad_n, plain, (int)n, (int)tail, out)) return true;
+    ERR_clear_error();
+    ak_wipe(out, n + tail + k->info->tag);
+    return false;
+}
+
+static bool open_parts(ak_keyed *k, const uint8_t *nonce, const uint8_t *aad, int aad_n, const uint8_t *in, int n, uint8_t *out) {
+    EVP_CIPHER_CTX *ctx = k->ctx;
+    int got = 0;
+    union { /* an OSSL_PARAM points to bytes it may change; these are only read */
+        const uint8_t *from;
+        uint8_t *p;
+    } given = {in + n};
+    OSSL_PARAM tag[2] = {
+        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, given.p, k->info->tag),
+        OSSL_PARAM_END,
+    };
+    if (k->ccm) { /* tag and length first; the data call is the verdict */
+        return EVP_DecryptInit_ex2(ctx, NULL, NULL, nonce, tag) == 1 && EVP_DecryptUpdate(ctx, NULL, &got, NULL, n) == 1 &&
+               EVP_DecryptUpdate(ctx, NULL, &got, aad, aad_n) == 1 && EVP_DecryptUpdate(ctx, out, &got, n != 0 ? in : out, n) == 1;
+    }
+    return EVP_DecryptInit_ex2(ctx, NULL, NULL, nonce, NULL) == 1 && EVP_DecryptUpdate(ctx, NULL, &got, aad, aad_n) == 1 &&
+           (n == 0 || EVP_DecryptUpdate(ctx, out, &got, in, n) == 1) && EVP_CIPHER_CTX_set_params(ctx, tag) == 1 &&
+           EVP_DecryptFinal_ex(ctx, out + n, &got) == 1;
+}
+
+bool ak_aead_open(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE], const uint8_t *aad, size_t aad_n, const uint8_t *in, size_t n,
+                  uint8_t *out) {
+    if (k->ctx == NULL || k->seal || n > INT_MAX / 2 || aad_n > INT_MAX) return false;
+    if (open_parts(k, nonce, aad, (int)aad_n, in, (int)n, out)) return true;
+    ERR_clear_error();
+    ak_wipe(out, n);
+    return false;
+}

@@ -1,0 +1,127 @@
+#include "crypto/internal.h"
+
+#include <openssl/err.h>
+#include <string.h>
+
+static const struct {
+    uint8_t size, block;
+    const char *name;
+} hashes[AK_HASH_count] = {
+    [AK_HASH_none] = {0, 0, "none"},           [AK_HASH_md5] = {16, 64, "MD5"},        [AK_HASH_sha1] = {20, 64, "SHA-1"},
+    [AK_HASH_sha256] = {32, 64, "SHA-256"},    [AK_HASH_sha384] = {48, 128, "SHA-384"}, [AK_HASH_sha512] = {64, 128, "SHA-512"},
+    [AK_HASH_md5_sha1] = {36, 64, "MD5-SHA-1"},
+};
+
+static ak_hash known(ak_hash h) { return (unsigned)h < AK_HASH_count ? h : AK_HASH_none; }
+
+size_t ak_hash_size(ak_hash h) { return hashes[known(h)].size; }
+const char *ak_hash_name(ak_hash h) { return hashes[known(h)].name; }
+bool ak_provider_has_hash(const ak_provider *p, ak_hash h) { return p->md[known(h)] != NULL; }
+
+static bool failed(void) {
+    ERR_clear_error();
+    return false;
+}
+
+static bool start(EVP_MD_CTX **kept, EVP_MD *md) {
+    if (md == NULL) return false;
+    if (*kept == NULL && (*kept = EVP_MD_CTX_new()) == NULL) return false;
+    return EVP_DigestInit_ex2(*kept, md, NULL) == 1;
+}
+
+static bool absorb(EVP_MD_CTX *ctx, ak_view v) { return v.n == 0 || EVP_DigestUpdate(ctx, v.p, v.n) == 1; }
+
+bool ak_digest(ak_provider *p, ak_hash h, ak_view a, ak_view b, ak_view c, uint8_t *out) {
+    h = known(h);
+    EVP_MD_CTX **kept = &p->digest[h];
+    if (!start(kept, p->md[h]) || !absorb(*kept, a) || !absorb(*kept, b) || !absorb(*kept, c)) return failed();
+    return EVP_DigestFinal_ex(*kept, out, NULL) == 1 || failed();
+}
+
+/* ---- HMAC (RFC 2104) ------------------------------------------------------------------------------------------------------- */
+
+ak_pads *ak_pads_set(ak_provider *p, ak_hash h, ak_view key) {
+    h = known(h);
+    ak_pads *x = &p->pads[h];
+    uint8_t pad[128], hashed[AK_HASH_MAX];
+    size_t block = hashes[h].block;
+    const ak_view none = {NULL, 0};
+    if (h == AK_HASH_none || h == AK_HASH_md5_sha1 || p->md[h] == NULL) return NULL;
+    if (x->work == NULL && (x->work = EVP_MD_CTX_new()) == NULL) return NULL;
+    if (key.n > block) {
+        if (!ak_digest(p, h, key, none, none, hashed)) return NULL;
+        key = ak_view_of(hashed, hashes[h].size);
+    }
+    x->md = p->md[h];
+    x->size = hashes[h].size;
+    memset(pad, 0x36, block);
+    for (size_t i = 0; i < key.n; i++) pad[i] ^= key.p[i];
+    bool ok = (x->fresh || (start(&x->inner, x->md) && start(&x->outer, x->md))) && EVP_DigestUpdate(x->inner, pad, block) == 1;
+    x->fresh = false;
+    for (size_t i = 0; i < block; i++) pad[i] ^= 0x36 ^ 0x5c;
+    ok = ok && EVP_DigestUpdate(x->outer, pad, block) == 1;
+    ak_wipe(pad, sizeof pad);
+    ak_wipe(hashed, sizeof hashed);
+    if (!ok) {
+        failed();
+        ak_pads_clear(x);
+    }
+    return ok ? x : NULL;
+}
+
+bool ak_pads_mac(ak_pads *x, ak_view a, ak_view b, ak_view c, uint8_t *out) {
+    uint8_t inner[AK_HASH_MAX];
+    bool ok = EVP_MD_CTX_copy_ex(x->work, x->inner) == 1 && absorb(x->work, a) && absorb(x->work, b) && absorb(x->work, c) &&
+              EVP_DigestFinal_ex(x->work, inner, NULL) == 1 && EVP_MD_CTX_copy_ex(x->work, x->outer) == 1 &&
+              EVP_DigestUpdate(x->work, inner, x->size) == 1 && EVP_DigestFinal_ex(x->work, out, NULL) == 1;
+    ak_wipe(inner, sizeof inner);
+    return ok || failed();
+}
+
+/* Starting anew writes the hash's public initial value over the keyed state; the contexts stay allocated. */
+void ak_pads_clear(ak_pads *x) {
+    x->fresh = start(&x->inner, x->md) && start(&x->outer, x->md) && start(&x->work, x->md);
+    if (x->fresh) return;
+    failed();
+    EVP_MD_CTX_reset(x->inner);
+    EVP_MD_CTX_reset(x->outer);
+    EVP_MD_CTX_reset(x->work);
+}
+
+bool ak_hmac(ak_provider *p, ak_hash h, ak_view key, ak_view a, ak_view b, ak_view c, uint8_t *out) {
+    ak_pads *x = ak_pads_set(p, h, key);
+    if (x == NULL) return false;
+    bool ok = ak_pads_mac(x, a, b, c, out);
+    ak_pads_clear(x);
+    return ok;
+}
+
+/* ---- running hashes -------------------------------------------------------------------------------------------------------- */
+
+bool ak_running_init(ak_running *r, ak_provider *p, ak_hash h) {
+    r->ctx = NULL;
+    r->hash = known(h);
+    return start(&r->ctx, p->md[r->hash]) || failed();
+}
+
+bool ak_running_add(ak_running *r, ak_view v) { return r->ctx != NULL && (absorb(r->ctx, v) || failed()); }
+
+bool ak_running_value(const ak_running *r, ak_provider *p, uint8_t out[AK_HASH_MAX]) {
+    if (r->ctx == NULL) return false;
+    return (EVP_MD_CTX_copy_ex(p->snapshot, r->ctx) == 1 && EVP_DigestFinal_ex(p->snapshot, out, NULL) == 1) || failed();
+}
+
+bool ak_running_copy(ak_running *to, const ak_running *from) {
+    to->ctx = NULL;
+    to->hash = from->hash;
+    if (from->ctx == NULL) return false;
+    to->ctx = EVP_MD_CTX_new();
+    if (to->ctx != NULL && EVP_MD_CTX_copy_ex(to->ctx, from->ctx) == 1) return true;
+    ak_running_free(to);
+    return failed();
+}
+
+void ak_running_free(ak_running *r) {
+    EVP_MD_CTX_free(r->ctx);
+    r->ctx = NULL;
+}

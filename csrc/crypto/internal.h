@@ -1,0 +1,130 @@
+/* internal.h: what a provider holds. For the crypto and record rooms only: whoever includes this may use libcrypto objects that were
+ * fetched once, and must not keep them beyond a reference to the provider. */
+#ifndef AK_CRYPTO_INTERNAL_H
+#define AK_CRYPTO_INTERNAL_H
+
+#include "crypto/groups.h"
+#include "crypto/key.h"
+#include "crypto/kdf.h"
+#include "crypto/provider.h"
+#include "crypto/suites.h"
+
+#include <openssl/evp.h>
+#include <sys/types.h>
+
+#define AK_POOL_SIZE 1024
+#define AK_GROUP_SLOTS 16   /* at least ak_groups_count */
+#define AK_TWINS 8
+#define AK_KEY_SLOTS 4      /* operation contexts kept in a key */
+#define AK_GOOD_PRIMES 4    /* accepted DH primes that are remembered */
+
+/* ak_pads: HMAC over one hash with the key's two pads absorbed once (RFC 2104 §4). The three contexts live as long as the provider;
+ * they hold keyed state only between ak_pads_set and ak_pads_clear. */
+typedef struct ak_pads {
+    EVP_MD_CTX *inner, *outer, *work;
+    EVP_MD *md;
+    uint8_t size;  /* bytes of the hash value */
+    bool fresh;    /* inner and outer stand at their public initial value */
+} ak_pads;
+
+/* ak_group_slot: what is kept for one group: a keygen context, and a key with nothing but its parameters to import peers' values with. */
+typedef struct ak_group_slot {
+    enum { AK_GROUP_unprobed, AK_GROUP_ready, AK_GROUP_missing } state;
+    EVP_PKEY_CTX *keygen;
+    EVP_PKEY *params;      /* EC and FFDHE: the domain parameters; NULL for the others */
+    EVP_PKEY_CTX *import;  /* X25519, X448, ML-KEM: a kept fromdata context */
+    uint8_t *prime;        /* FFDHE: p, client_share bytes */
+} ak_group_slot;
+
+struct ak_provider {
+    unsigned refs;
+    OSSL_LIB_CTX *libctx;  /* NULL: the default one; a lab's own otherwise */
+    EVP_MD *md[AK_HASH_count];             /* NULL where libcrypto has none */
+    EVP_CIPHER *cipher[AK_CIPHER_count];   /* NULL where libcrypto has none, and for AK_CIPHER_null */
+    EVP_MAC *hmac;                         /* "HMAC" (the constant-time one of CBC records takes "tls-data-size") */
+
+    EVP_MD_CTX *digest[AK_HASH_count];     /* kept for ak_digest */
+    EVP_MD_CTX *snapshot;                  /* kept for ak_running_value */
+    ak_pads pads[AK_HASH_count];
+
+    ak_group_slot group[AK_GROUP_SLOTS];
+    EVP_PKEY_CTX *import_rsa, *import_rsa_pss, *import_ec, *import_dh, *import_ed25519, *import_ed448;
+    uint8_t good_prime[AK_GOOD_PRIMES][32]; /* SHA-256 values of primes that ak_dh_check has accepted */
+    unsigned good_primes;
+
+    /* Keys of another library context that were needed in this one (a lab that uses the application's identity): copies in ours, as an
+     * operation draws its randomness from the context its key lives in. Found by what they are, so that nothing refers back to the original. */
+    struct ak_twin {
+        uint8_t id[32];
+        ak_key *copy;
+    } twin[AK_TWINS];
+    unsigned next_twin;
+
+    /* Randomness. */
+    bool lab;
+    ak_source source;
+    ak_purpose purpose;    /* of the libcrypto operation under way (lab) */
+    bool dry;              /* the source has refused since the last ak_random_prime */
+    struct ossl_provider_st *lab_provider, *default_provider;
+    uint8_t pool[AK_POOL_SIZE];
+    size_t pool_left;
+    pid_t pool_pid;        /* whose pool it is: discarded in a forked child */
+};
+
+/* ak_key: see key.h. A copy among a provider's twins has no reference to it (`provider` is NULL), as the provider owns it. */
+struct ak_key {
+    unsigned refs;
+    ak_provider *provider;
+    OSSL_LIB_CTX *libctx;  /* the one that pkey lives in */
+    EVP_PKEY *pkey;        /* NULL: AK_KEY_other, nothing that libcrypto could use here */
+    ak_key_kind kind;
+    unsigned bits;
+    uint16_t group;
+    bool is_private;
+    bool pss_restricted;   /* id-RSASSA-PSS with parameters: then this hash alone, for the message and for MGF1 */
+    ak_hash pss_hash;      /* AK_HASH_none: one that TLS has no scheme for */
+    unsigned pss_min_salt;
+    bool has_id;
+    uint8_t id[32];        /* SHA-256 of its SubjectPublicKeyInfo, once somebody asked for a copy */
+    struct ak_key_slot {
+        const ak_scheme *scheme;
+        EVP_PKEY_CTX *ctx;
+        bool sign;
+    } slot[AK_KEY_SLOTS];
+    unsigned next_slot;
+    EVP_PKEY_CTX *encrypt, *decrypt;
+};
+
+/* ak_key_native: the key itself when it lives in p's library context, else its copy there; NULL when it cannot be copied. Borrowed. */
+ak_key *ak_key_native(ak_provider *p, ak_key *k);
+void ak_twins_release(ak_provider *p);
+
+/* ak_group_params: EC: a kept key with the group's parameters and nothing else. NULL when libcrypto has no such group. */
+EVP_PKEY *ak_group_params(ak_provider *p, const ak_group *g);
+/* ak_import_point: a public key with these parameters and this encoded value; NULL when it is not valid there. */
+EVP_PKEY *ak_import_point(EVP_PKEY *params, ak_view value);
+/* ak_import_raw: a public key of raw bytes through a kept fromdata context. */
+EVP_PKEY *ak_import_raw(EVP_PKEY_CTX *ctx, ak_view value);
+/* ak_import_ctx: a fromdata context of this key type, made once and kept in *kept. */
+EVP_PKEY_CTX *ak_import_ctx(ak_provider *p, EVP_PKEY_CTX **kept, const char *type);
+
+/* ak_pads_set: keys the provider's HMAC for this hash; NULL when libcrypto has no such hash or refuses. At most one keyed use at a time. */
+ak_pads *ak_pads_set(ak_provider *p, ak_hash h, ak_view key);
+/* ak_pads_mac: HMAC over up to 3 pieces with the key set; writes x->size bytes. */
+bool ak_pads_mac(ak_pads *x, ak_view a, ak_view b, ak_view c, uint8_t *out);
+/* ak_pads_clear: overwrites the keyed state. */
+void ak_pads_clear(ak_pads *x);
+
+/* ak_lab_start / ak_lab_stop: the private library context of a lab (lab.c). */
+bool ak_lab_start(ak_provider *p, ak_failure *f);
+void ak_lab_stop(ak_provider *p);
+
+/* ak_groups_release: frees what the group slots keep. */
+void ak_groups_release(ak_provider *p);
+
+/* ak_operation_fail: an operation failed: AK_ERR_randomness when a lab's source refused, else AK_ERR_crypto_failed with libcrypto's reason. */
+ak_error ak_operation_fail(ak_provider *p, ak_failure *f, const char *what);
+/* ak_crypto_fail: fails with e and libcrypto's own reason, and leaves its error queue empty. */
+ak_error ak_crypto_fail(ak_failure *f, ak_error e, const char *what);
+
+#endif

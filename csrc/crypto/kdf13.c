@@ -1,0 +1,72 @@
+#include "crypto/internal.h"
+
+#include <string.h>
+
+bool ak_hkdf_extract(ak_provider *p, ak_hash hash, ak_view salt, ak_view ikm, ak_secret *out) {
+    static const uint8_t zeros[AK_HASH_MAX];
+    const ak_view none = {NULL, 0};
+    size_t n = ak_hash_size(hash);
+    ak_secret_wipe(out);
+    if (ikm.n == 0) ikm = ak_view_of(zeros, n); /* an empty salt is the same HMAC key as zeros; an empty ikm is not the same message */
+    if (!ak_hmac(p, hash, salt, ikm, none, none, out->p)) {
+        ak_secret_wipe(out);
+        return false;
+    }
+    out->n = (uint8_t)n;
+    return true;
+}
+
+bool ak_hkdf_expand(ak_provider *p, ak_hash hash, ak_view prk, ak_view info, uint8_t *out, size_t n) {
+    uint8_t t[AK_HASH_MAX], counter = 0;
+    size_t size = ak_hash_size(hash), have = 0;
+    uint8_t *start = out;
+    size_t wanted = n;
+    if (size == 0 || n > 255 * size) return false;
+    ak_pads *x = ak_pads_set(p, hash, prk);
+    bool ok = x != NULL;
+    while (ok && n > 0) {
+        counter++;
+        ok = ak_pads_mac(x, ak_view_of(t, have), info, ak_view_of(&counter, 1), t);
+        have = size;
+        size_t take = n < size ? n : size;
+        if (ok) memcpy(out, t, take);
+        out += take;
+        n -= take;
+    }
+    if (x != NULL) ak_pads_clear(x);
+    ak_wipe(t, sizeof t);
+    if (!ok) ak_wipe(start, wanted);
+    return ok;
+}
+
+bool ak_hkdf_expand_label(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_view context, uint8_t *out, size_t n) {
+    /* struct HkdfLabel (RFC 8446 §7.1): uint16 length; opaque label<7..255> = "tls13 " + label; opaque context<0..255> */
+    static const char prefix[] = "tls13 ";
+    uint8_t info[2 + 256 + 256];
+    size_t label_n = sizeof prefix - 1 + strlen(label), used = 0;
+    if (n > 0xffff || label_n > 255 || context.n > 255) return false;
+    info[used++] = (uint8_t)(n >> 8);
+    info[used++] = (uint8_t)n;
+    info[used++] = (uint8_t)label_n;
+    memcpy(info + used, prefix, sizeof prefix - 1);
+    memcpy(info + used + sizeof prefix - 1, label, label_n - (sizeof prefix - 1));
+    used += label_n;
+    info[used++] = (uint8_t)context.n;
+    if (context.n > 0) memcpy(info + used, context.p, context.n);
+    used += context.n;
+    return ak_hkdf_expand(p, hash, secret, ak_view_of(info, used), out, n);
+}
+
+bool ak_derive_secret(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_view transcript_hash, ak_secret *out) {
+    uint8_t empty[AK_HASH_MAX];
+    const ak_view none = {NULL, 0};
+    size_t n = ak_hash_size(hash);
+    ak_secret_wipe(out);
+    if (transcript_hash.n == 0) {
+        if (!ak_digest(p, hash, none, none, none, empty)) return false;
+        transcript_hash = ak_view_of(empty, n);
+    }
+    if (!ak_hkdf_expand_label(p, hash, secret, label, transcript_hash, out->p, n)) return false;
+    out->n = (uint8_t)n;
+    return true;
+}

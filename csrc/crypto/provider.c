@@ -1,0 +1,155 @@
+#include "crypto/internal.h"
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *ak_libcrypto_version(void) { return OpenSSL_version(OPENSSL_VERSION); }
+
+ak_error ak_crypto_fail(ak_failure *f, ak_error e, const char *what) {
+    char reason[160];
+    unsigned long code = ERR_peek_last_error();
+    const char *text = code != 0 ? ERR_reason_error_string(code) : NULL;
+    snprintf(reason, sizeof reason, "%s", text != NULL ? text : "no reason given");
+    ERR_clear_error();
+    return ak_fail(f, e, "%s: %s", what, reason);
+}
+
+ak_error ak_operation_fail(ak_provider *p, ak_failure *f, const char *what) {
+    if (!p->dry) return ak_crypto_fail(f, AK_ERR_crypto_failed, what);
+    ERR_clear_error();
+    return ak_fail(f, AK_ERR_randomness, "%s", what);
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------------------- */
+
+static const char *const hash_fetch_names[AK_HASH_count] = {
+    [AK_HASH_md5] = "MD5",         [AK_HASH_sha1] = "SHA1",       [AK_HASH_sha256] = "SHA2-256",
+    [AK_HASH_sha384] = "SHA2-384", [AK_HASH_sha512] = "SHA2-512", [AK_HASH_md5_sha1] = "MD5-SHA1",
+};
+
+static void release(ak_provider *p) {
+    ak_twins_release(p);
+    ak_groups_release(p);
+    EVP_PKEY_CTX *imports[] = {p->import_rsa, p->import_rsa_pss, p->import_ec, p->import_dh, p->import_ed25519, p->import_ed448};
+    for (size_t i = 0; i < sizeof imports / sizeof imports[0]; i++) EVP_PKEY_CTX_free(imports[i]);
+    for (int h = 0; h < AK_HASH_count; h++) {
+        EVP_MD_CTX_free(p->digest[h]);
+        EVP_MD_CTX_free(p->pads[h].inner);
+        EVP_MD_CTX_free(p->pads[h].outer);
+        EVP_MD_CTX_free(p->pads[h].work);
+        EVP_MD_free(p->md[h]);
+    }
+    EVP_MD_CTX_free(p->snapshot);
+    for (int c = 0; c < AK_CIPHER_count; c++) EVP_CIPHER_free(p->cipher[c]);
+    EVP_MAC_free(p->hmac);
+    if (p->lab) ak_lab_stop(p);
+    if (p->lab && p->source.release != NULL) p->source.release(p->source.user);
+    ak_wipe(p, sizeof *p);
+    free(p);
+}
+
+static void fetch_all(ak_provider *p) {
+    for (int h = 1; h < AK_HASH_count; h++) p->md[h] = EVP_MD_fetch(p->libctx, hash_fetch_names[h], NULL);
+    for (int c = 0; c < AK_CIPHER_count; c++) {
+        const char *name = ak_cipher((ak_cipher_id)c)->fetch_name;
+        if (name != NULL) p->cipher[c] = EVP_CIPHER_fetch(p->libctx, name, NULL);
+    }
+    p->hmac = EVP_MAC_fetch(p->libctx, "HMAC", NULL);
+    ERR_clear_error(); /* what is missing is missing: a FIPS library has no MD5 */
+}
+
+ak_provider *ak_provider_new(const ak_source *source, ak_failure *f) {
+    ak_provider *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        ak_fail(f, AK_ERR_out_of_memory, NULL);
+        return NULL;
+    }
+    p->refs = 1;
+    if (source != NULL) {
+        /* The source is the caller's until this function succeeds: a failed start must not release it. */
+        p->lab = true;
+        p->source = *source;
+        p->source.release = NULL;
+        if (!ak_lab_start(p, f)) {
+            release(p);
+            return NULL;
+        }
+    }
+    fetch_all(p);
+    p->snapshot = EVP_MD_CTX_new();
+    if (p->md[AK_HASH_sha256] == NULL || p->hmac == NULL || p->snapshot == NULL) {
+        ak_fail(f, AK_ERR_unsupported, "libcrypto offers no SHA-256 or no HMAC");
+        release(p);
+        return NULL;
+    }
+    if (source != NULL) p->source.release = source->release;
+    return p;
+}
+
+ak_provider *ak_provider_ref(ak_provider *p) {
+    p->refs++;
+    return p;
+}
+
+void ak_provider_free(ak_provider *p) {
+    if (p != NULL && --p->refs == 0) release(p);
+}
+
+bool ak_provider_is_lab(const ak_provider *p) { return p->lab; }
+
+/* ---- randomness ----------------------------------------------------------------------------------------------------------- */
+
+/* Values that stay secret are drawn one by one from libcrypto's private DRBG; the pool serves what an observer sees anyway. */
+static bool is_secret_purpose(ak_purpose purpose) {
+    switch (purpose) {
+    case AK_PURPOSE_key_share:
+    case AK_PURPOSE_premaster:
+    case AK_PURPOSE_rsa_rejection:
+    case AK_PURPOSE_ticket_key:
+    case AK_PURPOSE_identity_key:
+    case AK_PURPOSE_ecdsa_nonce:
+    case AK_PURPOSE_blinding: return true;
+    default: return false;
+    }
+}
+
+static bool refill(ak_provider *p) {
+    if (RAND_bytes_ex(p->libctx, p->pool, sizeof p->pool, 0) != 1) {
+        ERR_clear_error();
+        p->pool_left = 0;
+        return false;
+    }
+    p->pool_left = sizeof p->pool;
+    p->pool_pid = getpid();
+    return true;
+}
+
+bool ak_random(ak_provider *p, ak_purpose purpose, uint8_t *out, size_t n) {
+    if (p->lab) {
+        bool ok = p->source.fill(p->source.user, purpose, out, n);
+        if (!ok) p->dry = true;
+        return ok;
+    }
+    if (n > sizeof p->pool / 4 || is_secret_purpose(purpose)) {
+        if (RAND_priv_bytes_ex(p->libctx, out, n, 0) == 1) return true;
+        ERR_clear_error();
+        return false;
+    }
+    if ((p->pool_left < n || p->pool_pid != getpid()) && !refill(p)) return false;
+    uint8_t *from = p->pool + (sizeof p->pool - p->pool_left);
+    memcpy(out, from, n);
+    ak_wipe(from, n);
+    p->pool_left -= n;
+    return true;
+}
+
+bool ak_random_prime(ak_provider *p, ak_purpose purpose) {
+    p->purpose = purpose;
+    p->dry = false;
+    return true;
+}

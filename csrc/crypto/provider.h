@@ -1,0 +1,84 @@
+/* provider.h: everything that akushu asks libcrypto for by name, asked for once.
+ *
+ * An ak_provider belongs to one thread (one Lua state) and is shared by all contexts in it, by reference count.
+ * It keeps fetched algorithms, ready operation contexts and a pool of random bytes; nothing on the way of the bytes
+ * looks anything up by name or allocates a libcrypto context that could have been kept. */
+#ifndef AK_CRYPTO_PROVIDER_H
+#define AK_CRYPTO_PROVIDER_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/secret.h"
+
+typedef struct ak_provider ak_provider;
+
+typedef enum ak_hash {
+    AK_HASH_none = 0,
+    AK_HASH_md5,
+    AK_HASH_sha1,
+    AK_HASH_sha256,
+    AK_HASH_sha384,
+    AK_HASH_sha512,
+    AK_HASH_md5_sha1, /* the concatenation, for TLS 1.0 and 1.1 */
+    AK_HASH_count
+} ak_hash;
+
+#define AK_HASH_MAX 64
+
+/* Purposes for which randomness is asked. A lab supplies values per purpose; an ordinary provider draws all of them
+ * from libcrypto's DRBG through one pool. */
+typedef enum ak_purpose {
+#define AK_PURPOSE(name) AK_PURPOSE_##name,
+#include "crypto/purpose.def"
+#undef AK_PURPOSE
+    AK_PURPOSE_count
+} ak_purpose;
+
+/* ak_source: where a lab's randomness comes from. fill() writes n bytes for the purpose or returns false (then the
+ * operation fails with AK_ERR_randomness: a lab fails closed, it never falls back to real randomness). */
+typedef struct ak_source {
+    bool (*fill)(void *user, ak_purpose purpose, uint8_t *out, size_t n);
+    void (*release)(void *user);
+    void *user;
+} ak_source;
+
+/* ak_provider_new: with source NULL an ordinary provider on the default library context; with a source, a lab's provider
+ * on a private OSSL_LIB_CTX whose only randomness is that source (libcrypto's own key generation, ECDSA nonces, PSS salts and
+ * PKCS#1 padding included). NULL and *f on failure; the source is then still the caller's to release. Everything made with a provider that holds no reference
+ * to it (ak_running, record protection) must be freed before its last reference goes; keys and shares hold one. */
+ak_provider *ak_provider_new(const ak_source *source, ak_failure *f);
+ak_provider *ak_provider_ref(ak_provider *p);
+void ak_provider_free(ak_provider *p);
+
+/* ak_provider_is_lab: whether this provider's randomness is a lab's. */
+bool ak_provider_is_lab(const ak_provider *p);
+/* ak_libcrypto_version: "OpenSSL 3.0.22 25 Aug 2026", of the library in use at run time. */
+const char *ak_libcrypto_version(void);
+
+/* ak_random: n bytes for a purpose; false when there are none (AK_ERR_randomness). Pooled; wiped as it is used; the pool is
+ * discarded after fork. */
+bool ak_random(ak_provider *p, ak_purpose purpose, uint8_t *out, size_t n);
+/* ak_random_prime: in a lab, makes the libcrypto operation that follows draw on `purpose`; free otherwise. Blinding factors of RSA draw on
+ * AK_PURPOSE_blinding all the same, so that a supplied salt or padding is not eaten by them. */
+bool ak_random_prime(ak_provider *p, ak_purpose purpose);
+
+size_t ak_hash_size(ak_hash h);
+const char *ak_hash_name(ak_hash h); /* "SHA-256" */
+bool ak_provider_has_hash(const ak_provider *p, ak_hash h);
+/* ak_digest: one-shot over up to 3 pieces (NULL pieces allowed); out takes ak_hash_size(h) bytes. Kept context. */
+bool ak_digest(ak_provider *p, ak_hash h, ak_view a, ak_view b, ak_view c, uint8_t *out);
+/* ak_hmac: one-shot HMAC over up to 3 pieces. */
+bool ak_hmac(ak_provider *p, ak_hash h, ak_view key, ak_view a, ak_view b, ak_view c, uint8_t *out);
+
+/* ak_running: a running hash (the transcript) whose value can be taken at any point without ending it. */
+typedef struct ak_running {
+    struct evp_md_ctx_st *ctx;
+    ak_hash hash;
+} ak_running;
+bool ak_running_init(ak_running *r, ak_provider *p, ak_hash h);
+bool ak_running_add(ak_running *r, ak_view v);
+bool ak_running_value(const ak_running *r, ak_provider *p, uint8_t out[AK_HASH_MAX]); /* copies into a kept context */
+bool ak_running_copy(ak_running *to, const ak_running *from);
+void ak_running_free(ak_running *r);
+
+#endif

@@ -43,7 +43,7 @@
 typedef struct ak_context ak_context;
 typedef struct ak_store ak_store;
 
-#define AK_LIST_MAX 128
+#define AK_LIST_MAX 192
 
 typedef enum ak_client_auth { AK_CLIENT_AUTH_none, AK_CLIENT_AUTH_request, AK_CLIENT_AUTH_require } ak_client_auth;
 

@@ -1,0 +1,74 @@
+/* binding.h: what the files of this folder share. The only folder that includes lua.h.
+ *
+ * Rules here: a userdata gets its class first and what it owns afterwards, so that __gc is safe at any moment; Lua values that an object needs
+ * live in its first user value (a table); no lua_State is kept anywhere; while Lua runs, no engine frame is on the stack. */
+#ifndef AK_BINDING_H
+#define AK_BINDING_H
+
+#include "akushu.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+/* ak_lua_provider: this Lua state's provider, made at the first use; borrowed. Raises when libcrypto is unusable. */
+ak_provider *ak_lua_provider(lua_State *L);
+
+/* ---- classes ------------------------------------------------------------------------------------------------------------------ */
+
+/* A property's getter pushes one value; `object` is the userdata's block. */
+typedef struct ak_lua_property {
+    const char *name;
+    void (*push)(lua_State *L, void *object);
+} ak_lua_property;
+
+/* ak_lua_class: makes (or finds) the class `name`: methods (more may be added from Lua: see ak_lua_methods), properties, metamethods such as __gc. Nothing is
+ * left on the stack. */
+void ak_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, const ak_lua_property *properties, const luaL_Reg *meta);
+/* ak_lua_methods: pushes a class's table of methods. */
+void ak_lua_methods(lua_State *L, const char *name);
+/* ak_lua_new: pushes a zeroed userdata of this class with a fresh table as its user value when `values` is set. */
+void *ak_lua_new(lua_State *L, const char *name, size_t size, bool values);
+
+/* ---- failures ------------------------------------------------------------------------------------------------------------------- */
+
+/* ak_lua_fail: pushes nil, message, failure and returns 3: what a function that failed returns. */
+int ak_lua_fail(lua_State *L, const ak_failure *f);
+/* ak_lua_push_failure: pushes message and failure table; report may be NULL. */
+void ak_lua_push_failure(lua_State *L, const ak_failure *f, const ak_report *report);
+
+/* ---- arguments -------------------------------------------------------------------------------------------------------------------- */
+
+/* ak_lua_bytes: a string, or an array of strings (joined in place on the stack). */
+ak_view ak_lua_bytes(lua_State *L, int arg);
+static inline ak_view ak_lua_check_view(lua_State *L, int arg) {
+    size_t n;
+    const char *s = luaL_checklstring(L, arg, &n);
+    return ak_view_of(s, n);
+}
+static inline void ak_lua_push_view(lua_State *L, ak_view v) { lua_pushlstring(L, v.n != 0 ? (const char *)v.p : "", v.n); }
+/* ak_lua_push_version: "1.2"; nil for 0. */
+void ak_lua_push_version(lua_State *L, uint16_t version);
+/* ak_lua_alert: an alert by name or number. */
+int ak_lua_alert(lua_State *L, int arg);
+
+/* ---- objects ------------------------------------------------------------------------------------------------------------------------ */
+
+ak_context *ak_lua_check_context(lua_State *L, int arg);
+void ak_lua_push_session(lua_State *L, ak_session *s); /* takes it over */
+void ak_lua_push_secret(lua_State *L, ak_view bytes);  /* copies */
+void ak_lua_push_resumption(lua_State *L, ak_resumption *r); /* adds a reference */
+ak_resumption *ak_lua_to_resumption(lua_State *L, int arg); /* NULL when it is none */
+/* ak_lua_info_property: pushes a property of what was agreed ("suite", "version", "peer" …); false when there is none of that name. */
+bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name);
+
+int ak_open_crypto(lua_State *L);
+int ak_open_record(lua_State *L);
+int ak_open_wire(lua_State *L);
+int ak_open_x509(lua_State *L);
+void ak_open_context(lua_State *L);
+void ak_open_handshake(lua_State *L);
+void ak_open_session(lua_State *L);
+void ak_open_resumption(lua_State *L);
+void ak_open_secret(lua_State *L);
+
+#endif

@@ -1,0 +1,200 @@
+/* lcontext.c: akushu.Context. lua/akushu/options.lua has turned what the user wrote into the plain fields that are read here; a field of the wrong type
+ * is still refused. */
+#include "binding/binding.h"
+
+#include "binding/lx509.h"
+
+#include <string.h>
+
+#define CLASS "akushu.Context"
+
+typedef struct lcontext {
+    ak_context *c;
+    int64_t now; /* what a Lua clock said last */
+} lcontext;
+
+ak_context *ak_lua_check_context(lua_State *L, int arg) {
+    lcontext *u = luaL_checkudata(L, arg, CLASS);
+    luaL_argcheck(L, u->c != NULL, arg, "a context that was closed");
+    return u->c;
+}
+
+static int64_t lua_clock(void *user) { return ((lcontext *)user)->now; }
+
+/* ---- fields ---------------------------------------------------------------------------------------------------------------- */
+
+static bool flag(lua_State *L, int t, const char *name, bool *out) {
+    int type = lua_getfield(L, t, name);
+    bool there = type != LUA_TNIL;
+    if (there) *out = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return there;
+}
+
+static lua_Integer number(lua_State *L, int t, const char *name, lua_Integer otherwise, lua_Integer min, lua_Integer max) {
+    lua_Integer n = otherwise;
+    if (lua_getfield(L, t, name) != LUA_TNIL) {
+        int ok = 0;
+        n = lua_tointegerx(L, -1, &ok);
+        if (!ok || n < min || n > max) luaL_error(L, "option '%s': an integer from %I to %I expected", name, (LUAI_UACINT)min, (LUAI_UACINT)max);
+    }
+    lua_pop(L, 1);
+    return n;
+}
+
+static void ids(lua_State *L, int t, const char *name, uint16_t *out, size_t *n) {
+    if (lua_getfield(L, t, name) == LUA_TTABLE) {
+        lua_Integer len = luaL_len(L, -1);
+        if (len > AK_LIST_MAX) luaL_error(L, "option '%s': at most %d values", name, AK_LIST_MAX);
+        *n = 0;
+        for (lua_Integer i = 1; i <= len; i++) {
+            lua_geti(L, -1, i);
+            out[(*n)++] = (uint16_t)luaL_checkinteger(L, -1);
+            lua_pop(L, 1);
+        }
+    }
+    lua_pop(L, 1);
+}
+
+static void identities(lua_State *L, int t, ak_context *c) {
+    if (lua_getfield(L, t, "identities") == LUA_TTABLE) {
+        lua_Integer len = luaL_len(L, -1);
+        if (len > (lua_Integer)(sizeof c->identities / sizeof c->identities[0])) luaL_error(L, "option 'identity': at most 16 identities");
+        for (lua_Integer i = 1; i <= len; i++) {
+            lua_geti(L, -1, i);
+            c->identities[c->n_identities++] = ak_identity_ref(ak_lua_check_identity(L, -1));
+            lua_pop(L, 1);
+        }
+    }
+    lua_pop(L, 1);
+}
+
+static void bytes(lua_State *L, int t, const char *name, ak_buf *out) {
+    size_t n;
+    if (lua_getfield(L, t, name) != LUA_TNIL) {
+        const char *s = luaL_checklstring(L, -1, &n);
+        ak_buf_clear(out);
+        if (!ak_buf_put(out, s, n)) luaL_error(L, "option '%s': too long", name);
+    }
+    lua_pop(L, 1);
+}
+
+static void read_lists(lua_State *L, ak_context *c) {
+    ids(L, 2, "suites", c->suites, &c->n_suites);
+    ids(L, 2, "groups", c->groups, &c->n_groups);
+    ids(L, 2, "key_shares", c->key_shares, &c->n_key_shares);
+    ids(L, 2, "schemes", c->schemes, &c->n_schemes);
+    identities(L, 2, c);
+    bytes(L, 2, "alpn", &c->alpn);
+}
+
+static void read_numbers(lua_State *L, ak_context *c) {
+    c->min_version = (uint16_t)number(L, 2, "min_version", c->min_version, AK_SSL30, AK_TLS13);
+    c->max_version = (uint16_t)number(L, 2, "max_version", c->max_version, AK_SSL30, AK_TLS13);
+    c->client_auth = (ak_client_auth)number(L, 2, "client_auth", c->client_auth, AK_CLIENT_AUTH_none, AK_CLIENT_AUTH_require);
+    c->n_tickets = (unsigned)number(L, 2, "ticket_count", c->n_tickets, 0, 16);
+    c->session_lifetime = (uint32_t)number(L, 2, "session_lifetime", c->session_lifetime, 1, 604800);
+    c->max_fragment = (uint16_t)number(L, 2, "max_fragment", c->max_fragment, 1, 16384);
+    c->record_size_limit = (uint16_t)number(L, 2, "record_size_limit", c->record_size_limit, 64, 16385);
+    c->max_message = (uint32_t)number(L, 2, "max_message", c->max_message, 1024, 1 << 24);
+    c->security_level = (unsigned)number(L, 2, "security_level", c->security_level, 0, 5);
+    c->min_dh_bits = (unsigned)number(L, 2, "min_dh_bits", c->min_dh_bits, 512, 8192);
+}
+
+static void read_flags(lua_State *L, ak_context *c) {
+    flag(L, 2, "verify", &c->verify);
+    flag(L, 2, "verify_host", &c->verify_host);
+    flag(L, 2, "prefer_client", &c->prefer_client);
+    flag(L, 2, "extended_master_secret", &c->ems);
+    flag(L, 2, "require_extended_master_secret", &c->require_ems);
+    flag(L, 2, "encrypt_then_mac", &c->etm);
+    flag(L, 2, "session_ids", &c->session_ids);
+    flag(L, 2, "tickets", &c->tickets);
+    flag(L, 2, "middlebox_compat", &c->middlebox_compat);
+    flag(L, 2, "fallback_scsv", &c->fallback_scsv);
+    flag(L, 2, "grease", &c->grease);
+    c->coalesce_set = flag(L, 2, "coalesce", &c->coalesce);
+    flag(L, 2, "ocsp", &c->ocsp);
+    flag(L, 2, "sct", &c->sct);
+    flag(L, 2, "keylog", &c->keylog);
+    flag(L, 2, "renegotiation", &c->renegotiation);
+    flag(L, 2, "ask_untrusted", &c->ask_untrusted);
+    flag(L, 2, "ask_identity", &c->ask_identity);
+    flag(L, 2, "ask_alpn", &c->ask_alpn);
+    flag(L, 2, "ask_client_identity", &c->ask_client_identity);
+    flag(L, 2, "external_store", &c->external_store);
+}
+
+/* context(server, fields): a new context with its user value for what Lua keeps of it. */
+static int l_new(lua_State *L) {
+    bool server = lua_toboolean(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lcontext *u = ak_lua_new(L, CLASS, sizeof *u, true);
+    u->c = ak_context_new(ak_lua_provider(L), server);
+    if (u->c == NULL) return luaL_error(L, "akushu: out of memory");
+    read_numbers(L, u->c);
+    read_flags(L, u->c);
+    read_lists(L, u->c);
+    lua_Integer store = number(L, 2, "store_size", 0, 0, 1 << 24);
+    if (store > 0) {
+        u->c->store = ak_store_new((size_t)store);
+        if (u->c->store == NULL) return luaL_error(L, "akushu: out of memory");
+    }
+    if (lua_getfield(L, 2, "trust") != LUA_TNIL) u->c->trust = ak_trust_ref(ak_lua_check_trust(L, -1));
+    lua_pop(L, 1);
+    bool clock = false;
+    flag(L, 2, "has_clock", &clock);
+    if (clock) {
+        u->c->clock = lua_clock;
+        u->c->clock_user = u;
+    }
+    return 1;
+}
+
+/* Internal to akushu's Lua files: what the context's clock says from now on. */
+static int l_set_now(lua_State *L) {
+    lcontext *u = luaL_checkudata(L, 1, CLASS);
+    u->now = (int64_t)luaL_checknumber(L, 2);
+    return 0;
+}
+
+static int l_values(lua_State *L) {
+    luaL_checkudata(L, 1, CLASS);
+    lua_getiuservalue(L, 1, 1);
+    return 1;
+}
+
+static int l_stored(lua_State *L) {
+    const ak_context *c = ak_lua_check_context(L, 1);
+    lua_pushinteger(L, c->store != NULL ? (lua_Integer)ak_store_count(c->store) : 0);
+    return 1;
+}
+
+static int l_gc(lua_State *L) {
+    lcontext *u = luaL_checkudata(L, 1, CLASS);
+    if (u->c != NULL && u->c->clock_user == u) u->c->clock = NULL; /* handshakes that outlive it use the system's clock */
+    ak_context_free(u->c);
+    u->c = NULL;
+    return 0;
+}
+
+static int l_tostring(lua_State *L) {
+    const lcontext *u = luaL_checkudata(L, 1, CLASS);
+    if (u->c == NULL) lua_pushliteral(L, CLASS " (closed)");
+    else lua_pushfstring(L, CLASS " (%s, %d suites)", u->c->server ? "server" : "client", (int)u->c->n_suites);
+    return 1;
+}
+
+static void p_role(lua_State *L, void *o) {
+    const lcontext *u = o;
+    lua_pushstring(L, u->c == NULL ? NULL : u->c->server ? "server" : "client");
+}
+
+void ak_open_context(lua_State *L) {
+    static const luaL_Reg methods[] = {{"_set_now", l_set_now}, {"_values", l_values}, {"stored_sessions", l_stored}, {"close", l_gc}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
+    static const ak_lua_property properties[] = {{"role", p_role}, {NULL, NULL}};
+    ak_lua_class(L, CLASS, methods, properties, meta);
+    lua_pushcfunction(L, l_new);
+    lua_setfield(L, -2, "context");
+}

@@ -1,0 +1,421 @@
+/* lhandshake.c: akushu.Handshake. The engine runs until it has an event; then a Lua function (hooks.lua's dispatcher) is called with it as a table, in
+ * a way that lets it yield and raise, and its answer goes back into the engine. */
+#include "binding/binding.h"
+
+#include "binding/lx509.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CLASS "akushu.Handshake"
+
+typedef struct lhandshake {
+    ak_hs *h;
+    bool running;   /* inside start/step, perhaps suspended in a hook */
+    size_t keylog;  /* bytes of key log already given out */
+} lhandshake;
+
+/* What the user value holds: context (kept alive), input (bytes lent to the engine), dispatch, and whatever hooks.lua puts there. */
+
+static lhandshake *check_any(lua_State *L, int arg) { return luaL_checkudata(L, arg, CLASS); }
+
+static lhandshake *check(lua_State *L, int arg) {
+    lhandshake *u = check_any(L, arg);
+    luaL_argcheck(L, u->h != NULL, arg, "a handshake that was closed");
+    return u;
+}
+
+static bool certificate_error(ak_error e) { return e >= AK_ERR_no_certificate && e <= AK_ERR_bad_compression; }
+
+/* failed: nil, message, failure; with the error a hook raised, as it was. */
+static int failed(lua_State *L, lhandshake *u) {
+    const ak_failure *f = ak_hs_failure(u->h);
+    lua_pushnil(L);
+    ak_lua_push_failure(L, f, certificate_error(f->error) ? ak_hs_info(u->h)->report : NULL);
+    lua_getiuservalue(L, 1, 1);
+    if (lua_getfield(L, -1, "hook_error") != LUA_TNIL) lua_setfield(L, -3, "error");
+    else lua_pop(L, 1);
+    lua_pop(L, 1);
+    return 3;
+}
+
+/* ---- events to Lua ---------------------------------------------------------------------------------------------------------- */
+
+static const char *gate_name(uint32_t gate) {
+    switch (gate) {
+    case AK_GATE_compose: return "compose";
+    case AK_GATE_send: return "send";
+    case AK_GATE_plain_out: return "plain_out";
+    case AK_GATE_record_out: return "record_out";
+    case AK_GATE_record_in: return "record_in";
+    case AK_GATE_plain_in: return "plain_in";
+    default: return "receive";
+    }
+}
+
+static const char *event_name(ak_event_kind k) {
+    static const char *const names[] = {"none", "gate", "untrusted", "session_get", "session_put", "session_remove", "identity", "alpn"};
+    return names[k];
+}
+
+static void set_view(lua_State *L, const char *name, ak_view v) {
+    ak_lua_push_view(L, v);
+    lua_setfield(L, -2, name);
+}
+
+static void push_event(lua_State *L, const lhandshake *u) {
+    const ak_event *e = ak_hs_event(u->h);
+    const ak_info *i = ak_hs_info(u->h);
+    lua_createtable(L, 0, 12);
+    lua_pushstring(L, event_name(e->kind));
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, e->state != NULL ? e->state : ak_hs_state(u->h));
+    lua_setfield(L, -2, "state");
+    lua_pushinteger(L, i->version);
+    lua_setfield(L, -2, "version");
+    lua_pushinteger(L, i->suite != NULL ? i->suite->id : 0);
+    lua_setfield(L, -2, "suite");
+    switch (e->kind) {
+    case AK_EV_gate:
+        lua_pushstring(L, gate_name(e->gate));
+        lua_setfield(L, -2, "gate");
+        lua_pushboolean(L, e->incoming);
+        lua_setfield(L, -2, "incoming");
+        lua_pushinteger(L, e->content_type);
+        lua_setfield(L, -2, "content_type");
+        lua_pushinteger(L, e->message);
+        lua_setfield(L, -2, "message_type");
+        set_view(L, "bytes", e->bytes);
+        break;
+    case AK_EV_untrusted:
+        ak_lua_push_report(L, (ak_report *)e->report);
+        lua_setfield(L, -2, "report");
+        break;
+    case AK_EV_session_get:
+    case AK_EV_session_remove: set_view(L, "key", e->key); break;
+    case AK_EV_session_put:
+        set_view(L, "key", e->key);
+        set_view(L, "bytes", e->bytes);
+        break;
+    default: set_view(L, "bytes", e->bytes); break;
+    }
+}
+
+/* ---- answers from Lua ----------------------------------------------------------------------------------------------------------- */
+
+static ak_view field_view(lua_State *L, int t, const char *name) { /* the string stays in the table: the view is good while that is */
+    size_t n = 0;
+    lua_getfield(L, t, name);
+    const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+    lua_pop(L, 1);
+    return ak_view_of(s, s != NULL ? n : 0);
+}
+
+static bool field_bool(lua_State *L, int t, const char *name) {
+    lua_getfield(L, t, name);
+    bool b = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return b;
+}
+
+static int field_choice(lua_State *L, int t, const char *name, const char *const *choices) {
+    lua_getfield(L, t, name);
+    const char *s = lua_tostring(L, -1);
+    int found = 0;
+    for (int i = 0; s != NULL && choices[i] != NULL; i++)
+        if (strcmp(choices[i], s) == 0) found = i;
+    lua_pop(L, 1);
+    return found;
+}
+
+#define INJECT_MAX 64
+
+static size_t read_injections(lua_State *L, int t, ak_inject *out) {
+    size_t n = 0;
+    if (lua_getfield(L, t, "inject") == LUA_TTABLE) {
+        lua_Integer len = luaL_len(L, -1);
+        for (lua_Integer i = 1; i <= len && n < INJECT_MAX; i++) {
+            if (lua_geti(L, -1, i) == LUA_TTABLE) {
+                int at = lua_gettop(L);
+                out[n].after = field_bool(L, at, "after");
+                out[n].raw = field_bool(L, at, "raw");
+                out[n].bytes = field_view(L, at, "bytes");
+                lua_getfield(L, at, "content_type");
+                out[n].content_type = (uint8_t)lua_tointeger(L, -1);
+                lua_pop(L, 1);
+                n++;
+            }
+            lua_pop(L, 1);
+        }
+    }
+    lua_pop(L, 1);
+    return n;
+}
+
+/* answer: the table at `t` (or nil: pass) becomes the engine's answer. The engine reads injections and text while it runs: the table is kept in the user
+ * value until the next one. */
+static void answer(lua_State *L, lhandshake *u, int t) {
+    static const char *const verdicts[] = {"pass", "replace", "drop", "refuse", NULL};
+    static const char *const modes[] = {"as_sent", "as_built", "none", "given", NULL};
+    ak_answer a;
+    ak_inject inject[INJECT_MAX];
+    memset(&a, 0, sizeof a);
+    a.alert = AK_ALERT_none;
+    if (lua_type(L, t) == LUA_TTABLE) {
+        a.verdict = (ak_verdict)field_choice(L, t, "verdict", verdicts);
+        a.transcript = (ak_transcript_mode)field_choice(L, t, "transcript", modes);
+        a.yes = field_bool(L, t, "yes");
+        a.accept = field_bool(L, t, "accept");
+        a.bytes = field_view(L, t, "bytes");
+        a.transcript_bytes = field_view(L, t, "transcript_bytes");
+        a.text = (const char *)field_view(L, t, "text").p;
+        a.n_inject = read_injections(L, t, inject);
+        ak_inject *kept = NULL;
+        if (a.n_inject != 0) {
+            lua_getiuservalue(L, 1, 1);
+            kept = lua_newuserdatauv(L, sizeof *kept * a.n_inject, 0);
+            memcpy(kept, inject, sizeof *kept * a.n_inject);
+            lua_setfield(L, -2, "kept_inject");
+            lua_pop(L, 1);
+        }
+        a.inject = kept;
+        lua_getfield(L, t, "alert");
+        if (lua_isinteger(L, -1)) a.alert = (int)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+        lua_getfield(L, t, "error");
+        if (lua_type(L, -1) == LUA_TSTRING) a.error = ak_error_by_code(lua_tostring(L, -1));
+        lua_pop(L, 1);
+        if (lua_getfield(L, t, "identity") == LUA_TUSERDATA) a.identity = ak_lua_check_identity(L, -1); /* hooks.lua has looked what it is */
+        lua_pop(L, 1);
+        lua_getiuservalue(L, 1, 1);
+        lua_pushvalue(L, t);
+        lua_setfield(L, -2, "kept_answer");
+        lua_pop(L, 1);
+    }
+    ak_hs_answer(u->h, &a);
+}
+
+/* hook_raised: the error value on top of the stack ends the handshake, and is kept for the failure. */
+static void hook_raised(lua_State *L, lhandshake *u) {
+    lua_getiuservalue(L, 1, 1);
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "hook_error");
+    const char *text = luaL_tolstring(L, -2, NULL);
+    lua_setfield(L, -2, "hook_text");
+    lua_pop(L, 2);
+    ak_hs_hook_failed(u->h, text);
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------------------------ */
+
+#define FIXED 2 /* the handshake, and the input */
+
+static int ended(lua_State *L, lhandshake *u, ak_status s) {
+    u->running = false;
+    lua_getiuservalue(L, 1, 1);
+    lua_pushnil(L);
+    lua_setfield(L, -2, "input");
+    lua_pop(L, 1);
+    if (s == AK_FAILED) return failed(L, u);
+    ak_lua_push_view(L, ak_hs_output(u->h));
+    ak_hs_output_taken(u->h);
+    return 1;
+}
+
+static int resumed(lua_State *L, int status, lua_KContext k);
+
+/* call: the dispatcher with an event table (on top of the stack). */
+static int call(lua_State *L) {
+    lua_getiuservalue(L, 1, 1);
+    lua_getfield(L, -1, "dispatch");
+    lua_remove(L, -2);
+    lua_insert(L, -2);
+    lua_pushvalue(L, 1);
+    lua_insert(L, -2);
+    return lua_pcallk(L, 2, 1, 0, 0, resumed);
+}
+
+/* key_lines: what was logged since the last time, as an event of its own. */
+static bool key_lines(lua_State *L, lhandshake *u) {
+    ak_view all = ak_hs_keylog(u->h);
+    if (all.n <= u->keylog) return false;
+    lua_createtable(L, 0, 2);
+    lua_pushliteral(L, "keylog");
+    lua_setfield(L, -2, "kind");
+    set_view(L, "bytes", ak_view_of(all.p + u->keylog, all.n - u->keylog));
+    u->keylog = all.n;
+    return true;
+}
+
+static int drive(lua_State *L) {
+    lhandshake *u = check_any(L, 1);
+    for (;;) {
+        ak_status s = ak_hs_run(u->h);
+        if (s == AK_EVENT) push_event(L, u);
+        else if (!key_lines(L, u)) return ended(L, u, s);
+        int status = call(L);
+        if (status != LUA_OK) hook_raised(L, u);
+        else if (s == AK_EVENT) answer(L, u, FIXED + 1);
+        lua_settop(L, FIXED);
+    }
+}
+
+/* resumed: the dispatcher has yielded and come back. */
+static int resumed(lua_State *L, int status, lua_KContext k) {
+    lhandshake *u = check_any(L, 1);
+    (void)k;
+    if (status != LUA_YIELD && status != LUA_OK) hook_raised(L, u);
+    else if (ak_hs_event(u->h)->kind != AK_EV_none) answer(L, u, FIXED + 1);
+    lua_settop(L, FIXED);
+    return drive(L);
+}
+
+static void enter(lua_State *L, lhandshake *u) {
+    if (u->running) luaL_error(L, "this handshake is waiting for a hook: it can't be started or stepped until that returns");
+    u->running = true;
+}
+
+static int l_start(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_failure f = {0};
+    lua_settop(L, 1);
+    lua_pushnil(L);
+    enter(L, u);
+    if (ak_hs_start(u->h, &f) != AK_OK) {
+        u->running = false;
+        return luaL_error(L, "%s", f.detail);
+    }
+    return drive(L);
+}
+
+static int l_step(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_failure f = {0};
+    ak_view in = ak_lua_bytes(L, 2);
+    lua_settop(L, FIXED);
+    enter(L, u);
+    if (strcmp(ak_hs_state(u->h), "new") == 0) ak_hs_start(u->h, &f);
+    lua_getiuservalue(L, 1, 1);
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "input");
+    lua_pop(L, 1);
+    ak_hs_feed(u->h, in);
+    return drive(L);
+}
+
+static int l_pending(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_lua_push_view(L, ak_hs_output(u->h));
+    ak_hs_output_taken(u->h);
+    return 1;
+}
+
+static int l_eof(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_hs_eof(u->h);
+    if (ak_hs_failure(u->h) != NULL) return failed(L, u);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int l_abort(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    int alert = lua_isnoneornil(L, 2) ? AK_ALERT_user_canceled : ak_lua_alert(L, 2);
+    ak_hs_abort(u->h, alert);
+    return l_pending(L);
+}
+
+static int l_session(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_failure f = {0};
+    if (ak_hs_failure(u->h) != NULL) return failed(L, u);
+    ak_session *s = ak_hs_session(u->h, &f);
+    if (s == NULL) return ak_lua_fail(L, &f);
+    ak_lua_push_session(L, s);
+    return 1;
+}
+
+static int l_secret(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_view v = ak_hs_secret(u->h, luaL_checkstring(L, 2));
+    if (v.n == 0) lua_pushnil(L);
+    else ak_lua_push_secret(L, v);
+    return 1;
+}
+
+static int l_gates(lua_State *L) {
+    ak_hs_set_gates(check(L, 1)->h, (uint32_t)luaL_checkinteger(L, 2));
+    return 0;
+}
+
+static int l_values(lua_State *L) {
+    check_any(L, 1);
+    lua_getiuservalue(L, 1, 1);
+    return 1;
+}
+
+/* handshake(context, dispatch [, server_name [, resumption]]) */
+static int l_new(lua_State *L) {
+    ak_context *c = ak_lua_check_context(L, 1);
+    ak_failure f = {0};
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    const char *name = luaL_optstring(L, 3, NULL);
+    ak_resumption *r = lua_isnoneornil(L, 4) ? NULL : ak_lua_to_resumption(L, 4);
+    lhandshake *u = ak_lua_new(L, CLASS, sizeof *u, true);
+    lua_getiuservalue(L, -1, 1);
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "context");
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "dispatch");
+    lua_pop(L, 1);
+    u->h = ak_hs_new(c, &f);
+    if (u->h == NULL) return ak_lua_fail(L, &f);
+    if (name != NULL && ak_hs_set_server_name(u->h, name, &f) != AK_OK) return luaL_error(L, "option 'server_name': %s is not a host name or address", name);
+    if (r != NULL) ak_hs_set_resumption(u->h, r);
+    return 1;
+}
+
+static int l_gc(lua_State *L) {
+    lhandshake *u = check_any(L, 1);
+    ak_hs_free(u->h);
+    u->h = NULL;
+    return 0;
+}
+
+static int l_tostring(lua_State *L) {
+    lhandshake *u = check_any(L, 1);
+    if (u->h == NULL) lua_pushliteral(L, CLASS " (closed)");
+    else lua_pushfstring(L, CLASS " (%s, %s)", ak_hs_info(u->h)->server ? "server" : "client", ak_hs_state(u->h));
+    return 1;
+}
+
+static int l_index(lua_State *L) {
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
+    if (name == NULL) return 1;
+    lhandshake *u = check(L, 1);
+    const char *state = ak_hs_state(u->h);
+    if (strcmp(name, "state") == 0) lua_pushstring(L, state);
+    else if (strcmp(name, "done") == 0) lua_pushboolean(L, strcmp(state, "done") == 0);
+    else if (strcmp(name, "failed") == 0) lua_pushboolean(L, ak_hs_failure(u->h) != NULL);
+    else if (strcmp(name, "failure") == 0) {
+        if (ak_hs_failure(u->h) == NULL) lua_pushnil(L);
+        else failed(L, u);
+    } else if (!ak_lua_info_property(L, ak_hs_info(u->h), name)) lua_pushnil(L);
+    return 1;
+}
+
+void ak_open_handshake(lua_State *L) {
+    static const luaL_Reg methods[] = {{"start", l_start}, {"step", l_step}, {"pending", l_pending}, {"eof", l_eof}, {"abort", l_abort}, {"session", l_session},
+                                       {"secret", l_secret}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
+    ak_lua_class(L, CLASS, methods, NULL, meta);
+    luaL_getmetatable(L, CLASS);
+    ak_lua_methods(L, CLASS);
+    lua_pushcclosure(L, l_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    lua_pushcfunction(L, l_new);
+    lua_setfield(L, -2, "handshake");
+}

@@ -1,0 +1,82 @@
+/* lresumption.c: akushu.Resumption: what is kept of a session so as to resume it. */
+#include "binding/binding.h"
+
+#include "binding/lx509.h"
+
+#define CLASS "akushu.Resumption"
+
+static ak_resumption *check(lua_State *L, int arg) {
+    ak_resumption **r = luaL_checkudata(L, arg, CLASS);
+    luaL_argcheck(L, *r != NULL, arg, "a resumption that was closed");
+    return *r;
+}
+
+void ak_lua_push_resumption(lua_State *L, ak_resumption *r) {
+    ak_resumption **to = ak_lua_new(L, CLASS, sizeof *to, false);
+    *to = ak_resumption_ref(r);
+}
+
+ak_resumption *ak_lua_to_resumption(lua_State *L, int arg) {
+    ak_resumption **r = luaL_testudata(L, arg, CLASS);
+    return r != NULL ? *r : NULL;
+}
+
+/* resumption(bytes): restores what :serialize() gave. */
+static int l_restore(lua_State *L) {
+    ak_failure f = {0};
+    ak_resumption *r = NULL;
+    ak_resumption **to = ak_lua_new(L, CLASS, sizeof *to, false);
+    if (ak_resumption_read(ak_lua_check_view(L, 1), &r, &f) != AK_OK) return ak_lua_fail(L, &f);
+    *to = r;
+    return 1;
+}
+
+static int l_serialize(lua_State *L) {
+    ak_buf b;
+    const ak_resumption *r = check(L, 1);
+    ak_buf_init_secret(&b, 1 << 22);
+    bool ok = ak_resumption_write(r, &b);
+    if (ok) ak_lua_push_view(L, ak_buf_view(&b)); /* an out-of-memory error here leaks b: one copy of a session, at the end of all things */
+    ak_buf_free(&b);
+    return ok ? 1 : luaL_error(L, "akushu: out of memory");
+}
+
+static int l_close(lua_State *L) {
+    ak_resumption **r = luaL_checkudata(L, 1, CLASS);
+    ak_resumption_free(*r);
+    *r = NULL;
+    return 0;
+}
+
+static int l_tostring(lua_State *L) {
+    ak_resumption **r = luaL_checkudata(L, 1, CLASS);
+    if (*r == NULL) lua_pushliteral(L, CLASS " (closed)");
+    else lua_pushfstring(L, CLASS " (%s, %s)", (*r)->server_name[0] != '\0' ? (*r)->server_name : "no name", ak_suite_find((*r)->suite)->name);
+    return 1;
+}
+
+static const ak_resumption *of(void *object) { return *(ak_resumption **)object; }
+
+static void p_version(lua_State *L, void *o) { ak_lua_push_version(L, of(o) != NULL ? of(o)->version : 0); }
+static void p_suite(lua_State *L, void *o) { lua_pushstring(L, of(o) != NULL ? ak_suite_find(of(o)->suite)->name : NULL); }
+static void p_server_name(lua_State *L, void *o) { lua_pushstring(L, of(o) != NULL ? of(o)->server_name : NULL); }
+static void p_expires(lua_State *L, void *o) { lua_pushinteger(L, of(o) != NULL ? (lua_Integer)of(o)->expires : 0); }
+static void p_created(lua_State *L, void *o) { lua_pushinteger(L, of(o) != NULL ? (lua_Integer)of(o)->created : 0); }
+static void p_ems(lua_State *L, void *o) { lua_pushboolean(L, of(o) != NULL && of(o)->ems); }
+static void p_max_early_data(lua_State *L, void *o) { lua_pushinteger(L, of(o) != NULL ? (lua_Integer)of(o)->max_early_data : 0); }
+static void p_kind(lua_State *L, void *o) {
+    const ak_resumption *r = of(o);
+    lua_pushstring(L, r == NULL ? NULL : r->version >= AK_TLS13 ? "psk" : r->ticket.n != 0 ? "ticket" : "session_id");
+}
+static void p_session_id(lua_State *L, void *o) { lua_pushlstring(L, of(o) != NULL ? (const char *)of(o)->session_id : "", of(o) != NULL ? of(o)->session_id_n : 0); }
+
+void ak_open_resumption(lua_State *L) {
+    static const luaL_Reg methods[] = {{"serialize", l_serialize}, {"close", l_close}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", l_close}, {"__close", l_close}, {"__tostring", l_tostring}, {NULL, NULL}};
+    static const ak_lua_property properties[] = {{"version", p_version}, {"suite", p_suite}, {"server_name", p_server_name}, {"expires", p_expires},
+                                                 {"created", p_created}, {"extended_master_secret", p_ems}, {"max_early_data", p_max_early_data},
+                                                 {"kind", p_kind}, {"session_id", p_session_id}, {NULL, NULL}};
+    ak_lua_class(L, CLASS, methods, properties, meta);
+    lua_pushcfunction(L, l_restore);
+    lua_setfield(L, -2, "resumption");
+}

@@ -1,0 +1,183 @@
+/* lsession.c: akushu.Session: the protected connection. Bytes in, bytes out, one copy between Lua and the wire. */
+#include "binding/binding.h"
+
+#include "binding/lx509.h"
+
+#include <string.h>
+
+#define CLASS "akushu.Session"
+
+typedef struct lsession {
+    ak_session *s;
+} lsession;
+
+static ak_session *check(lua_State *L, int arg) {
+    lsession *u = luaL_checkudata(L, arg, CLASS);
+    luaL_argcheck(L, u->s != NULL, arg, "a session that was released");
+    return u->s;
+}
+
+void ak_lua_push_session(lua_State *L, ak_session *s) {
+    lsession *u = ak_lua_new(L, CLASS, sizeof *u, false);
+    u->s = s;
+}
+
+static int failed(lua_State *L, const ak_failure *f, const ak_session *s) {
+    const ak_info *i = ak_session_info(s);
+    lua_pushnil(L);
+    ak_lua_push_failure(L, f, f->error >= AK_ERR_no_certificate && f->error <= AK_ERR_bad_compression ? i->report : NULL);
+    return 3;
+}
+
+/* push_reply: what waits to be sent, and it waits no more. */
+static void push_reply(lua_State *L, ak_session *s) {
+    ak_lua_push_view(L, ak_session_reply(s));
+    ak_session_reply_taken(s);
+}
+
+static int l_seal(lua_State *L) {
+    ak_session *s = check(L, 1);
+    ak_view plain = ak_lua_bytes(L, 2);
+    ak_failure f = {0};
+    luaL_Buffer b;
+    size_t n = 0;
+    char *out = luaL_buffinitsize(L, &b, ak_session_seal_size(s, plain.n) + 1);
+    if (ak_session_seal(s, plain.p, plain.n, (uint8_t *)out, &n, &f) != AK_OK) return failed(L, &f, s);
+    luaL_pushresultsize(&b, n);
+    return 1;
+}
+
+static int l_open(lua_State *L) {
+    ak_session *s = check(L, 1);
+    ak_view in = ak_lua_bytes(L, 2);
+    ak_failure f = {0};
+    luaL_Buffer b;
+    size_t n = 0;
+    char *out = luaL_buffinitsize(L, &b, ak_session_open_size(s, in.n));
+    if (ak_session_open(s, in, (uint8_t *)out, &n, &f) != AK_OK) return failed(L, &f, s);
+    luaL_pushresultsize(&b, n);
+    push_reply(L, s);
+    return 2;
+}
+
+static int reply_or_failure(lua_State *L, ak_session *s, ak_error e, const ak_failure *f) {
+    if (e != AK_OK) return failed(L, f, s);
+    push_reply(L, s);
+    return 1;
+}
+
+static int l_close(lua_State *L) {
+    ak_session *s = check(L, 1);
+    ak_failure f = {0};
+    ak_error e = ak_session_close(s, &f);
+    return reply_or_failure(L, s, e, &f);
+}
+
+static int l_close_write(lua_State *L) {
+    ak_session *s = check(L, 1);
+    ak_failure f = {0};
+    ak_error e = ak_session_close_write(s, &f);
+    return reply_or_failure(L, s, e, &f);
+}
+
+static int l_update_keys(lua_State *L) {
+    ak_session *s = check(L, 1);
+    ak_failure f = {0};
+    ak_error e = ak_session_update_keys(s, lua_toboolean(L, 2), &f);
+    return reply_or_failure(L, s, e, &f);
+}
+
+static int l_alert(lua_State *L) {
+    ak_session *s = check(L, 1);
+    ak_failure f = {0};
+    ak_error e = ak_session_alert(s, ak_lua_alert(L, 2), &f);
+    return reply_or_failure(L, s, e, &f);
+}
+
+static int l_eof(lua_State *L) {
+    ak_session *s = check(L, 1);
+    ak_failure f = {0};
+    if (ak_session_eof(s, &f) != AK_OK) return failed(L, &f, s);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int l_pending(lua_State *L) {
+    push_reply(L, check(L, 1));
+    return 1;
+}
+
+
+static int l_export(lua_State *L) {
+    ak_session *s = check(L, 1);
+    const char *label = luaL_checkstring(L, 2);
+    bool has_context = !lua_isnoneornil(L, 3);
+    ak_view context = has_context ? ak_lua_check_view(L, 3) : ak_view_of(NULL, 0);
+    lua_Integer n = luaL_checkinteger(L, 4);
+    ak_failure f = {0};
+    luaL_argcheck(L, n > 0 && n <= 8160, 4, "1 to 8160 bytes");
+    luaL_argcheck(L, context.n <= 65535, 3, "at most 65535 bytes");
+    luaL_argcheck(L, strlen(label) <= 249, 2, "at most 249 bytes");
+    luaL_Buffer b;
+    char *out = luaL_buffinitsize(L, &b, (size_t)n);
+    if (ak_session_export(s, label, has_context, context, (uint8_t *)out, (size_t)n, &f) != AK_OK) return failed(L, &f, s);
+    luaL_pushresultsize(&b, (size_t)n);
+    return 1;
+}
+
+static int l_resumption(lua_State *L) {
+    const ak_info *i = ak_session_info(check(L, 1));
+    if (i->resumption == NULL) {
+        lua_pushnil(L);
+        return 1;
+    }
+    ak_lua_push_resumption(L, i->resumption);
+    return 1;
+}
+
+static int l_gc(lua_State *L) {
+    lsession *u = luaL_checkudata(L, 1, CLASS);
+    ak_session_free(u->s);
+    u->s = NULL;
+    return 0;
+}
+
+static int l_tostring(lua_State *L) {
+    lsession *u = luaL_checkudata(L, 1, CLASS);
+    if (u->s == NULL) {
+        lua_pushliteral(L, CLASS " (released)");
+        return 1;
+    }
+    const ak_info *i = ak_session_info(u->s);
+    lua_pushfstring(L, CLASS " (%s, %s, %s)", i->server ? "server" : "client", i->suite->name, ak_session_state(u->s));
+    return 1;
+}
+
+static int l_index(lua_State *L) {
+    ak_session *s = check(L, 1);
+    const char *name = lua_tostring(L, 2);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+    if (name == NULL) return 1;
+    if (strcmp(name, "state") == 0) lua_pushstring(L, ak_session_state(s));
+    else if (strcmp(name, "failure") == 0) {
+        const ak_failure *f = ak_session_failure(s);
+        if (f == NULL) lua_pushnil(L);
+        else ak_lua_push_failure(L, f, ak_session_info(s)->report);
+    } else if (!ak_lua_info_property(L, ak_session_info(s), name)) {
+        lua_pushnil(L);
+    }
+    return 1;
+}
+
+void ak_open_session(lua_State *L) {
+    static const luaL_Reg methods[] = {{"seal", l_seal}, {"open", l_open}, {"close", l_close}, {"close_write", l_close_write}, {"update_keys", l_update_keys},
+                                       {"alert", l_alert}, {"eof", l_eof}, {"pending", l_pending}, {"export", l_export}, {"resumption", l_resumption}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
+    ak_lua_class(L, CLASS, methods, NULL, meta);
+    luaL_getmetatable(L, CLASS);
+    ak_lua_methods(L, CLASS);
+    lua_pushcclosure(L, l_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}

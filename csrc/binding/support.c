@@ -1,0 +1,248 @@
+/* support.c: classes, failures, arguments. */
+#include "binding/binding.h"
+
+#include "binding/lx509.h"
+
+#include <string.h>
+
+/* ---- the provider -------------------------------------------------------------------------------------------------------- */
+
+static const char provider_key = 0;
+
+static int provider_gc(lua_State *L) {
+    ak_provider **p = lua_touserdata(L, 1);
+    if (*p != NULL) ak_provider_free(*p);
+    *p = NULL;
+    return 0;
+}
+
+ak_provider *ak_lua_provider(lua_State *L) {
+    ak_failure f = {0};
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &provider_key) == LUA_TUSERDATA) {
+        ak_provider *p = *(ak_provider **)lua_touserdata(L, -1);
+        lua_pop(L, 1);
+        return p;
+    }
+    lua_pop(L, 1);
+    ak_provider **p = lua_newuserdatauv(L, sizeof *p, 0);
+    *p = NULL;
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, provider_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    *p = ak_provider_new(NULL, &f);
+    if (*p == NULL) luaL_error(L, "akushu: %s: %s", ak_error_text(f.error), f.detail);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &provider_key);
+    return ak_lua_provider(L);
+}
+
+/* ---- classes ------------------------------------------------------------------------------------------------------------------ */
+
+/* upvalues: methods, properties (name → light userdata of the row) */
+static int class_index(lua_State *L) {
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TLIGHTUSERDATA) {
+        const ak_lua_property *p = lua_touserdata(L, -1);
+        p->push(L, lua_touserdata(L, 1));
+        return 1;
+    }
+    lua_pushnil(L);
+    return 1;
+}
+
+void ak_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, const ak_lua_property *properties, const luaL_Reg *meta) {
+    if (luaL_newmetatable(L, name) == 0) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_newtable(L);
+    if (methods != NULL) luaL_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "methods");
+    lua_newtable(L);
+    for (const ak_lua_property *p = properties; p != NULL && p->name != NULL; p++) {
+        lua_pushlightuserdata(L, (void *)p);
+        lua_setfield(L, -2, p->name);
+    }
+    lua_pushcclosure(L, class_index, 2);
+    lua_setfield(L, -2, "__index");
+    if (meta != NULL) luaL_setfuncs(L, meta, 0);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__name");
+    lua_pop(L, 1);
+}
+
+void ak_lua_methods(lua_State *L, const char *name) {
+    luaL_getmetatable(L, name);
+    lua_getfield(L, -1, "methods");
+    lua_remove(L, -2);
+}
+
+void *ak_lua_new(lua_State *L, const char *name, size_t size, bool values) {
+    void *p = lua_newuserdatauv(L, size, values ? 1 : 0);
+    memset(p, 0, size);
+    luaL_setmetatable(L, name);
+    if (values) {
+        lua_newtable(L);
+        lua_setiuservalue(L, -2, 1);
+    }
+    return p;
+}
+
+/* ---- failures ---------------------------------------------------------------------------------------------------------------------- */
+
+static int failure_tostring(lua_State *L) {
+    lua_getfield(L, 1, "message");
+    return 1;
+}
+
+void ak_lua_push_failure(lua_State *L, const ak_failure *f, const ak_report *report) {
+    const char *alert = f->alert == AK_ALERT_none ? NULL : ak_alert_name(f->alert);
+    if (f->detail[0] != '\0') lua_pushfstring(L, "%s: %s", ak_error_text(f->error), f->detail);
+    else lua_pushstring(L, ak_error_text(f->error));
+    lua_createtable(L, 0, 8);
+    lua_pushstring(L, ak_error_code(f->error));
+    lua_setfield(L, -2, "code");
+    if (alert != NULL) {
+        lua_pushstring(L, alert);
+        lua_setfield(L, -2, "alert");
+    } else if (f->alert != AK_ALERT_none) {
+        lua_pushinteger(L, f->alert);
+        lua_setfield(L, -2, "alert");
+    }
+    lua_pushstring(L, f->from_peer ? "peer" : "local");
+    lua_setfield(L, -2, "origin");
+    if (f->state != NULL) {
+        lua_pushstring(L, f->state);
+        lua_setfield(L, -2, "state");
+    }
+    lua_pushstring(L, f->detail);
+    lua_setfield(L, -2, "detail");
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "message");
+    if (report != NULL) {
+        ak_lua_push_report(L, (ak_report *)report);
+        lua_setfield(L, -2, "report");
+    }
+    if (luaL_newmetatable(L, "akushu.Failure") != 0) {
+        lua_pushcfunction(L, failure_tostring);
+        lua_setfield(L, -2, "__tostring");
+        lua_pushstring(L, "akushu.Failure");
+        lua_setfield(L, -2, "__name");
+    }
+    lua_setmetatable(L, -2);
+}
+
+int ak_lua_fail(lua_State *L, const ak_failure *f) {
+    lua_pushnil(L);
+    ak_lua_push_failure(L, f, NULL);
+    return 3;
+}
+
+/* ---- arguments ------------------------------------------------------------------------------------------------------------------------ */
+
+ak_view ak_lua_bytes(lua_State *L, int arg) {
+    if (lua_type(L, arg) == LUA_TTABLE) {
+        luaL_Buffer b;
+        lua_Integer n = luaL_len(L, arg);
+        luaL_buffinit(L, &b);
+        for (lua_Integer i = 1; i <= n; i++) {
+            if (lua_geti(L, arg, i) != LUA_TSTRING) luaL_argerror(L, arg, "an array of strings expected");
+            luaL_addvalue(&b);
+        }
+        luaL_pushresult(&b);
+        lua_replace(L, arg);
+    }
+    return ak_lua_check_view(L, arg);
+}
+
+void ak_lua_push_version(lua_State *L, uint16_t version) {
+    switch (version) {
+    case AK_SSL30: lua_pushliteral(L, "3.0"); break;
+    case AK_TLS10: lua_pushliteral(L, "1.0"); break;
+    case AK_TLS11: lua_pushliteral(L, "1.1"); break;
+    case AK_TLS12: lua_pushliteral(L, "1.2"); break;
+    case AK_TLS13: lua_pushliteral(L, "1.3"); break;
+    default: lua_pushnil(L); break;
+    }
+}
+
+int ak_lua_alert(lua_State *L, int arg) {
+    if (lua_type(L, arg) == LUA_TNUMBER) {
+        lua_Integer n = luaL_checkinteger(L, arg);
+        luaL_argcheck(L, n >= 0 && n <= 255, arg, "an alert is a number from 0 to 255, or a name");
+        return (int)n;
+    }
+    int n = ak_alert_by_name(luaL_checkstring(L, arg));
+    luaL_argcheck(L, n >= 0, arg, "no alert of this name");
+    return n;
+}
+
+/* ---- what was agreed --------------------------------------------------------------------------------------------------------------------- */
+
+static void push_peer(lua_State *L, const ak_info *i) {
+    if (i->peer_chain == NULL || i->peer_chain->n == 0) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_createtable(L, (int)i->peer_chain->n, 2);
+    for (size_t k = 0; k < i->peer_chain->n; k++) {
+        ak_lua_push_certificate(L, i->peer_chain->certs[k]);
+        lua_rawseti(L, -2, (lua_Integer)k + 1);
+    }
+    lua_rawgeti(L, -1, 1);
+    lua_setfield(L, -2, "certificate");
+}
+
+static void push_name(lua_State *L, const char *name) {
+    if (name != NULL && name[0] != '\0') lua_pushstring(L, name);
+    else lua_pushnil(L);
+}
+
+static void push_some(lua_State *L, const void *p, size_t n) {
+    if (n != 0) lua_pushlstring(L, p, n);
+    else lua_pushnil(L);
+}
+
+bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
+    static const char *const names[] = {"version", "suite", "group", "scheme", "own_scheme", "extended_master_secret", "encrypt_then_mac", "resumed",
+                                        "server_name", "alpn", "peer", "report", "session_id", "client_random", "server_random", "ocsp_response", "scts",
+                                        "role", "secure_renegotiation", "hello_retry", "tls_unique", NULL};
+    int which = 0;
+    while (names[which] != NULL && strcmp(names[which], name) != 0) which++;
+    switch (which) {
+    case 0: ak_lua_push_version(L, i->version); break;
+    case 1: push_name(L, i->suite != NULL ? i->suite->name : NULL); break;
+    case 2: push_name(L, i->group != NULL ? i->group->name : NULL); break;
+    case 3: push_name(L, i->peer_scheme != NULL ? i->peer_scheme->name : NULL); break;
+    case 4: push_name(L, i->own_scheme != NULL ? i->own_scheme->name : NULL); break;
+    case 5: lua_pushboolean(L, i->ems); break;
+    case 6: lua_pushboolean(L, i->etm); break;
+    case 7: lua_pushboolean(L, i->resumed); break;
+    case 8: push_name(L, i->server_name); break;
+    case 9: push_some(L, i->alpn, i->alpn_n); break;
+    case 10: push_peer(L, i); break;
+    case 11:
+        if (i->report != NULL) ak_lua_push_report(L, i->report);
+        else lua_pushnil(L);
+        break;
+    case 12: push_some(L, i->session_id, i->session_id_n); break;
+    case 13: push_some(L, i->client_random, 32); break;
+    case 14: push_some(L, i->server_random, 32); break;
+    case 15: push_some(L, i->ocsp_response.p, i->ocsp_response.n); break;
+    case 16: push_some(L, i->scts.p, i->scts.n); break;
+    case 17: lua_pushstring(L, i->server ? "server" : "client"); break;
+    case 18: lua_pushboolean(L, i->secure_renegotiation); break;
+    case 19: lua_pushboolean(L, i->hello_retry); break;
+    case 20: { /* RFC 5929 §3: the first Finished; only where extended_master_secret binds it to this connection (RFC 7627 §1) */
+        bool server_first = i->resumed;
+        bool ok = i->ems && i->version != 0 && i->version <= AK_TLS12;
+        push_some(L, server_first ? i->server_finished : i->client_finished, !ok ? 0 : server_first ? i->server_finished_n : i->client_finished_n);
+        break;
+    }
+    default: return false;
+    }
+    return true;
+}

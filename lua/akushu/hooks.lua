@@ -1,0 +1,204 @@
+--- Hooks: what a script says at a gate, and its answers to the engine's questions.
+--
+--     hs:on(gate, message, function(msg, ev) … end)
+--
+-- gate: "compose", "send", "plain_out", "record_out", "record_in", "plain_in", "receive". message: a handshake message's name, "change_cipher_spec" …
+-- or "*"; for the plain_ and record_ gates the content type's name or "*". msg is the message as a table (compose, send, receive), or the fragment's or
+-- record's bytes (the others). What the function returns decides:
+--
+--   nothing             msg goes on; a table that was changed in place goes on changed
+--   a table or string   goes on in its place
+--   false               it is dropped
+--
+-- ev says more and can do more: ev.gate, ev.name, ev.incoming, ev.state, ev.raw (the bytes as they are), ev:drop(), ev:replace(x), ev:before(x), ev:after(x),
+-- ev:fail(alert, text), ev:accept() (a message that is not expected is taken into the transcript and passed over), ev.transcript = "as_sent" | "as_built" | "none" |
+-- {bytes = …}. Hooks of one gate chain in the order in which they were added. A hook may yield, and may raise: then the handshake fails with that error.
+local core = require "akushu.core"
+local wire = core.wire
+
+local hooks = {}
+
+local gate_bit = { compose = 1, send = 2, plain_out = 4, record_out = 8, record_in = 16, plain_in = 32, receive = 64 }
+local of_messages = { compose = true, send = true, receive = true }
+local content_names = { [20] = "change_cipher_spec", [21] = "alert", [22] = "handshake", [23] = "application_data", [24] = "heartbeat" }
+local content_numbers = {}
+for number, name in pairs(content_names) do content_numbers[name] = number end
+
+local Event = {}
+Event.__index = Event
+Event.__name = "akushu.HookEvent"
+
+function Event:drop() self.verdict = "drop" end
+
+function Event:replace(value) self.verdict, self.value = "replace", value end
+
+--- Ends the handshake with an alert ("handshake_failure", 40; nil: none is sent).
+function Event:fail(alert, text)
+  self.verdict = "refuse"
+  if alert ~= nil then
+    self.alert = type(alert) == "string" and (core.alert_number(alert) or error("no alert '" .. alert .. "'", 2)) or alert
+  end
+  self.text = text
+end
+
+function Event:accept() self.accepted = true end
+
+-- What may be put before or after: a message as a table or as bytes with its header, {raw = record bytes}, {alert = name, level = "fatal"},
+-- {content_type = name or number, bytes = …}, "change_cipher_spec".
+local function injection(ev, value, after)
+  if value == "change_cipher_spec" then return { after = after, content_type = 20, bytes = "\1" } end
+  if type(value) == "string" then
+    return { after = after, content_type = ev.content_type_number or 22, bytes = value, raw = ev.gate == "record_out" }
+  end
+  if type(value) ~= "table" then error("a message, a string or a table expected", 3) end
+  if value.raw and not value.type then return { after = after, raw = true, bytes = value.raw } end
+  if value.alert then
+    local number = type(value.alert) == "string" and core.alert_number(value.alert) or value.alert
+    if not number then error("no alert '" .. tostring(value.alert) .. "'", 3) end
+    return { after = after, content_type = 21, bytes = string.char(value.level == "warning" and 1 or 2, number) }
+  end
+  if value.bytes then
+    return { after = after, content_type = content_numbers[value.content_type] or value.content_type or 22, bytes = value.bytes }
+  end
+  return { after = after, content_type = value.type == "change_cipher_spec" and 20 or 22, bytes = wire.encode(value, ev.context) }
+end
+
+local function inject(ev, value, after)
+  if ev.incoming then error("only outgoing messages and records have a before and an after", 3) end
+  ev.inject = ev.inject or {}
+  ev.inject[#ev.inject + 1] = injection(ev, value, after)
+end
+
+function Event:before(value) inject(self, value, false) end
+
+function Event:after(value) inject(self, value, true) end
+
+-- ---- gates ---------------------------------------------------------------------------------------------------------------
+
+local function message_name(event)
+  if event.content_type ~= 22 then return content_names[event.content_type] or event.content_type end
+  if event.message_type == 2 and #event.bytes >= 38 and event.bytes:sub(7, 38) == hooks.hrr_random then return "hello_retry_request" end
+  return wire.name("handshake_types", event.message_type) or event.message_type
+end
+
+hooks.hrr_random = "\xCF\x21\xAD\x74\xE5\x9A\x61\x11\xBE\x1D\x8C\x02\x1E\x65\xB8\x91\xC2\xA2\x11\x16\x7A\xBB\x8C\x5E\x07\x9E\x09\xE2\xC8\xA8\x33\x9C"
+
+local function decode(event, bytes, context)
+  if not of_messages[event.gate] then return bytes end
+  if event.content_type ~= 22 then return { type = content_names[event.content_type], bytes = bytes } end
+  return wire.decode(bytes, context)
+end
+
+local function encode(value, context)
+  if type(value) == "string" then return value end
+  if type(value) ~= "table" then error("a hook must return a message, a string, false or nothing; it returned a " .. type(value), 0) end
+  if value.type == "change_cipher_spec" then return value.bytes end
+  return wire.encode(value, context)
+end
+
+local function run_one(hook, event, bytes, context, answer)
+  local msg = decode(event, bytes, context)
+  local ev = setmetatable({ gate = event.gate, name = event.name, incoming = event.incoming, state = event.state, raw = bytes, context = context,
+    content_type = content_names[event.content_type], content_type_number = event.content_type, version = event.version }, Event)
+  local result = hook.fn(msg, ev)
+  if ev.inject then
+    answer.inject = answer.inject or {}
+    for _, i in ipairs(ev.inject) do answer.inject[#answer.inject + 1] = i end
+  end
+  if ev.accepted then answer.accept = true end
+  if type(ev.transcript) == "table" then answer.transcript, answer.transcript_bytes = "given", ev.transcript.bytes
+  elseif ev.transcript then answer.transcript = ev.transcript end
+  if ev.verdict == "refuse" then
+    answer.verdict, answer.alert, answer.text = "refuse", ev.alert, ev.text
+    return nil
+  end
+  if ev.verdict == "drop" or result == false then
+    answer.verdict = "drop"
+    return nil
+  end
+  if ev.verdict == "replace" then result = ev.value end
+  if result == nil then result = msg end
+  return encode(result, context)
+end
+
+local function at_gate(values, event)
+  event.name = of_messages[event.gate] and message_name(event) or content_names[event.content_type] or event.content_type
+  local bytes, answer, context = event.bytes, {}, nil
+  for _, hook in ipairs(values.hooks[event.gate] or {}) do
+    if hook.message == "*" or hook.message == event.name then
+      context = context or { what = "handshake", version = event.version ~= 0 and event.version or nil, suite = event.suite ~= 0 and event.suite or nil,
+        from = (event.incoming == (values.role == "client")) and "server" or "client" }
+      bytes = run_one(hook, event, bytes, context, answer)
+      if not bytes then return answer end
+    end
+  end
+  if bytes ~= event.bytes then answer.verdict, answer.bytes = "replace", bytes end
+  return answer
+end
+
+-- ---- questions ------------------------------------------------------------------------------------------------------------
+
+local questions = {}
+
+function questions.untrusted(values, event, hs)
+  return { yes = values.kept.on_untrusted(event.report, hs) and true or false }
+end
+
+function questions.session_get(values, event)
+  local found = values.kept.sessions.get(event.key)
+  if found ~= nil and type(found) ~= "string" then error("sessions.get must return a string or nil", 0) end
+  return { bytes = found }
+end
+
+function questions.session_put(values, event) values.kept.sessions.put(event.key, event.bytes) end
+
+function questions.session_remove(values, event) values.kept.sessions.remove(event.key) end
+
+function questions.identity(values, event, hs)
+  local found = values.kept.on_identity(event.bytes ~= "" and event.bytes or nil, hs)
+  if type(found) == "table" then found = found.identity end
+  if found and (type(found) ~= "userdata" or getmetatable(found).__name ~= "akushu.Identity") then
+    error("on_identity must return an identity or nil; it returned a " .. type(found), 0)
+  end
+  return { identity = found }
+end
+
+function questions.alpn(values, event, hs)
+  local names, at = {}, 1
+  while at <= #event.bytes do names[#names + 1], at = string.unpack("s1", event.bytes, at) end
+  local choice = values.kept.alpn(names, hs)
+  if choice == false then return { yes = false } end
+  return { yes = true, bytes = choice }
+end
+
+function questions.keylog(values, event)
+  for line in event.bytes:gmatch "[^\n]+" do values.kept.keylog(line) end
+end
+
+--- What the engine calls with each of its events (see csrc/binding/lhandshake.c).
+function hooks.dispatch(hs, event)
+  local values = hs:_values()
+  if event.kind == "gate" then return at_gate(values, event) end
+  return questions[event.kind](values, event, hs)
+end
+
+--- Handshake:on(gate, message, fn). Returns the handshake, so that calls chain.
+function hooks.on(hs, gate, message, fn)
+  local bit = gate_bit[gate]
+  if not bit then error("no gate '" .. tostring(gate) .. "'", 2) end
+  if type(message) ~= "string" then error("the name of a message expected, or \"*\"", 2) end
+  if of_messages[gate] and message ~= "*" and message ~= "hello_retry_request" and message ~= "change_cipher_spec" and
+    not wire.number("handshake_types", message) then
+    error("no message '" .. message .. "'", 2)
+  end
+  if type(fn) ~= "function" and not (getmetatable(fn) or {}).__call then error("a function expected", 2) end
+  local values = hs:_values()
+  values.hooks = values.hooks or {}
+  values.hooks[gate] = values.hooks[gate] or {}
+  table.insert(values.hooks[gate], { message = message, fn = fn })
+  values.gates = (values.gates or 0) | bit
+  hs:_gates(values.gates)
+  return hs
+end
+
+return hooks

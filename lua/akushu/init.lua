@@ -1,0 +1,75 @@
+--- akushu: a TLS stack that can be scripted.
+--
+--     local akushu = require "akushu"
+--     local client = akushu.client { trust = akushu.trust.system() }
+--     local hs = client:handshake { server_name = "example.com" }
+--
+-- Misuse raises; what happens at run time returns nil, message, failure.
+local core = require "akushu.core"
+local hooks = require "akushu.hooks"
+local options = require "akushu.options"
+
+local akushu = {
+  _VERSION = "akushu " .. core.version,
+  libcrypto = core.libcrypto,
+  wire = core.wire,
+  crypto = core.crypto,
+  record = core.record,
+  secret = core.secret,
+  resumption = core.resumption,
+  errors = core.errors(),
+}
+
+for name, value in pairs(core.x509) do akushu[name] = value end
+
+--- A class's table of methods, for files of akushu that add to it.
+local function context(role, opts)
+  local fields, kept = options.context(role, opts, core.x509)
+  local c = core.context(role == "server", fields)
+  c:_values().kept = kept
+  return c
+end
+
+--- A client's context. Options: see docs/reference.md.
+function akushu.client(opts) return context("client", opts) end
+
+--- A server's context.
+function akushu.server(opts) return context("server", opts) end
+
+local context_methods = core.methods "akushu.Context"
+
+local function tick(c, kept)
+  if kept.clock then c:_set_now(type(kept.clock) == "number" and kept.clock or kept.clock()) end
+end
+
+--- One handshake in this context: handshake{ server_name =, session =, hooks = }.
+function context_methods:handshake(opts)
+  local kept = self:_values().kept
+  local o = options.handshake(kept, opts)
+  tick(self, kept)
+  local hs, message, failure = core.handshake(self, hooks.dispatch, o.server_name, o.session)
+  if not hs then return nil, message, failure end
+  local values = hs:_values()
+  values.kept, values.role, values.hooks = kept, kept.role, {}
+  for _, list in ipairs { kept.hooks or {}, o.hooks or {} } do
+    for _, h in ipairs(list) do hooks.on(hs, h[1], h[2], h[3]) end
+  end
+  return hs
+end
+
+local handshake_methods = core.methods "akushu.Handshake"
+handshake_methods.on = hooks.on
+
+-- A clock of the application's is asked before the engine works, never while it does.
+for _, name in ipairs { "start", "step" } do
+  local inner = handshake_methods[name]
+  handshake_methods[name] = function(hs, ...)
+    local values = hs:_values()
+    if values.kept and values.kept.clock then tick(values.context, values.kept) end
+    return inner(hs, ...)
+  end
+end
+
+akushu.testca = setmetatable({}, { __index = function(_, key) return require "akushu.testca"[key] end })
+
+return akushu

@@ -1,0 +1,318 @@
+--- Options of contexts and handshakes: every name is known, every value is checked, and what contradicts itself is refused at once.
+-- What comes out are the plain fields that the C side reads.
+local core = require "akushu.core"
+
+local options = {}
+
+local versions = { ["3.0"] = 0x0300, ["1.0"] = 0x0301, ["1.1"] = 0x0302, ["1.2"] = 0x0303, ["1.3"] = 0x0304 }
+
+local function fail(level, ...)
+  error(string.format(...), level + 1)
+end
+
+local function type_error(name, expected, value)
+  fail(4, "option '%s': %s expected, got %s", name, expected, type(value))
+end
+
+--- A version as a user writes it: "1.2", "TLS 1.2", "TLSv1.2", 1.2 or 0x0303.
+function options.version(name, value)
+  if math.type(value) == "integer" and value >= 0x0300 and value <= 0x0304 then return value end
+  local text = type(value) == "number" and string.format("%.1f", value) or value
+  if type(text) ~= "string" then type_error(name, "a version such as \"1.2\"", value) end
+  local number = versions[text:match "^TLS%s*v?%s*(%d%.%d)$" or text:match "^SSL%s*v?%s*(3%.0)$" or text]
+  if not number then fail(4, "option '%s': unknown version '%s'", name, text) end
+  return number
+end
+
+local function is(kind)
+  return function(name, value)
+    if type(value) ~= kind then type_error(name, "a " .. kind, value) end
+    return value
+  end
+end
+
+local function one_of(...)
+  local allowed, list = {}, { ... }
+  for _, v in ipairs(list) do allowed[v] = true end
+  return function(name, value)
+    if not allowed[value] then fail(4, "option '%s': one of %s expected, got '%s'", name, table.concat(list, ", "), tostring(value)) end
+    return value
+  end
+end
+
+local function list_of(find, what)
+  return function(name, value)
+    if type(value) ~= "table" then value = { value } end
+    local out, seen = {}, {}
+    for i, v in ipairs(value) do
+      if type(v) ~= "string" and math.type(v) ~= "integer" then type_error(name, "a list of names or numbers", v) end
+      local id = find(v)
+      if not id then fail(4, "option '%s': no %s '%s' here", name, what, tostring(v)) end
+      if seen[id] then fail(4, "option '%s': '%s' stands twice", name, tostring(v)) end
+      seen[id] = true
+      out[i] = id
+    end
+    if #out == 0 then fail(4, "option '%s': an empty list", name) end
+    return out
+  end
+end
+
+local function alpn_list(name, value)
+  if type(value) == "function" then return value end
+  if type(value) == "string" then value = { value } end
+  if type(value) ~= "table" then type_error(name, "a list of protocol names", value) end
+  local out = {}
+  for i, v in ipairs(value) do
+    if type(v) ~= "string" or #v < 1 or #v > 255 then fail(4, "option '%s': names of 1 to 255 bytes expected", name) end
+    out[i] = string.pack("s1", v)
+  end
+  return table.concat(out)
+end
+
+local function callable(name, value)
+  local mt = getmetatable(value)
+  if type(value) ~= "function" and not (type(mt) == "table" and mt.__call) then type_error(name, "a function", value) end
+  return value
+end
+
+local function store(name, value)
+  if value == false or math.type(value) == "integer" then return value end
+  if type(value) ~= "table" then type_error(name, "false, a number of sessions, or a table with get, put and remove", value) end
+  for key in pairs(value) do
+    if key ~= "get" and key ~= "put" and key ~= "remove" then fail(4, "option '%s': unknown field '%s'", name, tostring(key)) end
+  end
+  for _, key in ipairs { "get", "put", "remove" } do
+    if value[key] == nil then fail(4, "option '%s': the function '%s' is missing", name, key) end
+    callable(name .. "." .. key, value[key])
+  end
+  return value
+end
+
+local function hooks(name, value)
+  if type(value) ~= "table" then type_error(name, "a list of {gate, message, function}", value) end
+  for i, h in ipairs(value) do
+    if type(h) ~= "table" or type(h[1]) ~= "string" or type(h[2]) ~= "string" then fail(4, "option '%s': entry %d is not {gate, message, function}", name, i) end
+    callable(name, h[3])
+  end
+  return value
+end
+
+local boolean, integer, any = is "boolean", function(name, value)
+  if math.type(value) ~= "integer" then type_error(name, "an integer", value) end
+  return value
+end, function(_, value) return value end
+
+local function or_boolean(...)
+  local other = one_of(...)
+  return function(name, value)
+    if type(value) == "boolean" then return value end
+    return other(name, value)
+  end
+end
+
+-- name → { check, role } ; role nil: both
+local known = {
+  profile = { is "string" },
+  versions = { function(name, value)
+    if type(value) ~= "table" then value = { value } end
+    if #value == 0 then fail(4, "option '%s': an empty list", name) end
+    return value
+  end },
+  min_version = { options.version },
+  max_version = { options.version },
+  suites = { list_of(core.find_suite, "cipher suite") },
+  groups = { list_of(core.find_group, "group") },
+  key_shares = { list_of(core.find_group, "group"), "client" },
+  schemes = { list_of(core.find_scheme, "signature scheme") },
+  identity = { any },
+  trust = { any },
+  verify = { or_boolean("chain") },
+  alpn = { alpn_list },
+  extended_master_secret = { or_boolean("require") },
+  encrypt_then_mac = { boolean },
+  session_ids = { boolean },
+  sessions = { store, "server" },
+  session_lifetime = { integer },
+  tickets = { function(name, value)
+    if type(value) == "boolean" or math.type(value) == "integer" then return value end
+    type_error(name, "a boolean, or the number of tickets", value)
+  end },
+  prefer = { one_of("server", "client"), "server" },
+  client_auth = { one_of("none", "request", "require"), "server" },
+  on_untrusted = { callable },
+  on_identity = { callable },
+  max_fragment = { integer },
+  record_size_limit = { integer },
+  max_message = { integer },
+  security_level = { integer },
+  min_dh_bits = { integer, "client" },
+  ocsp = { boolean, "client" },
+  sct = { boolean, "client" },
+  middlebox_compat = { boolean },
+  fallback_scsv = { boolean, "client" },
+  grease = { boolean, "client" },
+  coalesce = { boolean },
+  renegotiation = { boolean, "client" },
+  keylog = { callable },
+  clock = { function(name, value)
+    if type(value) == "number" then return value end
+    return callable(name, value)
+  end },
+  hooks = { hooks },
+}
+
+local in_handshake = {
+  server_name = { is "string", "client" },
+  session = { any, "client" },
+  hooks = { hooks },
+}
+
+local function check_all(opts, table_of_known, role, what)
+  if type(opts) ~= "table" then fail(4, "%s: a table of options expected, got %s", what, type(opts)) end
+  local out = {}
+  for name, value in pairs(opts) do
+    local row = table_of_known[name]
+    if not row then fail(4, "%s: unknown option '%s'", what, tostring(name)) end
+    if row[2] and row[2] ~= role then fail(4, "%s: option '%s' belongs to a %s", what, name, row[2]) end
+    out[name] = row[1](name, value)
+  end
+  return out
+end
+
+local function version_range(o, fields)
+  if o.versions then
+    if o.min_version or o.max_version then fail(4, "option 'versions' contradicts 'min_version' and 'max_version'") end
+    local lowest, highest, has = 0xffff, 0, {}
+    for _, v in ipairs(o.versions) do
+      local n = options.version("versions", v)
+      lowest, highest, has[n] = math.min(lowest, n), math.max(highest, n), true
+    end
+    for n = lowest, highest do
+      if not has[n] then fail(4, "option 'versions': a gap: every version between the lowest and the highest must be there") end
+    end
+    fields.min_version, fields.max_version = lowest, highest
+  else
+    fields.min_version, fields.max_version = o.min_version, o.max_version
+    if o.min_version and not o.max_version then fields.max_version = math.max(o.min_version, options.highest) end
+    if o.max_version and not o.min_version then fields.min_version = math.min(o.max_version, options.lowest) end
+  end
+  if fields.min_version and fields.min_version > fields.max_version then fail(4, "option 'min_version' is above 'max_version'") end
+end
+
+-- What a context does that says nothing about versions.
+options.lowest, options.highest = 0x0303, core.highest_version or 0x0303
+
+-- The groups and schemes of a context that names none, in order of preference.
+local default_groups = { "x25519", "secp256r1", "secp384r1", "secp521r1", "x448", "ffdhe2048", "ffdhe3072", "ffdhe4096" }
+local default_schemes = {
+  "ecdsa_secp256r1_sha256", "rsa_pss_rsae_sha256", "ed25519", "ecdsa_secp384r1_sha384", "rsa_pss_rsae_sha384", "ecdsa_secp521r1_sha512",
+  "rsa_pss_rsae_sha512", "rsa_pss_pss_sha256", "rsa_pss_pss_sha384", "rsa_pss_pss_sha512", "ed448",
+  "rsa_pkcs1_sha256", "rsa_pkcs1_sha384", "rsa_pkcs1_sha512",
+}
+
+local function defaults(names, find)
+  local out = {}
+  for _, name in ipairs(names) do out[#out + 1] = find(name) end
+  return out
+end
+
+local function identities(value, x509)
+  if value == nil then return nil end
+  local mt = getmetatable(value)
+  if type(value) == "userdata" then return { value } end
+  if type(value) == "table" and mt == nil and (value.chain or value.key) then return { x509.identity(value) } end
+  if type(value) == "table" and value.identity then return { value.identity } end
+  local out = {}
+  for i, v in ipairs(type(value) == "table" and value or type_error("identity", "an identity", value)) do
+    out[i] = type(v) == "table" and (v.identity or x509.identity(v)) or v
+  end
+  return out
+end
+
+local function is_class(value, class)
+  local mt = getmetatable(value)
+  return type(value) == "userdata" and type(mt) == "table" and mt.__name == class
+end
+
+local function profile_suites(o)
+  local profile = o.profile or options.default_profile
+  local suites = core.profile(profile)
+  if not suites then fail(4, "option 'profile': unknown profile '%s'", profile) end
+  return suites
+end
+
+options.default_profile = "modern"
+
+--- Checks a context's options for a role; returns the fields for core.context, and what stays in Lua (functions).
+function options.context(role, opts, x509)
+  local o = check_all(opts or {}, known, role, "akushu." .. role)
+  local fields = {}
+  version_range(o, fields)
+  if not fields.min_version then fields.min_version, fields.max_version = options.lowest, options.highest end
+  fields.suites = o.suites or profile_suites(o)
+  fields.groups = o.groups or defaults(default_groups, core.find_group)
+  fields.schemes = o.schemes or defaults(default_schemes, core.find_scheme)
+  fields.key_shares = o.key_shares
+  fields.identities = identities(o.identity, x509)
+  if o.trust ~= nil and not is_class(o.trust, "akushu.TrustStore") then type_error("trust", "a trust store (akushu.trust{…})", o.trust) end
+  fields.trust = o.trust
+  local verify = o.verify
+  if verify == nil then verify = role == "client" or (o.client_auth ~= nil and o.client_auth ~= "none") end
+  fields.verify = verify ~= false
+  fields.verify_host = role == "client" and verify == true
+  if role == "client" and fields.verify and not o.trust then
+    fail(3, "akushu.client: option 'trust' is missing (akushu.trust.system(), a file, …); verify = false switches verification off")
+  end
+  if role == "client" and not fields.verify and o.on_untrusted then fail(3, "option 'on_untrusted' has nothing to ask with verify = false") end
+  if role == "server" and fields.verify and not o.trust then fail(3, "akushu.server: option 'client_auth' needs 'trust'") end
+  if type(o.alpn) == "function" then
+    if role == "client" then fail(3, "option 'alpn': a client needs a list") end
+    fields.ask_alpn = true
+  else
+    fields.alpn = o.alpn
+  end
+  fields.client_auth = ({ none = 0, request = 1, require = 2 })[o.client_auth or "none"]
+  fields.extended_master_secret = o.extended_master_secret ~= false
+  fields.require_extended_master_secret = o.extended_master_secret == "require"
+  if type(o.tickets) == "number" then fields.tickets, fields.ticket_count = o.tickets > 0, o.tickets else fields.tickets = o.tickets end
+  fields.prefer_client = o.prefer == "client"
+  fields.ask_untrusted = o.on_untrusted ~= nil
+  if o.on_identity then fields[role == "server" and "ask_identity" or "ask_client_identity"] = true end
+  if role == "server" and not fields.identities and not o.on_identity and not options.needs_no_identity(fields) then
+    fail(3, "akushu.server: option 'identity' is missing")
+  end
+  if role == "server" then
+    if type(o.sessions) == "table" then fields.external_store = true
+    elseif o.sessions ~= false then fields.store_size = o.sessions or 10000 end
+    if o.sessions == false and o.session_ids then fail(3, "option 'session_ids' needs 'sessions'") end
+  end
+  fields.keylog = o.keylog ~= nil
+  fields.has_clock = o.clock ~= nil
+  for _, name in ipairs { "encrypt_then_mac", "session_ids", "session_lifetime", "max_fragment", "record_size_limit", "max_message", "security_level",
+    "min_dh_bits", "ocsp", "sct", "middlebox_compat", "fallback_scsv", "grease", "coalesce", "renegotiation" } do
+    fields[name] = o[name]
+  end
+  local kept = { role = role, on_untrusted = o.on_untrusted, on_identity = o.on_identity, alpn = fields.ask_alpn and o.alpn or nil, keylog = o.keylog,
+    clock = o.clock, hooks = o.hooks, sessions = type(o.sessions) == "table" and o.sessions or nil, verify_host = fields.verify_host }
+  return fields, kept
+end
+
+--- Whether every suite of a server does without a certificate (PSK, anonymous).
+function options.needs_no_identity(fields)
+  for _, id in ipairs(fields.suites) do
+    if core.suite_has_certificate(id) then return false end
+  end
+  return true
+end
+
+--- Checks the options of one handshake.
+function options.handshake(kept, opts)
+  local o = check_all(opts or {}, in_handshake, kept.role, "handshake")
+  if kept.verify_host and not o.server_name then
+    fail(3, "handshake: option 'server_name' is missing: the host name could not be verified (verify = \"chain\" checks the chain alone)")
+  end
+  if o.session ~= nil and not is_class(o.session, "akushu.Resumption") then type_error("session", "a resumption (session:resumption(), akushu.resumption(bytes))", o.session) end
+  return o
+end
+
+return options

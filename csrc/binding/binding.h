@@ -61,10 +61,13 @@ ak_resumption *ak_lua_to_resumption(lua_State *L, int arg); /* NULL when it is n
 /* ak_lua_info_property: pushes a property of what was agreed ("suite", "version", "peer" …); false when there is none of that name. */
 bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name);
 
+ak_provider *ak_lua_check_lab(lua_State *L, int arg);
+
 int ak_open_crypto(lua_State *L);
 int ak_open_record(lua_State *L);
 int ak_open_wire(lua_State *L);
 int ak_open_x509(lua_State *L);
+void ak_open_lab(lua_State *L);
 void ak_open_context(lua_State *L);
 void ak_open_handshake(lua_State *L);
 void ak_open_session(lua_State *L);

@@ -111,6 +111,7 @@ int luaopen_akushu_core(lua_State *L) {
     ak_open_secret(L);
     ak_open_resumption(L);
     ak_open_session(L);
+    ak_open_lab(L);
     ak_open_context(L);
     ak_open_handshake(L);
     return 1;

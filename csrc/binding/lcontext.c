@@ -130,7 +130,10 @@ static int l_new(lua_State *L) {
     bool server = lua_toboolean(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
     lcontext *u = ak_lua_new(L, CLASS, sizeof *u, true);
-    u->c = ak_context_new(ak_lua_provider(L), server);
+    bool lab = lua_getfield(L, 2, "lab") != LUA_TNIL;
+    ak_provider *p = lab ? ak_lua_check_lab(L, -1) : ak_lua_provider(L);
+    lua_pop(L, 1);
+    u->c = ak_context_new(p, server);
     if (u->c == NULL) return luaL_error(L, "akushu: out of memory");
     read_numbers(L, u->c);
     read_flags(L, u->c);

@@ -79,7 +79,7 @@ uint64_t ak_cbc_judge(const ak_mac *m, const ak_mac_head *head, bool ssl3, size_
     /* All that follows walks over this public range, the lengths that the content could have. */
     size_t max_n = n - mac - 1, min_n = n > mac + most_pad ? n - mac - most_pad : 0;
 
-    uint8_t sent[AK_MAC_MAX], due[AK_MAC_MAX];
+    uint8_t sent[AK_MAC_MAX] = {0}, due[AK_MAC_MAX] = {0};
     take_mac(data, (uint32_t)min_n, (uint32_t)n - 1, (uint32_t)len, (uint32_t)mac, sent);
     ak_mac_record_secret(m, head, data, len, min_n, max_n, due);
     uint64_t differ = 0;

@@ -75,7 +75,7 @@ static void sha256_update(hash_state *s, const uint8_t *p, size_t n) { SHA256_Up
 static void sha256_final(hash_state *s, uint8_t *out) { SHA256_Final(out, &s->sha256); }
 static void sha256_transform(hash_state *s, const uint8_t *p) { SHA256_Transform(&s->sha256, p); }
 static void sha256_value(const hash_state *s, uint8_t *out) {
-    for (unsigned i = 0; i < 8; i++) put32(out + 4 * i, s->sha256.h[i]);
+    for (size_t i = 0; i < 8; i++) put32(out + 4 * i, s->sha256.h[i]);
 }
 
 static void sha384_init(hash_state *s) { SHA384_Init(&s->sha512); }
@@ -84,7 +84,7 @@ static void sha512_update(hash_state *s, const uint8_t *p, size_t n) { SHA512_Up
 static void sha512_final(hash_state *s, uint8_t *out) { SHA512_Final(out, &s->sha512); }
 static void sha512_transform(hash_state *s, const uint8_t *p) { SHA512_Transform(&s->sha512, p); }
 static void sha512_value(const hash_state *s, uint8_t *out) {
-    for (unsigned i = 0; i < 8; i++) {
+    for (size_t i = 0; i < 8; i++) {
         put32(out + 8 * i, (uint32_t)(s->sha512.h[i] >> 32));
         put32(out + 8 * i + 4, (uint32_t)s->sha512.h[i]);
     }
@@ -131,7 +131,7 @@ static void absorb_ssl3(const hash_ops *h, hash_state *s, const uint8_t *key, si
 ak_mac *ak_mac_new(ak_hash hash, bool ssl3, ak_view key) {
     if ((unsigned)hash >= AK_HASH_count || hashes[hash].init == NULL) return NULL;
     const hash_ops *h = &hashes[hash];
-    if (ssl3 && (h->size > SSL3_KEY_MAX || key.n > SSL3_KEY_MAX)) return NULL;
+    if (key.n > h->size || (ssl3 && h->size > SSL3_KEY_MAX)) return NULL;
     ak_mac *m = calloc(1, sizeof *m);
     if (m == NULL) return NULL;
     m->h = h;
@@ -143,21 +143,8 @@ ak_mac *ak_mac_new(ak_hash hash, bool ssl3, ak_view key) {
         absorb_ssl3(h, &m->outer, m->key, key.n, 0x5c);
         return m;
     }
-    uint8_t small[AK_MAC_MAX];
-    const uint8_t *k = key.p;
-    size_t n = key.n;
-    if (n > (size_t)1 << h->block_bits) { /* RFC 2104 §2 */
-        hash_state s;
-        h->init(&s);
-        h->update(&s, k, n);
-        h->final(&s, small);
-        ak_wipe(&s, sizeof s);
-        k = small;
-        n = h->size;
-    }
-    absorb_pad(h, &m->inner, k, n, 0x36);
-    absorb_pad(h, &m->outer, k, n, 0x5c);
-    ak_wipe(small, sizeof small);
+    absorb_pad(h, &m->inner, key.p, key.n, 0x36);
+    absorb_pad(h, &m->outer, key.p, key.n, 0x5c);
     return m;
 }
 

@@ -13,7 +13,8 @@
 /* ak_mac: a keyed MAC; opaque. */
 typedef struct ak_mac ak_mac;
 
-/* ak_mac_new: hash is one of md5, sha1, sha256, sha384, sha512; ssl3 only with md5 and sha1. NULL: another hash, or out of memory. */
+/* ak_mac_new: hash is one of md5, sha1, sha256, sha384, sha512; ssl3 only with md5 and sha1; a key is at most as long as the hash, as all record
+ * keys are. NULL: anything else, or out of memory. */
 ak_mac *ak_mac_new(ak_hash hash, bool ssl3, ak_view key);
 ak_mac *ak_mac_clone(const ak_mac *m);
 void ak_mac_free(ak_mac *m); /* wipes */

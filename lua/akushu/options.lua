@@ -200,7 +200,7 @@ local function version_range(o, fields)
 end
 
 -- What a context does that says nothing about versions.
-options.lowest, options.highest = 0x0303, core.highest_version or 0x0303
+options.lowest, options.highest = 0x0303, 0x0304
 
 -- The groups and schemes of a context that names none, in order of preference.
 local default_groups = { "x25519", "secp256r1", "secp384r1", "secp521r1", "x448", "ffdhe2048", "ffdhe3072", "ffdhe4096" }

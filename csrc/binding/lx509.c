@@ -1,0 +1,548 @@
+/* lx509.c: akushu.PrivateKey, akushu.Identity, and what the other files of X.509 share.
+ *
+ *   akushu.private_key(bytes[, password])  .file(path[, password])  .generate(spec)
+ *   akushu.identity{ chain=, key=, password=, ocsp=, scts= } */
+#include "binding/lx509_parts.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORK "akushu.x509.work"
+#define FILE_MAX ((size_t)1 << 27) /* no file of certificates, keys or CRLs is larger */
+
+/* ---- things under way -------------------------------------------------------------------------------------------------------- */
+
+static int work_gc(lua_State *L) {
+    ak_lua_work *w = luaL_checkudata(L, 1, WORK);
+    ak_chain_clear(&w->chain);
+    for (size_t i = 0; i < w->n_certs; i++) ak_cert_free(w->certs[i]);
+    for (size_t i = 0; i < w->n_crls; i++) ak_crl_free(w->crls[i]);
+    free(w->certs);
+    free(w->crls);
+    ak_buf_free(&w->bytes);
+    ak_buf_free(&w->pem.der);
+    if (w->file != NULL) fclose(w->file);
+    if (w->dir != NULL) closedir(w->dir);
+    memset(w, 0, sizeof *w);
+    return 0;
+}
+
+ak_lua_work *ak_lua_work_new(lua_State *L) {
+    ak_lua_work *w = ak_lua_new(L, WORK, sizeof *w, false);
+    ak_buf_init_secret(&w->bytes, AK_BUF_NO_LIMIT);
+    ak_buf_init_secret(&w->pem.der, AK_BUF_NO_LIMIT);
+    return w;
+}
+
+void ak_lua_push_bytes(lua_State *L, ak_lua_work *w) {
+    if (w->bytes.bad) luaL_error(L, "akushu: out of memory");
+    ak_lua_push_view(L, ak_buf_view(&w->bytes));
+    ak_buf_free(&w->bytes);
+}
+
+ak_error ak_lua_work_add(ak_lua_work *w, ak_cert *c, ak_failure *f) {
+    ak_cert **certs = realloc(w->certs, (w->n_certs + 1) * sizeof *certs);
+    if (certs == NULL) {
+        ak_cert_free(c);
+        return ak_fail(f, AK_ERR_out_of_memory, NULL);
+    }
+    w->certs = certs;
+    certs[w->n_certs++] = c;
+    return AK_OK;
+}
+
+static ak_error add_crl(ak_lua_work *w, ak_view der, ak_failure *f) {
+    ak_crl *c;
+    ak_error e = ak_crl_parse(der, &c, f);
+    if (e != AK_OK) return e;
+    ak_crl **crls = realloc(w->crls, (w->n_crls + 1) * sizeof *crls);
+    if (crls == NULL) {
+        ak_crl_free(c);
+        return ak_fail(f, AK_ERR_out_of_memory, NULL);
+    }
+    w->crls = crls;
+    crls[w->n_crls++] = c;
+    return AK_OK;
+}
+
+/* ---- files --------------------------------------------------------------------------------------------------------------------- */
+
+ak_error ak_lua_read_file(ak_lua_work *w, const char *path, ak_failure *f) {
+    char chunk[16384];
+    size_t n;
+    errno = 0;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) return ak_fail(f, AK_ERR_file_unreadable, "%.150s: %s", path, strerror(errno));
+    w->file = file;
+    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0 && w->bytes.n < FILE_MAX) ak_buf_put(&w->bytes, chunk, n);
+    bool failed = ferror(file) != 0, large = w->bytes.n >= FILE_MAX;
+    int why = errno;
+    w->file = NULL;
+    fclose(file);
+    ak_wipe(chunk, sizeof chunk);
+    if (failed) return ak_fail(f, AK_ERR_file_unreadable, "%.150s: %s", path, strerror(why));
+    if (large) return ak_fail(f, AK_ERR_file_unreadable, "%.150s: too large", path);
+    return w->bytes.bad ? ak_fail(f, AK_ERR_out_of_memory, NULL) : AK_OK;
+}
+
+bool ak_lua_is_path(ak_view v) {
+    if (ak_looks_pem(v) || v.n == 0 || v.n > 4096) return false;
+    for (size_t i = 0; i < v.n; i++)
+        if (v.p[i] < 0x20) return false; /* DER of any certificate or key has such bytes */
+    return true;
+}
+
+const char *ak_lua_path(lua_State *L, int idx, const char *what) {
+    size_t n;
+    const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
+    if (s == NULL) luaL_error(L, "%s: a path expected, got %s", what, luaL_typename(L, idx));
+    else if (strlen(s) != n) luaL_error(L, "%s: a path with a zero byte", what);
+    return s;
+}
+
+/* ---- options --------------------------------------------------------------------------------------------------------------------- */
+
+void ak_lua_options(lua_State *L, int idx, const char *what, const char *const names[]) {
+    idx = lua_absindex(L, idx);
+    if (lua_type(L, idx) != LUA_TTABLE) luaL_error(L, "%s: a table of options expected, got %s", what, luaL_typename(L, idx));
+    lua_pushnil(L);
+    while (lua_next(L, idx) != 0) {
+        lua_pop(L, 1);
+        bool known = false;
+        for (size_t i = 0; lua_type(L, -1) == LUA_TSTRING && names[i] != NULL; i++) known = known || strcmp(names[i], lua_tostring(L, -1)) == 0;
+        if (!known) luaL_error(L, "%s: unknown option '%s'", what, luaL_tolstring(L, -1, NULL));
+    }
+}
+
+bool ak_lua_flag_option(lua_State *L, int idx, const char *what, const char *name, bool fallback) {
+    int type = lua_getfield(L, idx, name);
+    if (type != LUA_TNIL && type != LUA_TBOOLEAN) luaL_error(L, "%s: option '%s': a boolean expected, got %s", what, name, luaL_typename(L, -1));
+    bool on = type == LUA_TNIL ? fallback : lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return on;
+}
+
+/* take_each: calls one for the value at idx, or for each element of an array. */
+typedef ak_error (*take_one)(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_failure *f);
+
+static ak_error take_each(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_failure *f, take_one one) {
+    idx = lua_absindex(L, idx);
+    if (lua_type(L, idx) != LUA_TTABLE) return one(L, idx, w, paths, what, f);
+    lua_Integer n = luaL_len(L, idx);
+    ak_error e = AK_OK;
+    for (lua_Integer i = 1; i <= n && e == AK_OK; i++) {
+        lua_geti(L, idx, i);
+        e = one(L, -1, w, paths, what, f);
+        lua_pop(L, 1);
+    }
+    return e;
+}
+
+/* ---- certificates and CRLs out of values ------------------------------------------------------------------------------------------- */
+
+static bool label_is(ak_view label, const char *s) { return ak_view_eq(label, ak_view_of(s, strlen(s))); }
+
+static ak_error certificates_of(ak_lua_work *w, ak_view bytes, ak_failure *f) {
+    ak_cert *c;
+    size_t before = w->n_certs;
+    int r;
+    if (!ak_looks_pem(bytes)) {
+        ak_error e = ak_cert_parse(bytes, &c, f);
+        return e != AK_OK ? e : ak_lua_work_add(w, c, f);
+    }
+    while ((r = ak_pem_next(&bytes, &w->pem)) != 0) {
+        if (r < 0) return ak_fail(f, AK_ERR_bad_pem, "a block is damaged");
+        if (!label_is(w->pem.label, "CERTIFICATE") && !label_is(w->pem.label, "X509 CERTIFICATE")) continue;
+        ak_error e = ak_cert_parse(ak_buf_view(&w->pem.der), &c, f);
+        if (e == AK_OK) e = ak_lua_work_add(w, c, f);
+        if (e != AK_OK) return e;
+    }
+    return w->n_certs > before ? AK_OK : ak_fail(f, AK_ERR_bad_pem, "no certificate in it");
+}
+
+/* say_which: puts the path before the detail of a failure that came out of a file, unless it stands there. */
+static void say_which(ak_failure *f, const char *path) {
+    char why[sizeof f->detail];
+    ak_error e = f->error;
+    if (e == AK_OK || e == AK_ERR_file_unreadable) return;
+    memcpy(why, f->detail, sizeof why);
+    memset(f, 0, sizeof *f);
+    if (why[0] != '\0') ak_fail(f, e, "%.150s: %.70s", path, why);
+    else ak_fail(f, e, "%.150s", path);
+}
+
+/* bytes_at: the bytes that the string at idx is, or names. */
+static ak_error bytes_at(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_view *out, ak_failure *f) {
+    size_t n;
+    if (lua_type(L, idx) != LUA_TSTRING) luaL_error(L, "%s: a string expected, got %s", what, luaL_typename(L, idx));
+    const char *s = lua_tolstring(L, idx, &n);
+    *out = ak_view_of(s, n);
+    if (!paths || !ak_lua_is_path(*out)) return AK_OK;
+    ak_buf_clear(&w->bytes);
+    ak_error e = ak_lua_read_file(w, ak_lua_path(L, idx, what), f);
+    *out = ak_buf_view(&w->bytes);
+    return e;
+}
+
+static bool from_file(const ak_lua_work *w, ak_view bytes) { return bytes.p == w->bytes.p; }
+
+static ak_error take_certificate(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_failure *f) {
+    ak_view bytes;
+    ak_cert **c = luaL_testudata(L, idx, AK_LUA_CERTIFICATE);
+    if (c != NULL) return ak_lua_work_add(w, ak_cert_ref(ak_lua_check_certificate(L, idx)), f);
+    ak_error e = bytes_at(L, idx, w, paths, what, &bytes, f);
+    if (e == AK_OK) e = certificates_of(w, bytes, f);
+    if (e != AK_OK && from_file(w, bytes)) say_which(f, lua_tostring(L, idx));
+    return e;
+}
+
+ak_error ak_lua_take_certificates(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_failure *f) {
+    return take_each(L, idx, w, paths, what, f, take_certificate);
+}
+
+static ak_error take_crl(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_failure *f) {
+    ak_view bytes;
+    size_t before = w->n_crls;
+    int r;
+    ak_error e = bytes_at(L, idx, w, paths, what, &bytes, f);
+    if (e != AK_OK) return e;
+    bool file = from_file(w, bytes);
+    if (!ak_looks_pem(bytes)) e = add_crl(w, bytes, f);
+    while (e == AK_OK && (r = ak_pem_next(&bytes, &w->pem)) != 0) {
+        if (r < 0) e = ak_fail(f, AK_ERR_bad_pem, "a block is damaged");
+        else if (label_is(w->pem.label, "X509 CRL")) e = add_crl(w, ak_buf_view(&w->pem.der), f);
+    }
+    if (e == AK_OK && w->n_crls == before) e = ak_fail(f, AK_ERR_bad_pem, "no CRL in it");
+    if (e != AK_OK && file) say_which(f, lua_tostring(L, idx));
+    return e;
+}
+
+ak_error ak_lua_take_crls(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_failure *f) {
+    return take_each(L, idx, w, paths, what, f, take_crl);
+}
+
+/* ---- private keys ---------------------------------------------------------------------------------------------------------------------- */
+
+ak_key *ak_lua_check_key(lua_State *L, int idx) {
+    ak_key **k = luaL_checkudata(L, idx, AK_LUA_KEY);
+    if (*k == NULL) luaL_argerror(L, idx, "a closed private key");
+    return *k;
+}
+
+void ak_lua_push_key(lua_State *L, ak_key *k) {
+    ak_key **u = ak_lua_new(L, AK_LUA_KEY, sizeof *u, false);
+    *u = ak_key_ref(k);
+}
+
+/* push_new_key: takes the reference over. */
+static int push_new_key(lua_State *L, ak_key *k, const ak_failure *f) {
+    if (k == NULL) return ak_lua_fail(L, f);
+    ak_key **u = lua_newuserdatauv(L, sizeof *u, 0); /* the key would be lost if this raised: it is two words */
+    *u = k;
+    luaL_setmetatable(L, AK_LUA_KEY);
+    return 1;
+}
+
+static const char *password_at(lua_State *L, int idx) {
+    size_t n;
+    if (lua_isnoneornil(L, idx)) return NULL;
+    const char *s = luaL_checklstring(L, idx, &n);
+    luaL_argcheck(L, strlen(s) == n, idx, "a password with a zero byte");
+    return s;
+}
+
+/* private_key(bytes[, password]): PEM or DER. The first argument is the table that is called. */
+static int l_private_key(lua_State *L) {
+    ak_failure f = {0};
+    ak_view bytes = ak_lua_check_view(L, 2);
+    const char *password = password_at(L, 3);
+    return push_new_key(L, ak_key_private(ak_lua_provider(L), bytes, password, &f), &f);
+}
+
+static int l_key_file(lua_State *L) {
+    ak_failure f = {0};
+    const char *path = ak_lua_path(L, 1, "private_key.file"), *password = password_at(L, 2);
+    ak_provider *p = ak_lua_provider(L);
+    ak_lua_work *w = ak_lua_work_new(L);
+    if (ak_lua_read_file(w, path, &f) != AK_OK) return ak_lua_fail(L, &f);
+    ak_key *k = ak_key_private(p, ak_buf_view(&w->bytes), password, &f);
+    if (k == NULL) say_which(&f, path);
+    ak_buf_free(&w->bytes);
+    return push_new_key(L, k, &f);
+}
+
+static int l_key_generate(lua_State *L) {
+    ak_failure f = {0};
+    const char *spec = luaL_optstring(L, 1, "ec:secp256r1");
+    return push_new_key(L, ak_key_generate(ak_lua_provider(L), spec, &f), &f);
+}
+
+static const char *key_kind(ak_key_kind k) {
+    static const char *const names[] = {"none", "rsa", "rsa_pss", "ec", "ed25519", "ed448", "other"};
+    return names[k];
+}
+
+static void key_type(lua_State *L, void *u) { lua_pushstring(L, key_kind(ak_key_type(*(ak_key **)u))); }
+static void key_bits(lua_State *L, void *u) { lua_pushinteger(L, ak_key_bits(*(ak_key **)u)); }
+
+static void key_group(lua_State *L, void *u) {
+    const ak_group *g = ak_group_find(ak_key_group(*(ak_key **)u));
+    if (g != NULL) lua_pushstring(L, g->name);
+    else lua_pushnil(L);
+}
+
+static void key_spki(lua_State *L, void *u) {
+    ak_lua_work *w = ak_lua_work_new(L);
+    ak_key_spki(*(ak_key **)u, &w->bytes);
+    ak_lua_push_bytes(L, w);
+}
+
+static const ak_scheme *check_scheme(lua_State *L, int idx, const ak_key *k) {
+    const ak_scheme *s = lua_isinteger(L, idx) ? ak_scheme_find((uint16_t)lua_tointeger(L, idx)) : ak_scheme_by_name(luaL_checkstring(L, idx));
+    if (s == NULL) luaL_argerror(L, idx, "no signature scheme of this name");
+    else if (!ak_scheme_fits(s, k, 0)) luaL_argerror(L, idx, "this scheme does not fit the key");
+    return s;
+}
+
+/* key:sign(scheme, data): for certificates and experiments. */
+static int l_key_sign(lua_State *L) {
+    ak_failure f = {0};
+    ak_key *k = ak_lua_check_key(L, 1);
+    const ak_scheme *s = check_scheme(L, 2, k);
+    ak_view data = ak_lua_check_view(L, 3);
+    ak_lua_work *w = ak_lua_work_new(L);
+    if (ak_sign(ak_lua_provider(L), k, s, data, &w->bytes, &f) != AK_OK) return ak_lua_fail(L, &f);
+    ak_lua_push_bytes(L, w);
+    return 1;
+}
+
+static int l_key_verify(lua_State *L) {
+    ak_failure f = {0};
+    ak_key *k = ak_lua_check_key(L, 1);
+    const ak_scheme *s = check_scheme(L, 2, k);
+    ak_view data = ak_lua_check_view(L, 3), signature = ak_lua_check_view(L, 4);
+    if (ak_verify_signature(ak_lua_provider(L), k, s, data, signature, &f) != AK_OK) return ak_lua_fail(L, &f);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* key:reveal([format]): the private key itself, "pem" or "der" (PKCS#8). */
+static int l_key_reveal(lua_State *L) {
+    static const char *const formats[] = {"pem", "der", NULL};
+    ak_key *k = ak_lua_check_key(L, 1);
+    bool pem = luaL_checkoption(L, 2, "pem", formats) == 0;
+    ak_lua_work *w = ak_lua_work_new(L);
+    if (!ak_key_export(k, pem, &w->bytes)) return luaL_error(L, "akushu: the key cannot be exported");
+    ak_lua_push_bytes(L, w);
+    return 1;
+}
+
+static int l_key_close(lua_State *L) {
+    ak_key **k = luaL_checkudata(L, 1, AK_LUA_KEY);
+    ak_key_free(*k);
+    *k = NULL;
+    return 0;
+}
+
+static int l_key_eq(lua_State *L) {
+    ak_key **a = luaL_testudata(L, 1, AK_LUA_KEY), **b = luaL_testudata(L, 2, AK_LUA_KEY);
+    lua_pushboolean(L, a != NULL && b != NULL && (*a == *b || (*a != NULL && *b != NULL && ak_key_same(*a, *b))));
+    return 1;
+}
+
+static int l_key_tostring(lua_State *L) {
+    ak_key **k = luaL_checkudata(L, 1, AK_LUA_KEY);
+    if (*k == NULL) lua_pushliteral(L, AK_LUA_KEY " (closed)");
+    else lua_pushfstring(L, AK_LUA_KEY " (%s, %d bits)", key_kind(ak_key_type(*k)), (int)ak_key_bits(*k));
+    return 1;
+}
+
+/* A property of a closed key is nil. */
+#define LIVE(name) \
+    static void live_##name(lua_State *L, void *u) { \
+        if (*(void **)u == NULL) lua_pushnil(L); \
+        else name(L, u); \
+    }
+LIVE(key_type)
+LIVE(key_bits)
+LIVE(key_group)
+LIVE(key_spki)
+
+static void open_keys(lua_State *L) {
+    static const luaL_Reg methods[] = {
+        {"sign", l_key_sign}, {"verify", l_key_verify}, {"reveal", l_key_reveal}, {"close", l_key_close}, {NULL, NULL}};
+    static const ak_lua_property properties[] = {
+        {"type", live_key_type}, {"bits", live_key_bits}, {"group", live_key_group}, {"spki", live_key_spki}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {
+        {"__gc", l_key_close}, {"__close", l_key_close}, {"__eq", l_key_eq}, {"__tostring", l_key_tostring}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"file", l_key_file}, {"generate", l_key_generate}, {NULL, NULL}};
+    ak_lua_class(L, AK_LUA_KEY, methods, properties, meta);
+    luaL_newlib(L, functions);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_private_key);
+    lua_setfield(L, -2, "__call");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, -2, "private_key");
+}
+
+/* ---- identities ---------------------------------------------------------------------------------------------------------------------------- */
+
+ak_identity *ak_lua_check_identity(lua_State *L, int idx) {
+    ak_identity **i = luaL_checkudata(L, idx, AK_LUA_IDENTITY);
+    if (*i == NULL) luaL_argerror(L, idx, "a closed identity");
+    return *i;
+}
+
+void ak_lua_push_identity(lua_State *L, ak_identity *i) {
+    ak_identity **u = ak_lua_new(L, AK_LUA_IDENTITY, sizeof *u, false);
+    *u = ak_identity_ref(i);
+}
+
+/* key_of: the key that the value at idx is, or names, as a PrivateKey pushed; false: *f. */
+static bool push_key_of(lua_State *L, int idx, const char *password, ak_failure *f) {
+    static const char what[] = "identity: option 'key'";
+    ak_view bytes;
+    idx = lua_absindex(L, idx);
+    if (luaL_testudata(L, idx, AK_LUA_KEY) != NULL) {
+        lua_pushvalue(L, idx);
+        return true;
+    }
+    if (lua_type(L, idx) != LUA_TSTRING) luaL_error(L, "%s: a path, PEM, DER or PrivateKey expected, got %s", what, luaL_typename(L, idx));
+    ak_provider *p = ak_lua_provider(L);
+    ak_lua_work *w = ak_lua_work_new(L);
+    if (bytes_at(L, idx, w, true, what, &bytes, f) != AK_OK) return false;
+    ak_key *k = ak_key_private(p, bytes, password, f);
+    if (k == NULL && from_file(w, bytes)) say_which(f, lua_tostring(L, idx));
+    ak_buf_free(&w->bytes);
+    if (k == NULL) return false;
+    push_new_key(L, k, NULL);
+    return true;
+}
+
+static const char *const identity_options[] = {"chain", "key", "password", "ocsp", "scts", NULL};
+
+/* set_bytes: an option that is a string, into the identity. */
+static void set_bytes(lua_State *L, ak_identity *i, const char *name, bool (*set)(ak_identity *, ak_view)) {
+    int type = lua_getfield(L, 1, name);
+    if (type != LUA_TNIL && type != LUA_TSTRING) luaL_error(L, "identity: option '%s': a string expected, got %s", name, luaL_typename(L, -1));
+    if (type == LUA_TSTRING && !set(i, ak_lua_check_view(L, -1))) luaL_error(L, "identity: option '%s': too long", name);
+    lua_pop(L, 1);
+}
+
+/* identity{ chain=, key=, password=, ocsp=, scts= }. Without key, the chain's own file or PEM must hold it. */
+static int l_identity(lua_State *L) {
+    ak_failure f = {0};
+    lua_settop(L, 1);
+    ak_lua_options(L, 1, "identity", identity_options);
+    if (lua_getfield(L, 1, "chain") == LUA_TNIL) return luaL_error(L, "identity: option 'chain' is missing");
+    ak_lua_work *w = ak_lua_work_new(L); /* 3 */
+    if (ak_lua_take_certificates(L, 2, w, true, "identity: option 'chain'", &f) != AK_OK) return ak_lua_fail(L, &f);
+    for (size_t i = 0; i < w->n_certs; i++)
+        if (ak_chain_push(&w->chain, w->certs[i], &f) != AK_OK) return ak_lua_fail(L, &f);
+    lua_getfield(L, 1, "password"); /* 4 */
+    const char *password = password_at(L, 4);
+    if (lua_getfield(L, 1, "key") == LUA_TNIL) { /* 5 */
+        if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "identity: option 'key' is missing");
+        lua_pushvalue(L, 2);
+        lua_replace(L, 5);
+    }
+    if (!push_key_of(L, 5, password, &f)) return ak_lua_fail(L, &f);
+    ak_key *key = ak_lua_check_key(L, -1);
+    ak_identity **u = ak_lua_new(L, AK_LUA_IDENTITY, sizeof *u, false);
+    *u = ak_identity_new(ak_lua_provider(L), &w->chain, key, &f);
+    if (*u == NULL) return ak_lua_fail(L, &f);
+    set_bytes(L, *u, "ocsp", ak_identity_set_ocsp);
+    set_bytes(L, *u, "scts", ak_identity_set_scts);
+    return 1;
+}
+
+static void identity_chain(lua_State *L, void *u) {
+    const ak_identity *i = *(ak_identity **)u;
+    lua_createtable(L, i != NULL ? (int)i->chain.n : 0, 0);
+    for (size_t k = 0; i != NULL && k < i->chain.n; k++) {
+        ak_lua_push_certificate(L, i->chain.certs[k]);
+        lua_rawseti(L, -2, (lua_Integer)k + 1);
+    }
+}
+
+static void identity_certificate(lua_State *L, void *u) {
+    const ak_identity *i = *(ak_identity **)u;
+    if (i != NULL) ak_lua_push_certificate(L, i->chain.certs[0]);
+    else lua_pushnil(L);
+}
+
+static void identity_key(lua_State *L, void *u) {
+    const ak_identity *i = *(ak_identity **)u;
+    if (i != NULL) ak_lua_push_key(L, i->key);
+    else lua_pushnil(L);
+}
+
+static void push_or_nil(lua_State *L, const ak_buf *b) {
+    if (b != NULL && b->n > 0) ak_lua_push_view(L, ak_buf_view(b));
+    else lua_pushnil(L);
+}
+
+static void identity_ocsp(lua_State *L, void *u) { push_or_nil(L, *(ak_identity **)u != NULL ? &(*(ak_identity **)u)->ocsp : NULL); }
+static void identity_scts(lua_State *L, void *u) { push_or_nil(L, *(ak_identity **)u != NULL ? &(*(ak_identity **)u)->scts : NULL); }
+
+/* identity:set_ocsp(response): from now on this one is stapled; nil: none. */
+static int l_identity_set_ocsp(lua_State *L) {
+    ak_identity *i = ak_lua_check_identity(L, 1);
+    ak_view v = {NULL, 0};
+    if (!lua_isnoneornil(L, 2)) v = ak_lua_check_view(L, 2);
+    luaL_argcheck(L, ak_identity_set_ocsp(i, v), 2, "too long");
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int l_identity_serves(lua_State *L) {
+    lua_pushboolean(L, ak_identity_serves(ak_lua_check_identity(L, 1), ak_lua_check_view(L, 2)));
+    return 1;
+}
+
+static int l_identity_close(lua_State *L) {
+    ak_identity **i = luaL_checkudata(L, 1, AK_LUA_IDENTITY);
+    ak_identity_free(*i);
+    *i = NULL;
+    return 0;
+}
+
+static int l_identity_tostring(lua_State *L) {
+    ak_identity **i = luaL_checkudata(L, 1, AK_LUA_IDENTITY);
+    ak_lua_work *w = ak_lua_work_new(L);
+    if (*i == NULL) {
+        lua_pushliteral(L, AK_LUA_IDENTITY " (closed)");
+        return 1;
+    }
+    ak_name_print((*i)->chain.certs[0]->subject, &w->bytes);
+    ak_lua_push_bytes(L, w);
+    lua_pushfstring(L, AK_LUA_IDENTITY " (%s, %d certificates)", lua_tostring(L, -1), (int)(*i)->chain.n);
+    return 1;
+}
+
+static void open_identities(lua_State *L) {
+    static const luaL_Reg methods[] = {
+        {"set_ocsp", l_identity_set_ocsp}, {"serves", l_identity_serves}, {"close", l_identity_close}, {NULL, NULL}};
+    static const ak_lua_property properties[] = {{"chain", identity_chain}, {"certificate", identity_certificate}, {"key", identity_key},
+                                                 {"ocsp", identity_ocsp},   {"scts", identity_scts},               {NULL, NULL}};
+    static const luaL_Reg meta[] = {
+        {"__gc", l_identity_close}, {"__close", l_identity_close}, {"__tostring", l_identity_tostring}, {NULL, NULL}};
+    ak_lua_class(L, AK_LUA_IDENTITY, methods, properties, meta);
+    lua_pushcfunction(L, l_identity);
+    lua_setfield(L, -2, "identity");
+}
+
+int ak_open_x509(lua_State *L) {
+    static const luaL_Reg meta[] = {{"__gc", work_gc}, {NULL, NULL}};
+    ak_lua_class(L, WORK, NULL, NULL, meta);
+    lua_createtable(L, 0, 8);
+    open_keys(L);
+    open_identities(L);
+    ak_open_certificate(L);
+    ak_open_trust(L);
+    ak_open_report(L);
+    return 1;
+}

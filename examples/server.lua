@@ -1,0 +1,286 @@
+-- A TLS server in one page: many clients at once, by coroutines over non-blocking LuaSocket.
+--
+--   lua5.4 examples/server.lua --listen 127.0.0.1:4433 --www
+--   lua5.4 examples/server.lua --listen 127.0.0.1:4433 --chain chain.pem --key key.pem
+local here = arg[0]:match "^(.*/)" or "./"
+local support = dofile(here .. "support.lua")
+local akushu = require "akushu"
+local socket = require "socket"
+
+local usage = [[
+usage: server.lua --listen ADDR:PORT [options]
+Echoes what it gets; with --www it answers every GET with a page about the connection. Port 0: any free one.
+
+  --chain FILE       certificate chain (PEM), the server's own first; without it the server makes itself an identity ...
+  --key FILE         ... and says where it has put the CA to trust
+  --host NAME        for which name that identity is (localhost and the loopback addresses by default)
+  --password TEXT    of the private key
+  --www              a small web server
+  --verify-ca FILE   ask clients for a certificate and verify it against these CAs
+  --require-client-cert   no client without one
+  --clients N        at most so many at once (200)
+  --connections N    end after so many connections
+]] .. support.common_usage
+
+local spec = {
+  listen = "value", www = "flag", host = "value", ["verify-ca"] = "value", ["require-client-cert"] = "flag", clients = "value",
+  connections = "value",
+}
+for name, kind in pairs(support.common_options) do spec[name] = kind end
+local options, words, misuse = support.options(arg, spec, usage)
+if #words > 0 then misuse("what is " .. words[1] .. "?") end
+local address, port = support.address(options.listen or "")
+if not address then misuse "--listen ADDR:PORT is missing" end
+local patience = support.seconds(options, 30, misuse)
+local most_clients = tonumber(options.clients or 200) or misuse "--clients wants a number"
+local connections_left = tonumber(options.connections or math.huge) or misuse "--connections wants a number"
+
+io.stdout:setvbuf "line"
+local function say(...) io.stdout:write(string.format(...), "\n") end
+
+-- ---- the server's own certificate and its context ---------------------------------------------------------------------------
+
+local identity
+if options.chain then
+  identity = assert(akushu.identity { chain = options.chain, key = options.key or options.chain, password = options.password })
+else
+  local testca = require "akushu.testca"
+  local ca = testca.new { key = "rsa:2048" }
+  identity = ca:issue({ key = "rsa:2048", names = { options.host or "localhost", "127.0.0.1", "::1" } }).identity
+  local file_name = os.tmpname()
+  local file = assert(io.open(file_name, "w"))
+  assert(file:write(ca:pem()))
+  assert(file:close())
+  say("made an identity for %s; its CA is in %s", options.host or "localhost", file_name)
+end
+
+local o = support.context_options(options, misuse)
+o.identity = identity
+if options.verify_ca then
+  o.trust = assert(akushu.trust { file = options.verify_ca })
+  o.client_auth = options.require_client_cert and "require" or "request"
+elseif options.require_client_cert then
+  misuse "--require-client-cert wants --verify-ca"
+end
+local server = akushu.server(o)
+
+-- ---- coroutines over select ---------------------------------------------------------------------------------------------------
+
+local waiting = {} -- [socket] = { co, direction, deadline }
+local clients = 0
+
+-- In a connection's coroutine: waits until the socket is ready; false when the deadline has come first.
+local function wait(sock, direction, deadline)
+  waiting[sock] = { co = coroutine.running(), direction = direction, deadline = deadline }
+  return coroutine.yield()
+end
+
+local function send(sock, bytes, deadline)
+  local at = 1
+  while at <= #bytes do
+    local last, err, partial = sock:send(bytes, at)
+    if not last and err ~= "timeout" then return nil, err end
+    at = (last or partial) + 1
+    if at <= #bytes and not wait(sock, "write", deadline) then return nil, "timeout" end
+  end
+  return true
+end
+
+-- At least one byte; "" at the end of the stream. Waits first even when there is something to read: one busy client must not keep the
+-- others from their turn.
+local function receive(sock, deadline)
+  while wait(sock, "read", deadline) do
+    local data, err, partial = sock:receive(16384)
+    data = data or partial
+    if data and #data > 0 then return data end
+    if err == "closed" then return "" end
+    if err ~= "timeout" then return nil, err end
+  end
+  return nil, "timeout"
+end
+
+-- The last words (an alert) out, our sending side shut, the rest drained: a socket closed with unread bytes resets the connection, and
+-- the peer would never see them. Bounded in bytes and in time.
+local function farewell(sock, bytes)
+  local deadline = socket.gettime() + 2
+  if send(sock, bytes or "", deadline) then
+    sock:shutdown "send"
+    local drained = 0
+    while drained < 1048576 do
+      local data = receive(sock, deadline)
+      if not data or data == "" then break end
+      drained = drained + #data
+    end
+  end
+end
+
+-- ---- one connection --------------------------------------------------------------------------------------------------------------
+
+local function page(session, peer)
+  local rows = {
+    { "you", peer },
+    { "version", "TLS " .. session.version },
+    { "cipher suite", session.suite },
+    { "key exchange", session.group or "RSA" },
+    { "server name", session.server_name },
+    { "application protocol", session.alpn },
+    { "session", session.resumed and "resumed" or "new" },
+    { "your certificate", session.peer and session.peer[1] and session.peer[1].subject },
+    { "spoken by", akushu._VERSION },
+  }
+  local out = {}
+  for i = 1, 9 do
+    local name, value = rows[i][1], rows[i][2]
+    if value then
+      value = tostring(value):gsub("[&<>\"]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ["\""] = "&quot;" })
+      out[#out + 1] = ("<tr><th>%s</th><td>%s</td></tr>"):format(name, value)
+    end
+  end
+  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>akushu</title></head>\n<body><h1>You have shaken hands"
+    .. "</h1>\n<table>\n" .. table.concat(out, "\n") .. "\n</table></body></html>\n"
+end
+
+local function response(status, kind, body)
+  return ("HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(status, kind, #body, body)
+end
+
+-- What to answer so far, and whether that is all: (text, whether the connection ends with it). nil: the request is not complete yet.
+local function www(state, plain, session, peer)
+  state.request = (state.request or "") .. plain
+  if #state.request > 16384 then return response("431 Request Header Fields Too Large", "text/plain", "too long\n"), true end
+  if not state.request:find "\r?\n\r?\n" then return nil end
+  if not state.request:match "^GET " then return response("405 Method Not Allowed", "text/plain", "only GET\n"), true end
+  return response("200 OK", "text/html; charset=utf-8", page(session, peer)), true
+end
+
+local function echo(_, plain)
+  if plain ~= "" then return plain, false end
+end
+
+local function converse(sock, peer)
+  local hs = server:handshake {}
+  local limit = socket.gettime() + patience -- for the whole handshake, however slowly its bytes drip in
+  local out, message, failure = hs:start()
+  while out do
+    local ok, err = send(sock, out, limit)
+    if not ok then return say("%s: %s", peer, err) end
+    if hs.done then break end
+    local data
+    data, err = receive(sock, limit)
+    if not data then return say("%s: %s during the handshake", peer, err) end
+    if data == "" then
+      out, message, failure = hs:eof()
+      if out then return say("%s: gone", peer) end
+    else
+      out, message, failure = hs:step(data)
+    end
+  end
+  if not out then
+    say("%s: handshake failed: %s", peer, support.explain(message, failure))
+    return farewell(sock, hs:pending())
+  end
+
+  local session <close> = hs:session()
+  say("%s: %s", peer, support.describe(session))
+  local handler, state, data = options.www and www or echo, {}, ""
+  while true do
+    local plain, reply
+    plain, reply, failure = session:open(data)
+    if not plain then
+      if failure.code ~= "closed" then
+        say("%s: %s", peer, support.explain(reply, failure))
+        return farewell(sock, session:pending())
+      end
+      return farewell(sock, session:close())
+    end
+    limit = socket.gettime() + patience
+    if reply and reply ~= "" and not send(sock, reply, limit) then return end
+    local answer, last = handler(state, plain, session, peer)
+    if answer then
+      local bytes
+      bytes, message, failure = session:seal(answer)
+      if not bytes then return say("%s: %s", peer, support.explain(message, failure)) end
+      if last then return farewell(sock, bytes .. session:close()) end
+      local ok, err = send(sock, bytes, limit)
+      if not ok then return say("%s: %s", peer, err) end
+    end
+    data = ""
+    if plain == "" then -- else once more, for what came behind this data
+      local err
+      data, err = receive(sock, limit)
+      if not data then
+        say("%s: %s", peer, err)
+        return farewell(sock, session:close())
+      end
+      if data == "" then
+        local ok
+        ok, message, failure = session:eof()
+        if not ok then say("%s: %s", peer, support.explain(message, failure)) end
+        return
+      end
+    end
+  end
+end
+
+local function finish(sock)
+  sock:close()
+  waiting[sock] = nil
+  clients = clients - 1
+end
+
+local function resume(co, sock, ...)
+  local ok, err = coroutine.resume(co, ...)
+  if not ok then -- a bug, or no memory: this connection's end, not the server's
+    io.stderr:write(debug.traceback(co, tostring(err)), "\n")
+  end
+  if coroutine.status(co) == "dead" then finish(sock) end
+end
+
+-- ---- the loop --------------------------------------------------------------------------------------------------------------------
+
+local listener, problem = socket.bind(address, port, 64)
+if not listener then
+  io.stderr:write(("%s:%d: %s\n"):format(address, port, problem))
+  os.exit(1)
+end
+listener:settimeout(0)
+local bound_address, bound_port = listener:getsockname()
+say(bound_address:find ":" and "listening on [%s]:%s" or "listening on %s:%s", bound_address, bound_port)
+
+while connections_left > 0 or clients > 0 do
+  local readers, writers, now = {}, {}, socket.gettime()
+  local first = now + 3600
+  if clients < most_clients and connections_left > 0 then readers[1] = listener end
+  for sock, w in pairs(waiting) do
+    table.insert(w.direction == "read" and readers or writers, sock)
+    if w.deadline < first then first = w.deadline end
+  end
+  local readable, writable = socket.select(readers, writers, math.max(first - now, 0))
+  if readable[listener] then
+    local sock = listener:accept()
+    if sock then
+      connections_left, clients = connections_left - 1, clients + 1
+      sock:settimeout(0)
+      sock:setoption("tcp-nodelay", true)
+      local peer_address, peer_port = sock:getpeername()
+      local peer = ("%s:%s"):format(peer_address or "?", peer_port or "?")
+      resume(coroutine.create(converse), sock, sock, peer)
+    else
+      socket.sleep(0.01) -- out of file descriptors, say: not a reason to spin
+    end
+  end
+  now = socket.gettime()
+  local due = {}
+  for sock, w in pairs(waiting) do
+    if (w.direction == "read" and readable or writable)[sock] then
+      due[sock] = true
+    elseif w.deadline <= now then
+      due[sock] = false
+    end
+  end
+  for sock, ready in pairs(due) do
+    local w = waiting[sock]
+    waiting[sock] = nil
+    resume(w.co, sock, ready)
+  end
+end

@@ -45,6 +45,19 @@ typedef struct ak_store ak_store;
 
 #define AK_LIST_MAX 192
 
+/* ak_psk: an external pre-shared key (RFC 8446 §2.2): the two sides have agreed on it before, and on the hash that goes with it. */
+typedef struct ak_psk {
+    ak_buf identity;
+    ak_buf secret;
+    ak_hash hash;
+} ak_psk;
+#define AK_PSKS_MAX 16
+
+enum { /* psk_key_exchange_modes, as bits */
+    AK_PSK_dhe_ke = 1 << 0, /* with a key exchange: forward secrecy */
+    AK_PSK_ke = 1 << 1      /* without */
+};
+
 typedef enum ak_client_auth { AK_CLIENT_AUTH_none, AK_CLIENT_AUTH_request, AK_CLIENT_AUTH_require } ak_client_auth;
 
 /* ak_context: filled by the application before the first handshake and not changed after it. Objects in it are owned by it (by
@@ -63,6 +76,10 @@ struct ak_context {
     size_t n_key_shares;
     uint16_t schemes[AK_LIST_MAX]; /* accepted from the peer, and used for our own signatures, in this order */
     size_t n_schemes;
+    uint16_t sign_schemes[AK_LIST_MAX]; /* for our own signatures when they are not the same; empty: schemes */
+    size_t n_sign_schemes;
+    uint16_t cert_schemes[AK_LIST_MAX]; /* signature_algorithms_cert: not said when empty */
+    size_t n_cert_schemes;
     bool prefer_client;            /* server: the client's order of suites decides, not ours */
 
     ak_identity *identities[16]; /* server: the first is the default; client: for client authentication */
@@ -80,6 +97,18 @@ struct ak_context {
     bool tickets;      /* RFC 5077 / RFC 8446 tickets (default true) */
     unsigned n_tickets; /* TLS 1.3 server: NewSessionTicket messages after a handshake (default 2) */
     uint32_t session_lifetime; /* seconds a session can be resumed (default 7200; TLS 1.3 allows at most 604800) */
+    ak_psk psks[AK_PSKS_MAX]; /* ak_context_add_psk */
+    size_t n_psks;             /* TLS <= 1.2: a client uses the one that the server's hint names, or the first */
+    ak_buf psk_hint;           /* server, TLS <= 1.2: psk_identity_hint (RFC 4279 §5.2); empty: none */
+    bool ask_psk;              /* server, TLS <= 1.2: ask AK_EV_psk for an identity that is not in the list */
+    bool hide_unknown_psk;     /* server, TLS <= 1.2: an unknown identity ends at Finished, as a wrong key does, and not with unknown_psk_identity */
+    unsigned psk_modes;        /* TLS 1.3 (default AK_PSK_dhe_ke) */
+    bool reuse_tickets;        /* client, TLS 1.3: offer a ticket more than once (default false, RFC 8446 §C.4) */
+    uint32_t max_early_data;   /* server: bytes of 0-RTT data that a ticket allows (default 0: none) */
+    uint32_t early_data_window; /* server: seconds that a first flight may have been under way (default 10) */
+    struct ak_replay *replay;  /* server; made on first use */
+    bool ask_early_data;       /* server: ask AK_EV_early_data instead of remembering first flights */
+    bool send_ca_names;        /* client: certificate_authorities in the ClientHello */
     ak_store *store;   /* server: sessions by id; NULL with external_store */
     bool external_store;       /* ask AK_EV_session_get / put / remove instead */
 
@@ -91,30 +120,66 @@ struct ak_context {
     bool middlebox_compat; /* TLS 1.3 (default true) */
     bool fallback_scsv;    /* client: this is a fallback, say TLS_FALLBACK_SCSV */
     bool grease;           /* client: RFC 8701 values */
+    uint16_t padding;      /* client: the ClientHello is at least this long (RFC 7685); 0: as long as it is */
     bool coalesce;         /* several handshake messages in one record (default: TLS 1.3 only) */
     bool coalesce_set;
     uint16_t max_fragment; /* plaintext bytes in one record that we send, 0: 2^14 */
     uint16_t record_size_limit; /* RFC 8449: what we are willing to receive, 0: not said */
+    uint16_t max_fragment_length; /* client: RFC 6066 §4: 512, 1024, 2048 or 4096 bytes asked of both sides; 0: not asked. A server grants it */
     uint32_t max_message;  /* the largest handshake message accepted */
     unsigned security_level; /* as libcrypto's: 2 by default, 112 bits */
     unsigned min_dh_bits;    /* client: the smallest DHE group accepted (2048) */
     bool ocsp;               /* client: ask for a stapled OCSP response */
     bool sct;                /* client: ask for SCTs */
     bool keylog;             /* collect NSS key log lines (ak_hs_keylog) */
-    bool renegotiation;      /* client: follow a HelloRequest (never without RFC 5746) */
+    bool ask_ocsp;           /* server: ask AK_EV_ocsp for the response to staple instead of taking the identity's own */
+    bool renegotiation;      /* client: a HelloRequest is not refused (never without RFC 5746): ak_session_renegotiation_wanted, ak_session_renegotiate */
+    bool renegotiation_new_certificate; /* client: the server may show another certificate then; it is verified like the first */
+    bool renegotiation_fatal; /* a renegotiation that is refused ends the connection; default: a warning, and it goes on (RFC 5246 §7.2.2) */
 
     /* time: seconds since 1970; 0: the system's clock. A lab sets it. */
     int64_t (*clock)(void *user);
     void *clock_user;
     struct ak_ticket_keys *ticket_keys; /* server; made on first use unless given */
+
+    ak_context *parent;   /* this one is a variant of it, and owns nothing else (ak_context_variant) */
+    ak_secret context_id; /* ak_context_identity's value, made on first use */
 };
 
 /* ak_context_new: a context with safe defaults. Takes its own reference on the provider. NULL: out of memory. */
 ak_context *ak_context_new(ak_provider *p, bool server);
 ak_context *ak_context_ref(ak_context *c);
 void ak_context_free(ak_context *c);
+/* ak_context_variant: a copy whose versions may be narrowed, living on what c owns. NULL: out of memory. */
+ak_context *ak_context_variant(ak_context *c);
+/* ak_context_identity: a hash of what a session made in this context depends on: role, own certificates, trust, what is verified and demanded of the
+ * peer. Sessions are resumed only where it is the same. Empty: a failure of libcrypto's. */
+ak_view ak_context_identity(ak_context *c);
 /* ak_context_now: this context's time, seconds since 1970. */
 int64_t ak_context_now(const ak_context *c);
+/* ak_context_now_ms: the same in milliseconds. With a lab's clock: whole seconds. */
+uint64_t ak_context_now_ms(const ak_context *c);
+/* ak_context_add_psk: an external key. hash: AK_HASH_sha256 or AK_HASH_sha384 (AK_HASH_none: SHA-256, RFC 8446 §4.2.11). AK_ERR_bad_key: no identity, no key, or too many. */
+ak_error ak_context_add_psk(ak_context *c, ak_view identity, ak_view secret, ak_hash hash, ak_failure *f);
+
+/* ==== ticket keys ==================================================================================================== */
+
+/* ak_ticket_keys: what a server seals tickets with. The first key makes tickets, all open them. Without keys of the application's own a context makes them, and
+ * another one every session lifetime. Processes that share keys resume each other's sessions. */
+typedef struct ak_ticket_keys ak_ticket_keys;
+#define AK_TICKET_KEY_SIZE 48 /* 16 bytes of name, 32 of key */
+/* lifetime: seconds after which ak_ticket_keys makes another key by itself; 0: never. NULL: out of memory. */
+ak_ticket_keys *ak_ticket_keys_new(ak_provider *p, uint32_t lifetime);
+ak_ticket_keys *ak_ticket_keys_ref(ak_ticket_keys *k);
+void ak_ticket_keys_free(ak_ticket_keys *k);
+/* ak_ticket_keys_set: 1 to 8 keys of AK_TICKET_KEY_SIZE bytes, the current one first, in place of those it had; from now on they change only when they are set.
+ * false: another number of bytes. */
+bool ak_ticket_keys_set(ak_ticket_keys *k, ak_view bytes, int64_t now);
+/* ak_ticket_keys_get: the keys, in the form in which they are set. out should be a secret buffer. false: there are none yet. */
+bool ak_ticket_keys_get(const ak_ticket_keys *k, ak_buf *out);
+bool ak_ticket_keys_shared(const ak_ticket_keys *k); /* they were set */
+/* ak_ticket_keys_rotate: a fresh key becomes the current one; those before it still open. false: no randomness. */
+bool ak_ticket_keys_rotate(ak_ticket_keys *k, int64_t now);
 
 /* ==== session store ==================================================================================================== */
 
@@ -144,7 +209,8 @@ typedef struct ak_resumption {
     int64_t created, expires; /* seconds since 1970 */
     uint32_t age_add;       /* TLS 1.3 */
     uint32_t max_early_data;
-    uint64_t received_ms;
+    uint64_t received_ms;   /* TLS 1.3: when the ticket came, or was made */
+    bool used;              /* TLS 1.3, client: it has been offered; not serialised */
     uint16_t group;         /* the group of the original key exchange, 0 for none */
     uint16_t peer_scheme;   /* the scheme of the peer's signature, 0 for none */
     char server_name[256];  /* "" for none */
@@ -152,7 +218,11 @@ typedef struct ak_resumption {
     uint8_t alpn_n;
     ak_chain *peer_chain;   /* may be NULL */
     ak_error verdict;       /* of the peer's chain when it was verified */
-    ak_secret context_id;   /* hash of what the session may be used for (the server's identity context) */
+    ak_secret context_id;   /* hash of what the session may be used for (ak_context_identity) */
+    uint16_t max_fragment_length; /* RFC 6066 §4: it holds for the resumed sessions too */
+    ak_buf psk_identity;    /* of the pre-shared key it began with (TLS <= 1.2) */
+    uint8_t end_point[64];  /* tls-server-end-point of the server's certificate */
+    uint8_t end_point_n;
 } ak_resumption;
 
 ak_resumption *ak_resumption_new(void);
@@ -193,7 +263,10 @@ typedef enum ak_event_kind {
     AK_EV_session_put,    /* key, bytes */
     AK_EV_session_remove, /* key */
     AK_EV_identity,       /* answer.identity (NULL: none) */
-    AK_EV_alpn            /* bytes: the client's list; answer.bytes: the choice, empty for none; yes=false refuses */
+    AK_EV_alpn,           /* bytes: the client's list; answer.bytes: the choice, empty for none; yes=false refuses */
+    AK_EV_early_data,     /* key: a hash of this first flight; answer.yes: it was never seen before, take its early data */
+    AK_EV_ocsp,           /* bytes: our leaf certificate (DER); answer.bytes: the OCSPResponse to staple, empty for none */
+    AK_EV_psk             /* key: the client's psk_identity (TLS <= 1.2); answer.bytes: the key, empty for unknown */
 } ak_event_kind;
 
 typedef struct ak_event {
@@ -247,10 +320,21 @@ void ak_hs_free(ak_hs *h);
 ak_error ak_hs_set_server_name(ak_hs *h, const char *name, ak_failure *f);
 void ak_hs_set_resumption(ak_hs *h, ak_resumption *r); /* client; referenced */
 void ak_hs_set_gates(ak_hs *h, uint32_t gates);
+/* ak_hs_send_early: client, before its ClientHello: 0-RTT data (RFC 8446 §2.3), sent if a session was set that allows it; may be called several times. Such data can be
+ * replayed by an attacker. ak_info.early_data tells whether the server has taken it; if it was refused it is for the application to send it again.
+ * AK_ERR_not_ready, AK_ERR_too_much_early_data. */
+ak_error ak_hs_send_early(ak_hs *h, ak_view data, ak_failure *f);
+/* ak_hs_early_data: server: the early data that has come and was not taken yet. It may be there before the handshake is done, and after it. */
+ak_view ak_hs_early_data(const ak_hs *h);
+void ak_hs_early_data_taken(ak_hs *h);
+/* ak_hs_send: server, TLS 1.3, after its Finished: application data that does not wait for the client's (RFC 8446 §4.4.4): to a client that is not yet
+ * authenticated, and that may be a replay. AK_ERR_not_ready in every other state. */
+ak_error ak_hs_send(ak_hs *h, ak_view data, ak_failure *f);
 /* ak_hs_start: a client drafts its ClientHello at the next ak_hs_run; a server waits. */
 ak_error ak_hs_start(ak_hs *h, ak_failure *f);
 /* ak_hs_feed lends bytes until ak_hs_run has returned AK_NEED_INPUT, AK_DONE or AK_FAILED (what is incomplete is copied then). */
 void ak_hs_feed(ak_hs *h, ak_view bytes);
+bool ak_hs_started(const ak_hs *h);
 ak_status ak_hs_run(ak_hs *h);
 const ak_event *ak_hs_event(const ak_hs *h);
 /* ak_hs_answer: false only when out of memory (the handshake has failed then). */
@@ -258,6 +342,9 @@ bool ak_hs_answer(ak_hs *h, const ak_answer *a);
 /* ak_hs_output: bytes for the peer; ak_hs_output_taken empties it. */
 ak_view ak_hs_output(const ak_hs *h);
 void ak_hs_output_taken(ak_hs *h);
+/* ak_hs_application: application data that came during a renegotiation; ak_hs_application_taken empties it. */
+ak_view ak_hs_application(const ak_hs *h);
+void ak_hs_application_taken(ak_hs *h);
 /* ak_hs_eof: the transport has ended: the handshake fails with `truncated`. */
 void ak_hs_eof(ak_hs *h);
 /* ak_hs_abort: sends this alert (fatal) and fails with `aborted`. */
@@ -268,6 +355,10 @@ const ak_failure *ak_hs_failure(const ak_hs *h);
 const char *ak_hs_state(const ak_hs *h); /* "wait_server_hello", "done", "failed", … */
 /* ak_hs_session: after AK_DONE, once: the session takes over keys and unread bytes; the handshake's memory is released. */
 ak_session *ak_hs_session(ak_hs *h, ak_failure *f);
+
+typedef enum ak_early { AK_EARLY_DATA_none, AK_EARLY_DATA_offered, AK_EARLY_DATA_accepted, AK_EARLY_DATA_refused } ak_early;
+#define AK_TICKETS_KEPT 4
+#define AK_TICKET_LIFETIME_MAX 604800 /* seven days, RFC 8446 §4.6.1 */
 
 /* ak_info: what was agreed; filled as it becomes known, shared by handshake and session. */
 typedef struct ak_info {
@@ -289,12 +380,25 @@ typedef struct ak_info {
     uint8_t client_random[32], server_random[32];
     ak_buf ocsp_response, scts;
     ak_resumption *resumption; /* what can be resumed next time; NULL: nothing */
+    ak_resumption *tickets[AK_TICKETS_KEPT]; /* TLS 1.3 client: the newest first (ak_session_take_ticket) */
+    size_t n_tickets;
+    bool external_psk;         /* an external pre-shared key authenticates both sides */
+    ak_early early_data;
+    int64_t authenticated;     /* of a resumed session: when the original handshake was; else 0 */
     uint8_t client_finished[64], server_finished[64]; /* verify_data */
     uint8_t client_finished_n, server_finished_n;
+    ak_buf psk_identity;          /* of the pre-shared key that both sides used (TLS <= 1.2); empty: none */
+    uint16_t max_fragment_length; /* agreed, RFC 6066 §4; 0: none */
+    uint8_t end_point[64];        /* tls-server-end-point of the server's certificate, RFC 5929 §4 */
+    uint8_t end_point_n;          /* 0: it showed none */
+    bool renegotiated;            /* by a handshake inside the connection */
 } ak_info;
 const ak_info *ak_hs_info(const ak_hs *h);
 /* ak_hs_secret: "premaster", "master", "client_handshake_traffic", …: a secret by its name while the handshake lives. Empty view: not (or no more) there. */
 ak_view ak_hs_secret(const ak_hs *h, const char *name);
+/* ak_hs_secret_origin: TLS 1.3: the label that a secret was derived with, and the transcript hash under it (RFC 8446 §7.1; empty: the hash of nothing, or none). false: no such
+ * secret was derived, or the handshake's memory is released. */
+bool ak_hs_secret_origin(const ak_hs *h, const char *name, const char **label, ak_view *hash);
 /* ak_hs_keylog: NSS key log lines collected so far (only with context.keylog). */
 ak_view ak_hs_keylog(const ak_hs *h);
 
@@ -321,8 +425,20 @@ ak_error ak_session_close_write(ak_session *s, ak_failure *f);
 ak_error ak_session_eof(ak_session *s, ak_failure *f);
 /* ak_session_export: keying material, RFC 5705 / RFC 8446 §7.5. has_context false: no context (TLS <= 1.2 tells it from an empty one). */
 ak_error ak_session_export(ak_session *s, const char *label, bool has_context, ak_view context, uint8_t *out, size_t n, ak_failure *f);
+/* ak_session_channel_binding: "tls-unique" (RFC 5929 §3; TLS <= 1.2 with extended_master_secret alone, RFC 7627 §5.4), "tls-server-end-point" (RFC 5929 §4),
+ * "tls-exporter" (RFC 9266), appended to out. AK_ERR_not_ready: this connection has none of that type, or the type is unknown. */
+ak_error ak_session_channel_binding(ak_session *s, const char *type, ak_buf *out, ak_failure *f);
+/* ak_session_renegotiation_wanted: the server has sent a HelloRequest, and the context allows it to be followed. */
+bool ak_session_renegotiation_wanted(const ak_session *s);
+/* ak_session_renegotiate: client, TLS <= 1.2: a new handshake inside this connection, under its keys (RFC 5246 §7.4.1.1, RFC 5746). The session hands its record
+ * protection and unread bytes over and is closed; the handshake, once done, gives the next one (ak_hs_session). Application data that comes
+ * in between waits in ak_hs_application. NULL: AK_ERR_not_ready (not allowed by the context, a server, TLS 1.3), no_renegotiation (the server
+ * does not do RFC 5746), closed … */
+ak_hs *ak_session_renegotiate(ak_session *s, ak_failure *f);
 /* ak_session_update_keys: TLS 1.3 KeyUpdate into the reply; ask_peer: update_requested. */
 ak_error ak_session_update_keys(ak_session *s, bool ask_peer, ak_failure *f);
+/* ak_session_take_ticket: TLS 1.3 client: the newest ticket, which then is the caller's, so that each serves once; NULL: there is none. */
+ak_resumption *ak_session_take_ticket(ak_session *s);
 /* ak_session_alert: a fatal alert of the application's into the reply; the session is over. */
 ak_error ak_session_alert(ak_session *s, int alert, ak_failure *f);
 /* ak_session_state: "open", "closed", "peer_closed", "failed", … */

@@ -125,8 +125,8 @@ end
 local hs = client:handshake { server_name = server_name, session = resume }
 if options.show then
   for gate, arrow in pairs { send = "-->", receive = "<--" } do
-    hs:on(gate, "*", function(message)
-      say("%s %s", arrow, tostring(message))
+    hs:on(gate, "*", function(message, event)
+      say("%s %s", arrow, support.summary(message, event))
     end)
   end
 end

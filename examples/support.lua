@@ -119,6 +119,42 @@ function M.describe(session)
   return table.concat(words, ", ")
 end
 
+local function hex(s)
+  return (s:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+local function brief(value)
+  if type(value) == "string" then
+    if value == "" then return "empty" end
+    if #value <= 64 and not value:find "[^ -~]" then return value end
+    return ("%s%s (%d bytes)"):format(hex(value:sub(1, 12)), #value > 12 and "…" or "", #value)
+  elseif type(value) ~= "table" then
+    return tostring(value)
+  end
+  if value.type then return value.type end
+  local words = {}
+  for i, item in ipairs(value) do
+    if i > 12 then
+      words[i] = ("… %d in all"):format(#value)
+      break
+    end
+    words[i] = brief(item)
+  end
+  return #words > 0 and table.concat(words, ", ") or "empty"
+end
+
+-- A message of a handshake (a hook's table and event): its name and length, then a line for each field.
+function M.summary(message, event)
+  local out = { ("%s, %d bytes"):format(event.name, #event.raw) }
+  local names = {}
+  for name in pairs(message) do
+    if name ~= "type" and name ~= "form" and name ~= "bytes" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do out[#out + 1] = ("      %s: %s"):format(name, brief(message[name])) end
+  return table.concat(out, "\n")
+end
+
 -- A failure in words: what, whose doing, which alert.
 function M.explain(message, failure)
   local more = {}

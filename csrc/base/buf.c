@@ -124,8 +124,8 @@ bool ak_buf_reserve(ak_buf *b, size_t n) {
         b->bad = true;
         return false;
     }
-    size_t need = b->n + n, cap = b->cap < 64 ? 64 : b->cap;
-    while (cap < need) cap += cap / 2;
+    size_t need = b->n + n, cap = b->cap < 256 ? 256 : b->cap;
+    while (cap < need) cap *= 2;
     if (cap > b->max) cap = b->max;
     uint8_t *p;
     if (b->secret) { /* realloc would leave a copy behind */

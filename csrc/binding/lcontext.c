@@ -84,6 +84,7 @@ static void read_lists(lua_State *L, ak_context *c) {
     ids(L, 2, "groups", c->groups, &c->n_groups);
     ids(L, 2, "key_shares", c->key_shares, &c->n_key_shares);
     ids(L, 2, "schemes", c->schemes, &c->n_schemes);
+    ids(L, 2, "signing_schemes", c->sign_schemes, &c->n_sign_schemes);
     identities(L, 2, c);
     bytes(L, 2, "alpn", &c->alpn);
 }
@@ -97,6 +98,8 @@ static void read_numbers(lua_State *L, ak_context *c) {
     c->max_fragment = (uint16_t)number(L, 2, "max_fragment", c->max_fragment, 1, 16384);
     c->record_size_limit = (uint16_t)number(L, 2, "record_size_limit", c->record_size_limit, 64, 16385);
     c->max_message = (uint32_t)number(L, 2, "max_message", c->max_message, 1024, 1 << 24);
+    c->max_early_data = (uint32_t)number(L, 2, "max_early_data", c->max_early_data, 0, UINT32_MAX);
+    c->early_data_window = (uint32_t)number(L, 2, "early_data_window", c->early_data_window, 1, 604800);
     c->security_level = (unsigned)number(L, 2, "security_level", c->security_level, 0, 5);
     c->min_dh_bits = (unsigned)number(L, 2, "min_dh_bits", c->min_dh_bits, 512, 8192);
 }
@@ -114,15 +117,29 @@ static void read_flags(lua_State *L, ak_context *c) {
     flag(L, 2, "fallback_scsv", &c->fallback_scsv);
     flag(L, 2, "grease", &c->grease);
     c->coalesce_set = flag(L, 2, "coalesce", &c->coalesce);
+    flag(L, 2, "ask_ocsp", &c->ask_ocsp);
+    flag(L, 2, "ask_early_data", &c->ask_early_data);
     flag(L, 2, "ocsp", &c->ocsp);
     flag(L, 2, "sct", &c->sct);
     flag(L, 2, "keylog", &c->keylog);
     flag(L, 2, "renegotiation", &c->renegotiation);
+    flag(L, 2, "renegotiation_fatal", &c->renegotiation_fatal);
     flag(L, 2, "ask_untrusted", &c->ask_untrusted);
     flag(L, 2, "ask_identity", &c->ask_identity);
     flag(L, 2, "ask_alpn", &c->ask_alpn);
     flag(L, 2, "ask_client_identity", &c->ask_client_identity);
     flag(L, 2, "external_store", &c->external_store);
+}
+
+/* ticket_keys: the application's own; they change only when it says so. */
+static void ticket_keys(lua_State *L, int t, ak_context *c) {
+    if (lua_getfield(L, t, "ticket_keys") != LUA_TNIL) {
+        ak_view keys = ak_lua_check_view(L, -1);
+        c->ticket_keys = ak_ticket_keys_new(c->provider, 0);
+        if (c->ticket_keys == NULL) luaL_error(L, "akushu: out of memory");
+        if (!ak_ticket_keys_set(c->ticket_keys, keys, ak_context_now(c))) luaL_error(L, "option 'ticket_keys': 1 to 8 keys of %d bytes expected", AK_TICKET_KEY_SIZE);
+    }
+    lua_pop(L, 1);
 }
 
 /* context(server, fields): a new context with its user value for what Lua keeps of it. */
@@ -138,6 +155,7 @@ static int l_new(lua_State *L) {
     read_numbers(L, u->c);
     read_flags(L, u->c);
     read_lists(L, u->c);
+    ticket_keys(L, 2, u->c);
     lua_Integer store = number(L, 2, "store_size", 0, 0, 1 << 24);
     if (store > 0) {
         u->c->store = ak_store_new((size_t)store);
@@ -154,11 +172,16 @@ static int l_new(lua_State *L) {
     return 1;
 }
 
-/* Internal to akushu's Lua files: what the context's clock says from now on. */
-static int l_set_now(lua_State *L) {
-    lcontext *u = luaL_checkudata(L, 1, CLASS);
-    u->now = (int64_t)luaL_checknumber(L, 2);
-    return 0;
+void ak_lua_tick(lua_State *L, int idx) {
+    lcontext *u = luaL_checkudata(L, idx, CLASS);
+    int top = lua_gettop(L);
+    if (u->c == NULL || u->c->clock_user != u) return;
+    lua_getiuservalue(L, idx, 1);
+    lua_getfield(L, -1, "kept");
+    lua_getfield(L, -1, "clock");
+    if (lua_type(L, -1) != LUA_TNUMBER) lua_call(L, 0, 1);
+    u->now = (int64_t)luaL_checknumber(L, -1);
+    lua_settop(L, top);
 }
 
 static int l_values(lua_State *L) {
@@ -194,7 +217,7 @@ static void p_role(lua_State *L, void *o) {
 }
 
 void ak_open_context(lua_State *L) {
-    static const luaL_Reg methods[] = {{"_set_now", l_set_now}, {"_values", l_values}, {"stored_sessions", l_stored}, {"close", l_gc}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"_values", l_values}, {"stored_sessions", l_stored}, {"close", l_gc}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     static const ak_lua_property properties[] = {{"role", p_role}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, properties, meta);

@@ -12,6 +12,7 @@
 typedef struct lhandshake {
     ak_hs *h;
     bool running;   /* inside start/step, perhaps suspended in a hook */
+    bool ticks;     /* the context has a clock of the application's */
     size_t keylog;  /* bytes of key log already given out */
 } lhandshake;
 
@@ -54,7 +55,8 @@ static const char *gate_name(uint32_t gate) {
 }
 
 static const char *event_name(ak_event_kind k) {
-    static const char *const names[] = {"none", "gate", "untrusted", "session_get", "session_put", "session_remove", "identity", "alpn"};
+    static const char *const names[] = {"none", "gate", "untrusted", "session_get", "session_put", "session_remove", "identity", "alpn",
+                                        "early_data", "ocsp", "psk"};
     return names[k];
 }
 
@@ -92,6 +94,8 @@ static void push_event(lua_State *L, const lhandshake *u) {
         lua_setfield(L, -2, "report");
         break;
     case AK_EV_session_get:
+    case AK_EV_early_data:
+    case AK_EV_psk:
     case AK_EV_session_remove: set_view(L, "key", e->key); break;
     case AK_EV_session_put:
         set_view(L, "key", e->key);
@@ -272,6 +276,12 @@ static int resumed(lua_State *L, int status, lua_KContext k) {
 
 static void enter(lua_State *L, lhandshake *u) {
     if (u->running) luaL_error(L, "this handshake is waiting for a hook: it can't be started or stepped until that returns");
+    if (u->ticks) {
+        lua_getiuservalue(L, 1, 1);
+        lua_getfield(L, -1, "context");
+        ak_lua_tick(L, lua_gettop(L));
+        lua_pop(L, 2);
+    }
     u->running = true;
 }
 
@@ -294,7 +304,7 @@ static int l_step(lua_State *L) {
     ak_view in = ak_lua_bytes(L, 2);
     lua_settop(L, FIXED);
     enter(L, u);
-    if (strcmp(ak_hs_state(u->h), "new") == 0) ak_hs_start(u->h, &f);
+    if (!ak_hs_started(u->h)) ak_hs_start(u->h, &f);
     lua_getiuservalue(L, 1, 1);
     lua_pushvalue(L, 2);
     lua_setfield(L, -2, "input");
@@ -322,6 +332,31 @@ static int l_abort(lua_State *L) {
     lhandshake *u = check(L, 1);
     int alert = lua_isnoneornil(L, 2) ? AK_ALERT_user_canceled : ak_lua_alert(L, 2);
     ak_hs_abort(u->h, alert);
+    return l_pending(L);
+}
+
+/* hs:send_early(data): a client's 0-RTT data, before :start(). */
+static int l_send_early(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_failure f = {0};
+    if (ak_hs_send_early(u->h, ak_lua_bytes(L, 2), &f) != AK_OK) return ak_lua_fail(L, &f);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* hs:early_data(): a server: what has come of it since the last time. */
+static int l_early_data(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_lua_push_view(L, ak_hs_early_data(u->h));
+    ak_hs_early_data_taken(u->h);
+    return 1;
+}
+
+/* hs:send(data): a TLS 1.3 server's data before the client's Finished: bytes for the peer. */
+static int l_send(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_failure f = {0};
+    if (ak_hs_send(u->h, ak_lua_bytes(L, 2), &f) != AK_OK) return ak_lua_fail(L, &f);
     return l_pending(L);
 }
 
@@ -368,6 +403,7 @@ static int l_new(lua_State *L) {
     lua_pushvalue(L, 2);
     lua_setfield(L, -2, "dispatch");
     lua_pop(L, 1);
+    u->ticks = c->clock != NULL;
     u->h = ak_hs_new(c, &f);
     if (u->h == NULL) return ak_lua_fail(L, &f);
     if (name != NULL && ak_hs_set_server_name(u->h, name, &f) != AK_OK) return luaL_error(L, "option 'server_name': %s is not a host name or address", name);
@@ -408,7 +444,7 @@ static int l_index(lua_State *L) {
 
 void ak_open_handshake(lua_State *L) {
     static const luaL_Reg methods[] = {{"start", l_start}, {"step", l_step}, {"pending", l_pending}, {"eof", l_eof}, {"abort", l_abort}, {"session", l_session},
-                                       {"secret", l_secret}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
+                                       {"secret", l_secret}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"send", l_send}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     luaL_getmetatable(L, CLASS);

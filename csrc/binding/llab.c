@@ -1,6 +1,7 @@
 /* llab.c: akushu.LabProvider: libcrypto with a lab's randomness. Contexts made with it repeat byte for byte; no ordinary context can come by it. */
 #include "binding/binding.h"
 
+#include "crypto/journal.h"
 #include "crypto/source.h"
 
 #define CLASS "akushu.LabProvider"
@@ -75,6 +76,66 @@ static int l_random(lua_State *L) {
     return 1;
 }
 
+/* lab:generate(spec): a private key of this lab's randomness, as DER. */
+static int l_generate(lua_State *L) {
+    ak_provider *p = ak_lua_check_lab(L, 1);
+    ak_failure f = {0};
+    ak_buf der;
+    ak_key *k = ak_key_generate(p, luaL_checkstring(L, 2), &f);
+    if (k == NULL) return ak_lua_fail(L, &f);
+    ak_buf_init_secret(&der, AK_BUF_NO_LIMIT);
+    bool ok = ak_key_export(k, false, &der);
+    ak_key_free(k);
+    if (ok) ak_lua_push_view(L, ak_buf_view(&der));
+    ak_buf_free(&der);
+    return ok ? 1 : luaL_error(L, "akushu: this key cannot be written out");
+}
+
+/* lab:journal(on): whether operations are written down from now on. */
+static int l_journal(lua_State *L) {
+    ak_provider *p = ak_lua_check_lab(L, 1);
+    if (lua_toboolean(L, 2)) {
+        if (!ak_journal_keep(p)) return luaL_error(L, "akushu: out of memory");
+    } else {
+        ak_journal_stop(p);
+    }
+    lua_settop(L, 1);
+    return 1;
+}
+
+static void set_some(lua_State *L, const char *name, ak_view v) {
+    if (v.n == 0) return;
+    ak_lua_push_view(L, v);
+    lua_setfield(L, -2, name);
+}
+
+/* lab:notes(): what was done since the last time: { op =, what =, secret =, context =, context_b =, out =, bytes =, ns = }. */
+static int l_notes(lua_State *L) {
+    ak_provider *p = ak_lua_check_lab(L, 1);
+    ak_note n;
+    size_t at = 0;
+    lua_Integer i = 0;
+    lua_newtable(L);
+    while (ak_journal_read(p, &at, &n)) {
+        lua_createtable(L, 0, 8);
+        lua_pushstring(L, n.op);
+        lua_setfield(L, -2, "op");
+        lua_pushstring(L, n.what);
+        lua_setfield(L, -2, "what");
+        set_some(L, "secret", n.secret);
+        set_some(L, "context", n.context);
+        set_some(L, "context_b", n.context_b);
+        set_some(L, "out", n.out);
+        lua_pushinteger(L, (lua_Integer)n.bytes);
+        lua_setfield(L, -2, "bytes");
+        lua_pushinteger(L, (lua_Integer)n.ns);
+        lua_setfield(L, -2, "ns");
+        lua_rawseti(L, -2, ++i);
+    }
+    ak_journal_taken(p);
+    return 1;
+}
+
 static int l_gc(lua_State *L) {
     llab *u = luaL_checkudata(L, 1, CLASS);
     if (u->p != NULL) ak_provider_free(u->p);
@@ -84,7 +145,7 @@ static int l_gc(lua_State *L) {
 }
 
 void ak_open_lab(lua_State *L) {
-    static const luaL_Reg methods[] = {{"give", l_give}, {"left", l_left}, {"random", l_random}, {"close", l_gc}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"give", l_give}, {"left", l_left}, {"random", l_random}, {"generate", l_generate}, {"journal", l_journal}, {"notes", l_notes}, {"close", l_gc}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     lua_pushcfunction(L, l_new);

@@ -125,8 +125,16 @@ static int l_export(lua_State *L) {
     return 1;
 }
 
+/* session:resumption(): TLS 1.3: the newest ticket, each one once (RFC 8446 §C.4). */
 static int l_resumption(lua_State *L) {
-    const ak_info *i = ak_session_info(check(L, 1));
+    ak_session *s = check(L, 1);
+    const ak_info *i = ak_session_info(s);
+    ak_resumption *ticket = ak_session_take_ticket(s);
+    if (ticket != NULL) {
+        ak_lua_push_resumption(L, ticket);
+        ak_resumption_free(ticket);
+        return 1;
+    }
     if (i->resumption == NULL) {
         lua_pushnil(L);
         return 1;

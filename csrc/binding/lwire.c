@@ -1,9 +1,11 @@
 /* akushu.wire: the codec. Any bytes to tables, tables to bytes; encode(decode(b)) == b for every b.
  *
- *   wire.decode(bytes [, options]) → node          what: "records", "record", "messages" (a flight), "message" (one handshake message with its header, also
- *                                                  "handshake"), "alert", "change_cipher_spec", "extensions", or the name of a structure, without any header
- *                                                  ("client_hello", "key_share_entry"). Without it, a guess. version, kx or suite, from: what is known of the
- *                                                  connection, for messages with several forms. message: whose extensions they are. deep = false: fragments stay strings.
+ *   wire.decode(bytes [, options]) → node          Options (all optional; without `what` the bytes are looked at):
+ *                                                  what: "records", "record", "messages" (a flight), "message" or "handshake" (one handshake
+ *                                                  message with its header), "alert", "change_cipher_spec", "extensions", or the name of a
+ *                                                  structure, without any header ("client_hello", "key_share_entry");
+ *                                                  version, kx or suite, from: what is known of the connection, for messages with several forms;
+ *                                                  message: whose extensions they are; deep = false: records' fragments stay strings
  *   wire.encode(node [, options]) → bytes          the same options; seldom needed, as decoded nodes say what they are
  *   wire.check(bytes [, options]) → true           the strict decode, as the engine does it: true and the name of the form, or nil, message, failure
  *   wire.span(node, path) → offset, length, prefix also node:span(path). offset counts from 0; prefix: bytes of the length before it

@@ -124,7 +124,8 @@ static void read_kind(lua_State *L, int field, int owner, ak_field *f, unsigned 
     const char *kind = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
     size_t k = 0;
     while (k < sizeof kinds / sizeof kinds[0] && strcmp(kinds[k].name, kind) != 0) k++;
-    if (k == sizeof kinds / sizeof kinds[0]) luaL_error(L, "a field's kind must be u8, u16, u24, u32, fixed, vec, list, rest, struct or optional, not '%s'", kind);
+    if (k == sizeof kinds / sizeof kinds[0])
+        luaL_error(L, "a field's kind must be u8, u16, u24, u32, fixed, vec, list, rest, struct or optional, not '%s'", kind);
     lua_pop(L, 1);
     f->kind = kinds[k].kind;
     f->prefix = kinds[k].prefix;

@@ -101,6 +101,8 @@ static outcome read_number(decoder *d, ak_rd *r, const ak_field *field, frame *f
 
 /* take_clipped: a vector with a length before it, cut down to what is there; *length is what it says. */
 static bool take_clipped(ak_rd *r, unsigned prefix, ak_view *v, size_t *length) {
+    *v = ak_view_of(NULL, 0);
+    *length = 0;
     if (prefix == 0) {
         ak_rd_rest(r, v);
         *length = v->n;
@@ -109,7 +111,6 @@ static bool take_clipped(ak_rd *r, unsigned prefix, ak_view *v, size_t *length) 
     ak_view head;
     if (ak_rd_left(r) < prefix) return false;
     ak_rd_take(r, &head, prefix);
-    *length = 0;
     for (size_t i = 0; i < head.n; i++) *length = (*length << 8) | head.p[i];
     ak_rd_take(r, v, *length < ak_rd_left(r) ? *length : ak_rd_left(r));
     return true;

@@ -22,13 +22,11 @@ bool ak_enc_wrong(ak_enc *e, const char *fmt, ...) {
 
 bool ak_enc_put(ak_enc *e, const void *p, size_t n) { return ak_buf_put(e->out, p, n) || ak_enc_wrong(e, "too long, or out of memory"); }
 
-/* get: pushes t[key] of the table at idx. */
 int ak_enc_get(ak_enc *e, int idx, const char *key) {
     lua_pushstring(e->L, key);
     return lua_rawget(e->L, idx);
 }
 
-/* put_string_field: appends the string t[key]; nil: nothing. */
 bool ak_enc_put_string_field(ak_enc *e, int idx, const char *key) {
     int type = ak_enc_get(e, idx, key);
     bool ok = true;
@@ -56,7 +54,6 @@ static const ak_field *find_field(const ak_schema *s, const char *name) {
     return NULL;
 }
 
-/* stranger: the first key of the table at idx that is neither a field of s nor has a meaning of its own; false: there is none. */
 bool ak_enc_stranger(lua_State *L, int idx, const ak_schema *s, char *name, size_t n) {
     lua_pushnil(L);
     while (lua_next(L, idx) != 0) {
@@ -75,7 +72,6 @@ bool ak_enc_stranger(lua_State *L, int idx, const ak_schema *s, char *name, size
 
 /* ---- spans ------------------------------------------------------------------------------------------------------------------- */
 
-/* open_span: a node begins; close_span: it ends. Nodes stand in the list in the order in which they begin. */
 lua_Integer ak_enc_open_span(ak_enc *e, unsigned prefix) {
     if (e->spans == 0) return 0;
     lua_State *L = e->L;
@@ -101,7 +97,6 @@ void ak_enc_close_span(ak_enc *e, lua_Integer i, size_t start) {
 
 /* ---- lengths ------------------------------------------------------------------------------------------------------------------- */
 
-/* open_length leaves room for a length; close_length writes it: the one that the table at idx gives (0: there is no table), or that of what was put since `start`. */
 size_t ak_enc_open_length(ak_enc *e, unsigned prefix) {
     static const uint8_t zeros[4];
     if (prefix != 0) ak_buf_put(e->out, zeros, prefix);
@@ -146,7 +141,6 @@ bool ak_enc_close_vector(ak_enc *e, const ak_enc_vector *v, int idx) {
 /* ---- values --------------------------------------------------------------------------------------------------------------------- */
 
 
-/* raw_or_string: whether the value at idx gives its bytes as they are: a string, or a table with `raw`; they are appended then. */
 bool ak_enc_raw_or_string(ak_enc *e, int idx, bool *ok) {
     *ok = true;
     if (lua_type(e->L, idx) == LUA_TSTRING) {
@@ -330,7 +324,6 @@ static bool write_field(ak_enc *e, int idx, const ak_field *field, bool truncate
     return true;
 }
 
-/* write_fields: the fields of s in the table at idx, and what trails. */
 bool ak_enc_write_fields(ak_enc *e, int idx, const ak_schema *s) {
     lua_State *L = e->L;
     ak_enc_frame fr = {0, 0, 0};
@@ -431,7 +424,6 @@ static bool has_whole(ak_enc *e, int idx, uint16_t wanted) {
     return found;
 }
 
-/* bless: gives the table at idx a metatable, unless it has one. */
 void ak_enc_bless(lua_State *L, int idx, const char *name) {
     if (lua_getmetatable(L, idx)) {
         lua_pop(L, 1);

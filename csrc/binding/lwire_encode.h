@@ -50,8 +50,8 @@ bool ak_enc_stranger(lua_State *L, int idx, const ak_schema *s, char *name, size
 /* A node begins, a node ends. Nodes stand in the list in the order in which they begin. */
 lua_Integer ak_enc_open_span(ak_enc *e, unsigned prefix);
 void ak_enc_close_span(ak_enc *e, lua_Integer i, size_t start);
-/* open_length leaves room for a length; close_length writes it: the one that the table at idx gives (0: there is no table), or that of what was put since `start`.
- * The vectors do the same and are nodes. */
+/* open_length leaves room for a length; close_length writes it: the one that the table at idx gives (0: there is no table), or that of what was
+ * put since `start`. The vectors do the same and are nodes. */
 size_t ak_enc_open_length(ak_enc *e, unsigned prefix);
 bool ak_enc_close_length(ak_enc *e, size_t start, unsigned prefix, int idx);
 ak_enc_vector ak_enc_open_vector(ak_enc *e, unsigned prefix);

@@ -209,7 +209,7 @@ static void push_some(lua_State *L, const void *p, size_t n) {
 bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
     static const char *const names[] = {"version", "suite", "group", "scheme", "own_scheme", "extended_master_secret", "encrypt_then_mac", "resumed",
                                         "server_name", "alpn", "peer", "report", "session_id", "client_random", "server_random", "ocsp_response", "scts",
-                                        "role", "secure_renegotiation", "hello_retry", "tls_unique", NULL};
+                                        "role", "secure_renegotiation", "hello_retry", "tls_unique", "early_data", NULL};
     int which = 0;
     while (names[which] != NULL && strcmp(names[which], name) != 0) which++;
     switch (which) {
@@ -240,6 +240,11 @@ bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
         bool server_first = i->resumed;
         bool ok = i->ems && i->version != 0 && i->version <= AK_TLS12;
         push_some(L, server_first ? i->server_finished : i->client_finished, !ok ? 0 : server_first ? i->server_finished_n : i->client_finished_n);
+        break;
+    }
+    case 21: {
+        static const char *const states[] = {"none", "offered", "accepted", "refused"};
+        lua_pushstring(L, states[i->early_data]);
         break;
     }
     default: return false;

@@ -15,6 +15,7 @@
 const ak_group ak_groups[] = {
     /* id      name                  libcrypto     kind          client server secret bits versions */
     {29, "x25519", "X25519", AK_GROUP_x, 32, 32, 32, 128, AK_TLS10, AK_TLS13},
+    {21, "secp224r1", "P-224", AK_GROUP_ec, 57, 57, 28, 112, AK_TLS10, AK_TLS12}, /* RFC 8446 §4.2.7: never in TLS 1.3 */
     {23, "secp256r1", "P-256", AK_GROUP_ec, 65, 65, 32, 128, AK_TLS10, AK_TLS13},
     {30, "x448", "X448", AK_GROUP_x, 56, 56, 56, 224, AK_TLS10, AK_TLS13},
     {24, "secp384r1", "P-384", AK_GROUP_ec, 97, 97, 48, 192, AK_TLS10, AK_TLS13},
@@ -252,6 +253,7 @@ ak_share *ak_share_new(ak_provider *p, const ak_group *g, ak_failure *f) {
     }
     ak_share *s = share_alloc(p, g, g->client_share, f);
     if (s == NULL) return NULL;
+    uint64_t begun = ak_journal_begin(p);
     p->dry = false;
     const struct hybrid *h = hybrid_of(g);
     bool ok;
@@ -264,6 +266,7 @@ ak_share *ak_share_new(ak_provider *p, const ak_group *g, ak_failure *f) {
         ok = (s->classic = generate(p, classic)) != NULL && (s->kem = generate(p, g)) != NULL &&
              encoded(s->classic, classic_at, classic->client_share) && encoded(s->kem, kem_at, h->kem_key);
     }
+    if (begun != 0) ak_journal_end(p, begun, &(ak_note){.op = "key_share", .what = g->name, .out = ak_share_public(s)});
     if (ok) return s;
     ak_share_free(s);
     ak_operation_fail(p, f, g->name);
@@ -443,8 +446,16 @@ static ak_error derive_explicit(ak_provider *p, ak_share *s, ak_view peer, ak_bu
     return ok ? AK_OK : finish(out, start, bad_share(f, "dh"));
 }
 
+/* note: what came out of an agreement, for a lab's journal. */
+static void note(ak_provider *p, uint64_t begun, const char *group, ak_view peer, ak_view ours, const ak_buf *out, size_t start) {
+    if (begun == 0) return;
+    ak_view secret = ak_view_of(out->p + start, out->n - start);
+    ak_journal_end(p, begun, &(ak_note){.op = "key_agreement", .what = group, .context = peer, .context_b = ours, .out = secret, .bytes = peer.n});
+}
+
 ak_error ak_share_derive(ak_provider *p, ak_share *s, ak_view peer, bool strip_zeros, ak_buf *out, ak_failure *f) {
     size_t start = out->n;
+    uint64_t begun = ak_journal_begin(p);
     ak_error e;
     if (s->group == NULL)
         e = derive_explicit(p, s, peer, out, f);
@@ -453,6 +464,7 @@ ak_error ak_share_derive(ak_provider *p, ak_share *s, ak_view peer, bool strip_z
     else
         e = derive_classic(p, s->group, s->classic, peer, strip_zeros, out, f);
     if (e == AK_OK && strip_zeros && (s->group == NULL || s->group->kind == AK_GROUP_ff)) strip_leading_zeros(out, start);
+    note(p, begun, s->group != NULL ? s->group->name : "dh", peer, ak_share_public(s), out, start);
     return e;
 }
 
@@ -505,10 +517,13 @@ static ak_error answer_hybrid(ak_provider *p, const ak_group *g, ak_view peer, a
 
 ak_error ak_share_answer(ak_provider *p, const ak_group *g, ak_view peer, ak_buf *out_public, ak_buf *out_secret, ak_failure *f) {
     size_t public_start = out_public->n, secret_start = out_secret->n;
+    uint64_t begun = ak_journal_begin(p);
     ak_error e = g->kind == AK_GROUP_hybrid ? answer_hybrid(p, g, peer, out_public, out_secret, f)
                                             : answer_classic(p, g, peer, out_public, out_secret, f);
     finish(out_public, public_start, e);
-    return finish(out_secret, secret_start, e);
+    e = finish(out_secret, secret_start, e);
+    note(p, begun, g->name, peer, ak_view_of(out_public->p + public_start, out_public->n - public_start), out_secret, secret_start);
+    return e;
 }
 
 /* ---- explicit finite-field parameters (TLS 1.2 DHE) -------------------------------------------------------------------------------- */
@@ -540,6 +555,7 @@ ak_share *ak_share_new_dh(ak_provider *p, ak_view prime, ak_view generator, ak_f
     if (s == NULL) return NULL;
     EVP_PKEY *params = NULL;
     EVP_PKEY_CTX *ctx = NULL;
+    uint64_t begun = ak_journal_begin(p);
     ak_random_prime(p, AK_PURPOSE_key_share);
     bool ok = (s->prime = malloc(prime.n)) != NULL && (params = dh_params(p, prime, generator)) != NULL &&
               (ctx = EVP_PKEY_CTX_new_from_pkey(p->libctx, params, NULL)) != NULL && EVP_PKEY_keygen_init(ctx) == 1 &&
@@ -550,6 +566,7 @@ ak_share *ak_share_new_dh(ak_provider *p, ak_view prime, ak_view generator, ak_f
     }
     EVP_PKEY_CTX_free(ctx);
     EVP_PKEY_free(params);
+    if (begun != 0) ak_journal_end(p, begun, &(ak_note){.op = "key_share", .what = "dh", .out = ak_share_public(s)});
     if (ok) return s;
     ak_share_free(s);
     ak_operation_fail(p, f, "a Diffie-Hellman key");

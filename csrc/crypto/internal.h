@@ -4,6 +4,7 @@
 #define AK_CRYPTO_INTERNAL_H
 
 #include "crypto/groups.h"
+#include "crypto/journal.h"
 #include "crypto/key.h"
 #include "crypto/kdf.h"
 #include "crypto/provider.h"
@@ -59,6 +60,8 @@ struct ak_provider {
         ak_key *copy;
     } twin[AK_TWINS];
     unsigned next_twin;
+
+    struct ak_journal *journal; /* NULL: none is kept */
 
     /* Randomness. */
     bool lab;

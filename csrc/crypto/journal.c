@@ -6,10 +6,10 @@
 #include <string.h>
 #include <time.h>
 
-struct ak_journal {
+typedef struct ak_journal {
     ak_buf notes;
-    unsigned depth;
-};
+    unsigned depth; /* of operations under way: only the outermost is noted */
+} ak_journal;
 
 bool ak_journal_keep(ak_provider *p) {
     if (!p->lab) return false;

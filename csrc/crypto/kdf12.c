@@ -30,6 +30,7 @@ static bool p_hash(ak_provider *p, ak_hash hash, ak_view secret, ak_view label, 
 
 bool ak_prf(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_view seed_a, ak_view seed_b, uint8_t *out, size_t n) {
     ak_view l = ak_view_of(label, strlen(label));
+    uint64_t begun = ak_journal_begin(p);
     bool ok;
     if (hash == AK_HASH_md5_sha1) {
         /* RFC 2246 §5: the two halves of the secret, sharing the middle byte when its length is odd. */
@@ -40,5 +41,7 @@ bool ak_prf(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_
         ok = p_hash(p, hash, secret, l, seed_a, seed_b, false, out, n);
     }
     if (!ok) ak_wipe(out, n);
+    if (begun != 0)
+        ak_journal_end(p, begun, &(ak_note){.op = "prf", .what = label, .secret = secret, .context = seed_a, .context_b = seed_b, .out = ak_view_of(out, n), .bytes = n});
     return ok;
 }

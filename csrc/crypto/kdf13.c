@@ -6,14 +6,15 @@ bool ak_hkdf_extract(ak_provider *p, ak_hash hash, ak_view salt, ak_view ikm, ak
     static const uint8_t zeros[AK_HASH_MAX];
     const ak_view none = {NULL, 0};
     size_t n = ak_hash_size(hash);
+    uint64_t begun = ak_journal_begin(p);
     ak_secret_wipe(out);
     if (ikm.n == 0) ikm = ak_view_of(zeros, n); /* an empty salt is the same HMAC key as zeros; an empty ikm is not the same message */
-    if (!ak_hmac(p, hash, salt, ikm, none, none, out->p)) {
-        ak_secret_wipe(out);
-        return false;
-    }
-    out->n = (uint8_t)n;
-    return true;
+    bool ok = ak_hmac(p, hash, salt, ikm, none, none, out->p);
+    if (ok) out->n = (uint8_t)n;
+    else ak_secret_wipe(out);
+    if (begun != 0)
+        ak_journal_end(p, begun, &(ak_note){.op = "hkdf_extract", .what = "", .secret = ikm, .context = salt, .out = ak_secret_view(out), .bytes = n});
+    return ok;
 }
 
 bool ak_hkdf_expand(ak_provider *p, ak_hash hash, ak_view prk, ak_view info, uint8_t *out, size_t n) {
@@ -54,7 +55,11 @@ bool ak_hkdf_expand_label(ak_provider *p, ak_hash hash, ak_view secret, const ch
     info[used++] = (uint8_t)context.n;
     if (context.n > 0) memcpy(info + used, context.p, context.n);
     used += context.n;
-    return ak_hkdf_expand(p, hash, secret, ak_view_of(info, used), out, n);
+    uint64_t begun = ak_journal_begin(p);
+    bool ok = ak_hkdf_expand(p, hash, secret, ak_view_of(info, used), out, n);
+    if (begun != 0)
+        ak_journal_end(p, begun, &(ak_note){.op = "hkdf_expand_label", .what = label, .secret = secret, .context = context, .out = ak_view_of(out, n), .bytes = n});
+    return ok;
 }
 
 bool ak_derive_secret(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_view transcript_hash, ak_secret *out) {

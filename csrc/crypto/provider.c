@@ -47,6 +47,7 @@ static void release(ak_provider *p) {
     EVP_MD_CTX_free(p->snapshot);
     for (int c = 0; c < AK_CIPHER_count; c++) EVP_CIPHER_free(p->cipher[c]);
     EVP_MAC_free(p->hmac);
+    ak_journal_stop(p);
     if (p->lab) ak_lab_stop(p);
     if (p->lab && p->source.release != NULL) p->source.release(p->source.user);
     ak_wipe(p, sizeof *p);
@@ -118,6 +119,15 @@ static bool is_secret_purpose(ak_purpose purpose) {
     }
 }
 
+static const char *purpose_name(ak_purpose purpose) {
+    static const char *const names[AK_PURPOSE_count] = {
+#define AK_PURPOSE(name) #name,
+#include "crypto/purpose.def"
+#undef AK_PURPOSE
+    };
+    return names[purpose];
+}
+
 static bool refill(ak_provider *p) {
     if (RAND_bytes_ex(p->libctx, p->pool, sizeof p->pool, 0) != 1) {
         ERR_clear_error();
@@ -133,6 +143,7 @@ bool ak_random(ak_provider *p, ak_purpose purpose, uint8_t *out, size_t n) {
     if (p->lab) {
         bool ok = p->source.fill(p->source.user, purpose, out, n);
         if (!ok) p->dry = true;
+        else if (purpose != AK_PURPOSE_blinding) ak_journal_random(p, purpose_name(purpose), ak_view_of(out, n));
         return ok;
     }
     if (n > sizeof p->pool / 4 || is_secret_purpose(purpose)) {

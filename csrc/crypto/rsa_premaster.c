@@ -24,8 +24,10 @@ ak_error ak_rsa_encrypt(ak_provider *p, ak_key *k, ak_view plain, ak_buf *out, a
     size_t start = out->n, n = (size_t)most;
     uint8_t *at = ak_buf_grow(out, n);
     if (at == NULL) return ak_fail(f, AK_ERR_out_of_memory, NULL);
+    uint64_t begun = ak_journal_begin(p);
     ak_random_prime(p, AK_PURPOSE_rsa_padding);
     bool ok = EVP_PKEY_encrypt(k->encrypt, at, &n, plain.p, plain.n) == 1;
+    if (begun != 0) ak_journal_end(p, begun, &(ak_note){.op = "rsa_encrypt", .what = "", .secret = plain, .out = ak_view_of(at, ok ? n : 0), .bytes = plain.n});
     out->n = ok ? start + n : start;
     return ok ? AK_OK : ak_operation_fail(p, f, "RSA encryption");
 }
@@ -54,6 +56,7 @@ ak_error ak_rsa_premaster(ak_provider *p, ak_key *k, ak_view ciphertext, uint16_
     if (ctx == NULL) return ak_crypto_fail(f, AK_ERR_crypto_failed, "RSA decryption");
     size_t n = PREMASTER;
     bool whole = ciphertext.n == (size_t)EVP_PKEY_get_size(k->pkey);
+    uint64_t begun = ak_journal_begin(p);
     ak_random_prime(p, AK_PURPOSE_rsa_rejection);
     /* With RSA_PKCS1_WITH_TLS_PADDING libcrypto draws its 48 random bytes first and then chooses, without a branch, between them and the 48 bytes
      * under a correct padding with the right version. It fails openly only for what everybody can see: a number that is not below the
@@ -62,8 +65,10 @@ ak_error ak_rsa_premaster(ak_provider *p, ak_key *k, ak_view ciphertext, uint16_
     ERR_clear_error();
     if (!done && !ak_random(p, AK_PURPOSE_rsa_rejection, out->p, PREMASTER)) {
         ak_secret_wipe(out);
+        if (begun != 0) ak_journal_end(p, begun, &(ak_note){.op = "rsa_decrypt", .what = "", .context = ciphertext});
         return ak_fail(f, AK_ERR_randomness, "a stand-in for a pre-master secret");
     }
     out->n = PREMASTER;
+    if (begun != 0) ak_journal_end(p, begun, &(ak_note){.op = "rsa_decrypt", .what = "", .context = ciphertext, .out = ak_secret_view(out), .bytes = ciphertext.n});
     return AK_OK;
 }

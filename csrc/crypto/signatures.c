@@ -137,8 +137,12 @@ ak_error ak_sign_digest(ak_provider *p, ak_key *k, const ak_scheme *s, ak_view d
     if (k->pkey == NULL || !k->is_private || s->kind != k->kind || s->hash == AK_HASH_none || digest.n != ak_hash_size(s->hash))
         return wrong_key(k, s, f);
     k = ak_key_native(p, k);
-    if (k != NULL && sign_with(p, k, s, digest, out)) return AK_OK;
-    return ak_operation_fail(p, f, s->name);
+    uint64_t begun = ak_journal_begin(p);
+    size_t start = out->n;
+    bool ok = k != NULL && sign_with(p, k, s, digest, out);
+    if (begun != 0)
+        ak_journal_end(p, begun, &(ak_note){.op = "sign", .what = s->name, .context = digest, .out = ak_view_of(out->p + start, out->n - start), .bytes = digest.n});
+    return ok ? AK_OK : ak_operation_fail(p, f, s->name);
 }
 
 ak_error ak_sign(ak_provider *p, ak_key *k, const ak_scheme *s, ak_view data, ak_buf *out, ak_failure *f) {
@@ -150,8 +154,12 @@ ak_error ak_sign(ak_provider *p, ak_key *k, const ak_scheme *s, ak_view data, ak
     }
     if (k->pkey == NULL || !k->is_private || s->kind != k->kind) return wrong_key(k, s, f);
     k = ak_key_native(p, k);
-    if (k != NULL && sign_eddsa(p, k, data, out)) return AK_OK;
-    return ak_operation_fail(p, f, s->name);
+    uint64_t begun = ak_journal_begin(p);
+    size_t start = out->n;
+    bool ok = k != NULL && sign_eddsa(p, k, data, out);
+    if (begun != 0)
+        ak_journal_end(p, begun, &(ak_note){.op = "sign", .what = s->name, .context = data, .out = ak_view_of(out->p + start, out->n - start), .bytes = data.n});
+    return ok ? AK_OK : ak_operation_fail(p, f, s->name);
 }
 
 /* ---- verifying: no randomness is drawn, so that the key may live in any library context ------------------------------------------ */
@@ -163,9 +171,11 @@ static ak_error verdict(bool ok, const ak_scheme *s, ak_failure *f) {
 
 ak_error ak_verify_digest(ak_provider *p, ak_key *k, const ak_scheme *s, ak_view digest, ak_view signature, ak_failure *f) {
     if (k->pkey == NULL || s->kind != k->kind || s->hash == AK_HASH_none || digest.n != ak_hash_size(s->hash)) return verdict(false, s, f);
+    uint64_t begun = ak_journal_begin(p);
     EVP_PKEY_CTX *ctx = context(p, k, s, false);
     bool ok = ctx != NULL && EVP_PKEY_verify(ctx, signature.p, signature.n, digest.p, digest.n) == 1;
     if (!ok && ctx != NULL) forget(k, ctx);
+    if (begun != 0) ak_journal_end(p, begun, &(ak_note){.op = "verify", .what = s->name, .context = digest, .context_b = signature, .bytes = digest.n});
     return verdict(ok, s, f);
 }
 
@@ -177,9 +187,11 @@ ak_error ak_verify_signature(ak_provider *p, ak_key *k, const ak_scheme *s, ak_v
         return ak_verify_digest(p, k, s, ak_view_of(digest, ak_hash_size(s->hash)), signature, f);
     }
     if (k->pkey == NULL || s->kind != k->kind) return verdict(false, s, f);
+    uint64_t begun = ak_journal_begin(p);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool ok = ctx != NULL && EVP_DigestVerifyInit_ex(ctx, NULL, NULL, k->libctx, NULL, k->pkey, NULL) == 1 &&
               EVP_DigestVerify(ctx, signature.p, signature.n, data.p, data.n) == 1;
     EVP_MD_CTX_free(ctx);
+    if (begun != 0) ak_journal_end(p, begun, &(ak_note){.op = "verify", .what = s->name, .context = data, .context_b = signature, .bytes = data.n});
     return verdict(ok, s, f);
 }

@@ -2,183 +2,18 @@
 
 #include <string.h>
 
-#define S(id, name, kx, auth, cipher, mac, prf, min, max) \
-    {id, name, AK_KX_##kx, AK_AUTH_##auth, AK_CIPHER_##cipher, AK_HASH_##mac, AK_HASH_##prf, AK_##min, AK_##max}
-
-/* The IANA registry's columns for what is implemented, by key exchange and then by strength. The CBC suites of RFC 5487, 5489 and
- * 6367 with SHA-256 or SHA-384 and a PSK may be used below TLS 1.2 too, with the older PRF. */
+#define AK_SUITE(id, name, kx, auth, cipher, mac, prf, min, max) \
+    {id, name, AK_KX_##kx, AK_AUTH_##auth, AK_CIPHER_##cipher, AK_HASH_##mac, AK_HASH_##prf, AK_##min, AK_##max},
 const ak_suite ak_suites[] = {
-    S(0x1301, "TLS_AES_128_GCM_SHA256", tls13, tls13, aes_128_gcm, none, sha256, TLS13, TLS13),
-    S(0x1302, "TLS_AES_256_GCM_SHA384", tls13, tls13, aes_256_gcm, none, sha384, TLS13, TLS13),
-    S(0x1303, "TLS_CHACHA20_POLY1305_SHA256", tls13, tls13, chacha20_poly1305, none, sha256, TLS13, TLS13),
-    S(0x1304, "TLS_AES_128_CCM_SHA256", tls13, tls13, aes_128_ccm, none, sha256, TLS13, TLS13),
-    S(0x1305, "TLS_AES_128_CCM_8_SHA256", tls13, tls13, aes_128_ccm_8, none, sha256, TLS13, TLS13),
-
-    S(0xc02b, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", ecdhe, ecdsa, aes_128_gcm, none, sha256, TLS12, TLS12),
-    S(0xc02c, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", ecdhe, ecdsa, aes_256_gcm, none, sha384, TLS12, TLS12),
-    S(0xcca9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", ecdhe, ecdsa, chacha20_poly1305, none, sha256, TLS12, TLS12),
-    S(0xc0ac, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM", ecdhe, ecdsa, aes_128_ccm, none, sha256, TLS12, TLS12),
-    S(0xc0ad, "TLS_ECDHE_ECDSA_WITH_AES_256_CCM", ecdhe, ecdsa, aes_256_ccm, none, sha256, TLS12, TLS12),
-    S(0xc0ae, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8", ecdhe, ecdsa, aes_128_ccm_8, none, sha256, TLS12, TLS12),
-    S(0xc0af, "TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8", ecdhe, ecdsa, aes_256_ccm_8, none, sha256, TLS12, TLS12),
-    S(0xc05c, "TLS_ECDHE_ECDSA_WITH_ARIA_128_GCM_SHA256", ecdhe, ecdsa, aria_128_gcm, none, sha256, TLS12, TLS12),
-    S(0xc05d, "TLS_ECDHE_ECDSA_WITH_ARIA_256_GCM_SHA384", ecdhe, ecdsa, aria_256_gcm, none, sha384, TLS12, TLS12),
-    S(0xc009, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", ecdhe, ecdsa, aes_128_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc023, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", ecdhe, ecdsa, aes_128_cbc, sha256, sha256, TLS12, TLS12),
-    S(0xc00a, "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", ecdhe, ecdsa, aes_256_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc024, "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384", ecdhe, ecdsa, aes_256_cbc, sha384, sha384, TLS12, TLS12),
-    S(0xc072, "TLS_ECDHE_ECDSA_WITH_CAMELLIA_128_CBC_SHA256", ecdhe, ecdsa, camellia_128_cbc, sha256, sha256, TLS12, TLS12),
-    S(0xc073, "TLS_ECDHE_ECDSA_WITH_CAMELLIA_256_CBC_SHA384", ecdhe, ecdsa, camellia_256_cbc, sha384, sha384, TLS12, TLS12),
-    S(0xc008, "TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA", ecdhe, ecdsa, 3des_ede_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc006, "TLS_ECDHE_ECDSA_WITH_NULL_SHA", ecdhe, ecdsa, null, sha1, sha256, TLS10, TLS12),
-
-    S(0xc02f, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", ecdhe, rsa, aes_128_gcm, none, sha256, TLS12, TLS12),
-    S(0xc030, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", ecdhe, rsa, aes_256_gcm, none, sha384, TLS12, TLS12),
-    S(0xcca8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", ecdhe, rsa, chacha20_poly1305, none, sha256, TLS12, TLS12),
-    S(0xc060, "TLS_ECDHE_RSA_WITH_ARIA_128_GCM_SHA256", ecdhe, rsa, aria_128_gcm, none, sha256, TLS12, TLS12),
-    S(0xc061, "TLS_ECDHE_RSA_WITH_ARIA_256_GCM_SHA384", ecdhe, rsa, aria_256_gcm, none, sha384, TLS12, TLS12),
-    S(0xc013, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", ecdhe, rsa, aes_128_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc027, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256", ecdhe, rsa, aes_128_cbc, sha256, sha256, TLS12, TLS12),
-    S(0xc014, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", ecdhe, rsa, aes_256_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc028, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384", ecdhe, rsa, aes_256_cbc, sha384, sha384, TLS12, TLS12),
-    S(0xc076, "TLS_ECDHE_RSA_WITH_CAMELLIA_128_CBC_SHA256", ecdhe, rsa, camellia_128_cbc, sha256, sha256, TLS12, TLS12),
-    S(0xc077, "TLS_ECDHE_RSA_WITH_CAMELLIA_256_CBC_SHA384", ecdhe, rsa, camellia_256_cbc, sha384, sha384, TLS12, TLS12),
-    S(0xc012, "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA", ecdhe, rsa, 3des_ede_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc010, "TLS_ECDHE_RSA_WITH_NULL_SHA", ecdhe, rsa, null, sha1, sha256, TLS10, TLS12),
-
-    S(0x009e, "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256", dhe, rsa, aes_128_gcm, none, sha256, TLS12, TLS12),
-    S(0x009f, "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384", dhe, rsa, aes_256_gcm, none, sha384, TLS12, TLS12),
-    S(0xccaa, "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256", dhe, rsa, chacha20_poly1305, none, sha256, TLS12, TLS12),
-    S(0xc09e, "TLS_DHE_RSA_WITH_AES_128_CCM", dhe, rsa, aes_128_ccm, none, sha256, TLS12, TLS12),
-    S(0xc09f, "TLS_DHE_RSA_WITH_AES_256_CCM", dhe, rsa, aes_256_ccm, none, sha256, TLS12, TLS12),
-    S(0xc0a2, "TLS_DHE_RSA_WITH_AES_128_CCM_8", dhe, rsa, aes_128_ccm_8, none, sha256, TLS12, TLS12),
-    S(0xc0a3, "TLS_DHE_RSA_WITH_AES_256_CCM_8", dhe, rsa, aes_256_ccm_8, none, sha256, TLS12, TLS12),
-    S(0xc052, "TLS_DHE_RSA_WITH_ARIA_128_GCM_SHA256", dhe, rsa, aria_128_gcm, none, sha256, TLS12, TLS12),
-    S(0xc053, "TLS_DHE_RSA_WITH_ARIA_256_GCM_SHA384", dhe, rsa, aria_256_gcm, none, sha384, TLS12, TLS12),
-    S(0x0033, "TLS_DHE_RSA_WITH_AES_128_CBC_SHA", dhe, rsa, aes_128_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x0067, "TLS_DHE_RSA_WITH_AES_128_CBC_SHA256", dhe, rsa, aes_128_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x0039, "TLS_DHE_RSA_WITH_AES_256_CBC_SHA", dhe, rsa, aes_256_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x006b, "TLS_DHE_RSA_WITH_AES_256_CBC_SHA256", dhe, rsa, aes_256_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x0045, "TLS_DHE_RSA_WITH_CAMELLIA_128_CBC_SHA", dhe, rsa, camellia_128_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x00be, "TLS_DHE_RSA_WITH_CAMELLIA_128_CBC_SHA256", dhe, rsa, camellia_128_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x0088, "TLS_DHE_RSA_WITH_CAMELLIA_256_CBC_SHA", dhe, rsa, camellia_256_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x00c4, "TLS_DHE_RSA_WITH_CAMELLIA_256_CBC_SHA256", dhe, rsa, camellia_256_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x0016, "TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA", dhe, rsa, 3des_ede_cbc, sha1, sha256, SSL30, TLS12),
-
-    S(0x009c, "TLS_RSA_WITH_AES_128_GCM_SHA256", rsa, rsa, aes_128_gcm, none, sha256, TLS12, TLS12),
-    S(0x009d, "TLS_RSA_WITH_AES_256_GCM_SHA384", rsa, rsa, aes_256_gcm, none, sha384, TLS12, TLS12),
-    S(0xc09c, "TLS_RSA_WITH_AES_128_CCM", rsa, rsa, aes_128_ccm, none, sha256, TLS12, TLS12),
-    S(0xc09d, "TLS_RSA_WITH_AES_256_CCM", rsa, rsa, aes_256_ccm, none, sha256, TLS12, TLS12),
-    S(0xc0a0, "TLS_RSA_WITH_AES_128_CCM_8", rsa, rsa, aes_128_ccm_8, none, sha256, TLS12, TLS12),
-    S(0xc0a1, "TLS_RSA_WITH_AES_256_CCM_8", rsa, rsa, aes_256_ccm_8, none, sha256, TLS12, TLS12),
-    S(0xc050, "TLS_RSA_WITH_ARIA_128_GCM_SHA256", rsa, rsa, aria_128_gcm, none, sha256, TLS12, TLS12),
-    S(0xc051, "TLS_RSA_WITH_ARIA_256_GCM_SHA384", rsa, rsa, aria_256_gcm, none, sha384, TLS12, TLS12),
-    S(0x002f, "TLS_RSA_WITH_AES_128_CBC_SHA", rsa, rsa, aes_128_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x003c, "TLS_RSA_WITH_AES_128_CBC_SHA256", rsa, rsa, aes_128_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x0035, "TLS_RSA_WITH_AES_256_CBC_SHA", rsa, rsa, aes_256_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x003d, "TLS_RSA_WITH_AES_256_CBC_SHA256", rsa, rsa, aes_256_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x0041, "TLS_RSA_WITH_CAMELLIA_128_CBC_SHA", rsa, rsa, camellia_128_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x00ba, "TLS_RSA_WITH_CAMELLIA_128_CBC_SHA256", rsa, rsa, camellia_128_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x0084, "TLS_RSA_WITH_CAMELLIA_256_CBC_SHA", rsa, rsa, camellia_256_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x00c0, "TLS_RSA_WITH_CAMELLIA_256_CBC_SHA256", rsa, rsa, camellia_256_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x000a, "TLS_RSA_WITH_3DES_EDE_CBC_SHA", rsa, rsa, 3des_ede_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x0001, "TLS_RSA_WITH_NULL_MD5", rsa, rsa, null, md5, sha256, SSL30, TLS12),
-    S(0x0002, "TLS_RSA_WITH_NULL_SHA", rsa, rsa, null, sha1, sha256, SSL30, TLS12),
-    S(0x003b, "TLS_RSA_WITH_NULL_SHA256", rsa, rsa, null, sha256, sha256, TLS12, TLS12),
-
-    S(0xd001, "TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256", ecdhe_psk, psk, aes_128_gcm, none, sha256, TLS12, TLS12),
-    S(0xd002, "TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384", ecdhe_psk, psk, aes_256_gcm, none, sha384, TLS12, TLS12),
-    S(0xccac, "TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256", ecdhe_psk, psk, chacha20_poly1305, none, sha256, TLS12, TLS12),
-    S(0xd005, "TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256", ecdhe_psk, psk, aes_128_ccm, none, sha256, TLS12, TLS12),
-    S(0xd003, "TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256", ecdhe_psk, psk, aes_128_ccm_8, none, sha256, TLS12, TLS12),
-    S(0xc035, "TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA", ecdhe_psk, psk, aes_128_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc037, "TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256", ecdhe_psk, psk, aes_128_cbc, sha256, sha256, TLS10, TLS12),
-    S(0xc036, "TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA", ecdhe_psk, psk, aes_256_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc038, "TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA384", ecdhe_psk, psk, aes_256_cbc, sha384, sha384, TLS10, TLS12),
-    S(0xc09a, "TLS_ECDHE_PSK_WITH_CAMELLIA_128_CBC_SHA256", ecdhe_psk, psk, camellia_128_cbc, sha256, sha256, TLS10, TLS12),
-    S(0xc09b, "TLS_ECDHE_PSK_WITH_CAMELLIA_256_CBC_SHA384", ecdhe_psk, psk, camellia_256_cbc, sha384, sha384, TLS10, TLS12),
-    S(0xc034, "TLS_ECDHE_PSK_WITH_3DES_EDE_CBC_SHA", ecdhe_psk, psk, 3des_ede_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc039, "TLS_ECDHE_PSK_WITH_NULL_SHA", ecdhe_psk, psk, null, sha1, sha256, TLS10, TLS12),
-    S(0xc03a, "TLS_ECDHE_PSK_WITH_NULL_SHA256", ecdhe_psk, psk, null, sha256, sha256, TLS10, TLS12),
-    S(0xc03b, "TLS_ECDHE_PSK_WITH_NULL_SHA384", ecdhe_psk, psk, null, sha384, sha384, TLS10, TLS12),
-
-    S(0x00aa, "TLS_DHE_PSK_WITH_AES_128_GCM_SHA256", dhe_psk, psk, aes_128_gcm, none, sha256, TLS12, TLS12),
-    S(0x00ab, "TLS_DHE_PSK_WITH_AES_256_GCM_SHA384", dhe_psk, psk, aes_256_gcm, none, sha384, TLS12, TLS12),
-    S(0xccad, "TLS_DHE_PSK_WITH_CHACHA20_POLY1305_SHA256", dhe_psk, psk, chacha20_poly1305, none, sha256, TLS12, TLS12),
-    S(0xc0a6, "TLS_DHE_PSK_WITH_AES_128_CCM", dhe_psk, psk, aes_128_ccm, none, sha256, TLS12, TLS12),
-    S(0xc0a7, "TLS_DHE_PSK_WITH_AES_256_CCM", dhe_psk, psk, aes_256_ccm, none, sha256, TLS12, TLS12),
-    S(0xc0aa, "TLS_PSK_DHE_WITH_AES_128_CCM_8", dhe_psk, psk, aes_128_ccm_8, none, sha256, TLS12, TLS12),
-    S(0xc0ab, "TLS_PSK_DHE_WITH_AES_256_CCM_8", dhe_psk, psk, aes_256_ccm_8, none, sha256, TLS12, TLS12),
-    S(0xc06c, "TLS_DHE_PSK_WITH_ARIA_128_GCM_SHA256", dhe_psk, psk, aria_128_gcm, none, sha256, TLS12, TLS12),
-    S(0xc06d, "TLS_DHE_PSK_WITH_ARIA_256_GCM_SHA384", dhe_psk, psk, aria_256_gcm, none, sha384, TLS12, TLS12),
-    S(0x0090, "TLS_DHE_PSK_WITH_AES_128_CBC_SHA", dhe_psk, psk, aes_128_cbc, sha1, sha256, TLS10, TLS12),
-    S(0x00b2, "TLS_DHE_PSK_WITH_AES_128_CBC_SHA256", dhe_psk, psk, aes_128_cbc, sha256, sha256, TLS10, TLS12),
-    S(0x0091, "TLS_DHE_PSK_WITH_AES_256_CBC_SHA", dhe_psk, psk, aes_256_cbc, sha1, sha256, TLS10, TLS12),
-    S(0x00b3, "TLS_DHE_PSK_WITH_AES_256_CBC_SHA384", dhe_psk, psk, aes_256_cbc, sha384, sha384, TLS10, TLS12),
-    S(0xc096, "TLS_DHE_PSK_WITH_CAMELLIA_128_CBC_SHA256", dhe_psk, psk, camellia_128_cbc, sha256, sha256, TLS10, TLS12),
-    S(0xc097, "TLS_DHE_PSK_WITH_CAMELLIA_256_CBC_SHA384", dhe_psk, psk, camellia_256_cbc, sha384, sha384, TLS10, TLS12),
-    S(0x008f, "TLS_DHE_PSK_WITH_3DES_EDE_CBC_SHA", dhe_psk, psk, 3des_ede_cbc, sha1, sha256, TLS10, TLS12),
-    S(0x002d, "TLS_DHE_PSK_WITH_NULL_SHA", dhe_psk, psk, null, sha1, sha256, TLS10, TLS12),
-    S(0x00b4, "TLS_DHE_PSK_WITH_NULL_SHA256", dhe_psk, psk, null, sha256, sha256, TLS10, TLS12),
-    S(0x00b5, "TLS_DHE_PSK_WITH_NULL_SHA384", dhe_psk, psk, null, sha384, sha384, TLS10, TLS12),
-
-    S(0x00ac, "TLS_RSA_PSK_WITH_AES_128_GCM_SHA256", rsa_psk, rsa, aes_128_gcm, none, sha256, TLS12, TLS12),
-    S(0x00ad, "TLS_RSA_PSK_WITH_AES_256_GCM_SHA384", rsa_psk, rsa, aes_256_gcm, none, sha384, TLS12, TLS12),
-    S(0xccae, "TLS_RSA_PSK_WITH_CHACHA20_POLY1305_SHA256", rsa_psk, rsa, chacha20_poly1305, none, sha256, TLS12, TLS12),
-    S(0xc06e, "TLS_RSA_PSK_WITH_ARIA_128_GCM_SHA256", rsa_psk, rsa, aria_128_gcm, none, sha256, TLS12, TLS12),
-    S(0xc06f, "TLS_RSA_PSK_WITH_ARIA_256_GCM_SHA384", rsa_psk, rsa, aria_256_gcm, none, sha384, TLS12, TLS12),
-    S(0x0094, "TLS_RSA_PSK_WITH_AES_128_CBC_SHA", rsa_psk, rsa, aes_128_cbc, sha1, sha256, TLS10, TLS12),
-    S(0x00b6, "TLS_RSA_PSK_WITH_AES_128_CBC_SHA256", rsa_psk, rsa, aes_128_cbc, sha256, sha256, TLS10, TLS12),
-    S(0x0095, "TLS_RSA_PSK_WITH_AES_256_CBC_SHA", rsa_psk, rsa, aes_256_cbc, sha1, sha256, TLS10, TLS12),
-    S(0x00b7, "TLS_RSA_PSK_WITH_AES_256_CBC_SHA384", rsa_psk, rsa, aes_256_cbc, sha384, sha384, TLS10, TLS12),
-    S(0xc098, "TLS_RSA_PSK_WITH_CAMELLIA_128_CBC_SHA256", rsa_psk, rsa, camellia_128_cbc, sha256, sha256, TLS10, TLS12),
-    S(0xc099, "TLS_RSA_PSK_WITH_CAMELLIA_256_CBC_SHA384", rsa_psk, rsa, camellia_256_cbc, sha384, sha384, TLS10, TLS12),
-    S(0x0093, "TLS_RSA_PSK_WITH_3DES_EDE_CBC_SHA", rsa_psk, rsa, 3des_ede_cbc, sha1, sha256, TLS10, TLS12),
-    S(0x002e, "TLS_RSA_PSK_WITH_NULL_SHA", rsa_psk, rsa, null, sha1, sha256, TLS10, TLS12),
-    S(0x00b8, "TLS_RSA_PSK_WITH_NULL_SHA256", rsa_psk, rsa, null, sha256, sha256, TLS10, TLS12),
-    S(0x00b9, "TLS_RSA_PSK_WITH_NULL_SHA384", rsa_psk, rsa, null, sha384, sha384, TLS10, TLS12),
-
-    S(0x00a8, "TLS_PSK_WITH_AES_128_GCM_SHA256", psk, psk, aes_128_gcm, none, sha256, TLS12, TLS12),
-    S(0x00a9, "TLS_PSK_WITH_AES_256_GCM_SHA384", psk, psk, aes_256_gcm, none, sha384, TLS12, TLS12),
-    S(0xccab, "TLS_PSK_WITH_CHACHA20_POLY1305_SHA256", psk, psk, chacha20_poly1305, none, sha256, TLS12, TLS12),
-    S(0xc0a4, "TLS_PSK_WITH_AES_128_CCM", psk, psk, aes_128_ccm, none, sha256, TLS12, TLS12),
-    S(0xc0a5, "TLS_PSK_WITH_AES_256_CCM", psk, psk, aes_256_ccm, none, sha256, TLS12, TLS12),
-    S(0xc0a8, "TLS_PSK_WITH_AES_128_CCM_8", psk, psk, aes_128_ccm_8, none, sha256, TLS12, TLS12),
-    S(0xc0a9, "TLS_PSK_WITH_AES_256_CCM_8", psk, psk, aes_256_ccm_8, none, sha256, TLS12, TLS12),
-    S(0xc06a, "TLS_PSK_WITH_ARIA_128_GCM_SHA256", psk, psk, aria_128_gcm, none, sha256, TLS12, TLS12),
-    S(0xc06b, "TLS_PSK_WITH_ARIA_256_GCM_SHA384", psk, psk, aria_256_gcm, none, sha384, TLS12, TLS12),
-    S(0x008c, "TLS_PSK_WITH_AES_128_CBC_SHA", psk, psk, aes_128_cbc, sha1, sha256, TLS10, TLS12),
-    S(0x00ae, "TLS_PSK_WITH_AES_128_CBC_SHA256", psk, psk, aes_128_cbc, sha256, sha256, TLS10, TLS12),
-    S(0x008d, "TLS_PSK_WITH_AES_256_CBC_SHA", psk, psk, aes_256_cbc, sha1, sha256, TLS10, TLS12),
-    S(0x00af, "TLS_PSK_WITH_AES_256_CBC_SHA384", psk, psk, aes_256_cbc, sha384, sha384, TLS10, TLS12),
-    S(0xc094, "TLS_PSK_WITH_CAMELLIA_128_CBC_SHA256", psk, psk, camellia_128_cbc, sha256, sha256, TLS10, TLS12),
-    S(0xc095, "TLS_PSK_WITH_CAMELLIA_256_CBC_SHA384", psk, psk, camellia_256_cbc, sha384, sha384, TLS10, TLS12),
-    S(0x008b, "TLS_PSK_WITH_3DES_EDE_CBC_SHA", psk, psk, 3des_ede_cbc, sha1, sha256, TLS10, TLS12),
-    S(0x002c, "TLS_PSK_WITH_NULL_SHA", psk, psk, null, sha1, sha256, TLS10, TLS12),
-    S(0x00b0, "TLS_PSK_WITH_NULL_SHA256", psk, psk, null, sha256, sha256, TLS10, TLS12),
-    S(0x00b1, "TLS_PSK_WITH_NULL_SHA384", psk, psk, null, sha384, sha384, TLS10, TLS12),
-
-    S(0xc018, "TLS_ECDH_anon_WITH_AES_128_CBC_SHA", ecdhe, anon, aes_128_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc019, "TLS_ECDH_anon_WITH_AES_256_CBC_SHA", ecdhe, anon, aes_256_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc017, "TLS_ECDH_anon_WITH_3DES_EDE_CBC_SHA", ecdhe, anon, 3des_ede_cbc, sha1, sha256, TLS10, TLS12),
-    S(0xc015, "TLS_ECDH_anon_WITH_NULL_SHA", ecdhe, anon, null, sha1, sha256, TLS10, TLS12),
-
-    S(0x00a6, "TLS_DH_anon_WITH_AES_128_GCM_SHA256", dhe, anon, aes_128_gcm, none, sha256, TLS12, TLS12),
-    S(0x00a7, "TLS_DH_anon_WITH_AES_256_GCM_SHA384", dhe, anon, aes_256_gcm, none, sha384, TLS12, TLS12),
-    S(0xc05a, "TLS_DH_anon_WITH_ARIA_128_GCM_SHA256", dhe, anon, aria_128_gcm, none, sha256, TLS12, TLS12),
-    S(0xc05b, "TLS_DH_anon_WITH_ARIA_256_GCM_SHA384", dhe, anon, aria_256_gcm, none, sha384, TLS12, TLS12),
-    S(0x0034, "TLS_DH_anon_WITH_AES_128_CBC_SHA", dhe, anon, aes_128_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x006c, "TLS_DH_anon_WITH_AES_128_CBC_SHA256", dhe, anon, aes_128_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x003a, "TLS_DH_anon_WITH_AES_256_CBC_SHA", dhe, anon, aes_256_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x006d, "TLS_DH_anon_WITH_AES_256_CBC_SHA256", dhe, anon, aes_256_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x0046, "TLS_DH_anon_WITH_CAMELLIA_128_CBC_SHA", dhe, anon, camellia_128_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x00bf, "TLS_DH_anon_WITH_CAMELLIA_128_CBC_SHA256", dhe, anon, camellia_128_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x0089, "TLS_DH_anon_WITH_CAMELLIA_256_CBC_SHA", dhe, anon, camellia_256_cbc, sha1, sha256, SSL30, TLS12),
-    S(0x00c5, "TLS_DH_anon_WITH_CAMELLIA_256_CBC_SHA256", dhe, anon, camellia_256_cbc, sha256, sha256, TLS12, TLS12),
-    S(0x001b, "TLS_DH_anon_WITH_3DES_EDE_CBC_SHA", dhe, anon, 3des_ede_cbc, sha1, sha256, SSL30, TLS12),
+#include "crypto/suites.def"
 };
+#undef AK_SUITE
 
-#undef S
+enum {
+#define AK_SUITE(id, ...) AT_##id,
+#include "crypto/suites.def"
+#undef AK_SUITE
+};
 
 const size_t ak_suites_count = sizeof ak_suites / sizeof ak_suites[0];
 
@@ -204,9 +39,13 @@ static const ak_cipher_info ciphers[AK_CIPHER_count] = {
 const ak_cipher_info *ak_cipher(ak_cipher_id id) { return &ciphers[(unsigned)id < AK_CIPHER_count ? id : AK_CIPHER_null]; }
 
 const ak_suite *ak_suite_find(uint16_t id) {
-    for (size_t i = 0; i < ak_suites_count; i++)
-        if (ak_suites[i].id == id) return &ak_suites[i];
-    return NULL;
+    switch (id) {
+#define AK_SUITE(number, ...) \
+    case number: return &ak_suites[AT_##number];
+#include "crypto/suites.def"
+#undef AK_SUITE
+    default: return NULL;
+    }
 }
 
 const ak_suite *ak_suite_by_name(const char *name) {

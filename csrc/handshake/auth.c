@@ -1,6 +1,9 @@
 #include "handshake/auth.h"
 
 #include "handshake/extensions.h"
+#include "handshake/messages12.h"
+#include "handshake/renegotiation.h"
+#include "handshake/hello.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,10 +33,15 @@ void ak_auth_own_schemes(const ak_hs *h, ak_buf *out) {
 }
 
 const ak_scheme *ak_auth_scheme(const ak_hs *h, ak_key *key, uint16_t version) {
-    if (version < AK_TLS12) /* RFC 4346 §7.4.3: no choice */
-        return ak_scheme_find(ak_key_type(key) == AK_KEY_rsa ? AK_SCHEME_rsa_pkcs1_md5_sha1 : AK_SCHEME_ecdsa_sha1);
-    for (size_t i = 0; i < h->ctx->n_schemes; i++) {
-        const ak_scheme *s = ak_scheme_find(h->ctx->schemes[i]);
+    if (version < AK_TLS12) { /* RFC 4346 §7.4.3, RFC 4492 §5.4: no choice; other keys than RSA and ECDSA cannot sign there, nor ECDSA in SSL 3.0 */
+        const ak_scheme *only = ak_scheme_find(ak_key_type(key) == AK_KEY_rsa ? AK_SCHEME_rsa_pkcs1_md5_sha1 : AK_SCHEME_ecdsa_sha1);
+        return ak_scheme_fits(only, key, version) && (version > AK_SSL30 || only->kind == AK_KEY_rsa) ? only : NULL;
+    }
+    const ak_context *c = h->ctx;
+    const uint16_t *own = c->n_sign_schemes != 0 ? c->sign_schemes : c->schemes;
+    size_t n = c->n_sign_schemes != 0 ? c->n_sign_schemes : c->n_schemes;
+    for (size_t i = 0; i < n; i++) {
+        const ak_scheme *s = ak_scheme_find(own[i]);
         if (s == NULL || !ak_scheme_fits(s, key, version) || (version >= AK_TLS13 && !s->tls13)) continue;
         for (size_t j = 0; j < h->n_peer_schemes; j++)
             if (h->peer_schemes[j] == s->id) return s;
@@ -72,6 +80,8 @@ ak_error ak_auth_take_key(ak_hs *h) {
 
 ak_error ak_hs_adopt_peer(ak_hs *h, const ak_resumption *r) {
     ak_failure why = {0};
+    ak_buf_clear(&h->info->psk_identity);
+    if (!ak_buf_put_view(&h->info->psk_identity, ak_buf_view(&r->psk_identity))) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
     if (r->peer_chain == NULL) return AK_OK;
     if (h->info->peer_chain == NULL) h->info->peer_chain = calloc(1, sizeof *h->info->peer_chain);
     if (h->info->peer_chain == NULL) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
@@ -86,7 +96,8 @@ static ak_error refuse_chain(ak_hs *h, ak_error e, const ak_failure *f) { return
 /* verdict: after the answer to "go on all the same?". */
 static ak_error answered_untrusted(ak_hs *h) {
     h->phase = 0;
-    if (h->answer.verdict != AK_REFUSE && h->answer.yes) return AK_OK;
+    if (h->answer.verdict == AK_REFUSE) return ak_hs_refused(h);
+    if (h->answer.yes) return AK_OK;
     ak_failure f = {0};
     const ak_report *r = h->info->report;
     if (r->n_reasons > 0) ak_fail(&f, r->verdict, "%s", r->reasons[0].text);
@@ -99,6 +110,10 @@ ak_error ak_auth_verify(ak_hs *h) {
     ak_verify_params v;
     ak_failure f = {0};
     if (h->phase != 0) return answered_untrusted(h);
+    if (h->renegotiation != NULL && !h->server) {
+        ak_error changed = ak_renegotiation_check_certificate(h);
+        if (changed != AK_OK) return changed;
+    }
     if (!c->verify) return AK_OK;
     ak_verify_defaults(&v);
     v.time = ak_context_now(c);
@@ -110,7 +125,7 @@ ak_error ak_auth_verify(ak_hs *h) {
     if (i->report != NULL) ak_report_free(i->report);
     i->report = NULL;
     ak_error e = ak_verify_chain(h->p, &i->report, c->trust, i->peer_chain, &v, &f);
-    if (e == AK_OK) return AK_OK;
+    if (e == AK_OK || (h->renegotiation != NULL && h->renegotiation->accepted_untrusted)) return AK_OK;
     if (!c->ask_untrusted || i->report == NULL) return refuse_chain(h, e, &f);
     h->event.report = i->report;
     h->phase = 1;
@@ -119,12 +134,22 @@ ak_error ak_auth_verify(ak_hs *h) {
 
 /* ---- groups ---------------------------------------------------------------------------------------------------------------------- */
 
+/* speaks_ffdhe: whether a list has any of RFC 7919's code points. */
+static bool speaks_ffdhe(ak_view list) {
+    for (size_t i = 0; i < ak_list_u16_count(list); i++)
+        if (ak_list_u16_at(list, i) >= 0x0100 && ak_list_u16_at(list, i) <= 0x01ff) return true;
+    return false;
+}
+
 bool ak_auth_client_lists_group(const ak_hs *h, uint16_t group) {
     struct ak_ext_supported_groups x;
     ak_failure ignored = {0};
     ak_view body;
     if (!ak_ext_client_sent(h, AK_EXT_supported_groups, &body)) return h->info->version < AK_TLS13; /* RFC 8422 §4: any */
-    return ak_decode_ext_supported_groups(body, &x, &ignored) == AK_OK && ak_list_u16_has(x.named_group_list, group);
+    if (ak_decode_ext_supported_groups(body, &x, &ignored) != AK_OK) return false;
+    if (ak_list_u16_has(x.named_group_list, group)) return true;
+    /* RFC 7919 §4: a client that names no finite-field group at all does not know them, and takes what the server chooses */
+    return group >= 0x0100 && group <= 0x01ff && h->info->version < AK_TLS13 && !speaks_ffdhe(x.named_group_list);
 }
 
 static bool group_fits(ak_hs *h, const ak_group *g, uint16_t version, bool finite_field) {
@@ -137,7 +162,7 @@ const ak_group *ak_auth_shared_group(const ak_hs *h, uint16_t version, bool fini
     struct ak_ext_supported_groups x;
     ak_failure ignored = {0};
     ak_view body;
-    if (c->prefer_client && ak_ext_client_sent(h, AK_EXT_supported_groups, &body) && ak_decode_ext_supported_groups(body, &x, &ignored) == AK_OK) {
+    if (c->prefer_client && (version >= AK_TLS13 || !finite_field) && ak_ext_client_sent(h, AK_EXT_supported_groups, &body) && ak_decode_ext_supported_groups(body, &x, &ignored) == AK_OK) {
         for (size_t i = 0; i + 1 < x.named_group_list.n; i += 2) {
             const ak_group *g = ak_group_find((uint16_t)(x.named_group_list.p[i] << 8 | x.named_group_list.p[i + 1]));
             for (size_t j = 0; g != NULL && j < c->n_groups; j++)
@@ -169,6 +194,28 @@ size_t ak_auth_candidates(const ak_hs *h, ak_identity **out, size_t max) {
     return n;
 }
 
+/* ---- stapling ------------------------------------------------------------------------------------------------------------------------ */
+
+ak_error ak_auth_ask_staple(ak_hs *h) {
+    if (h->staple_asked) {
+        if (h->answer.verdict == AK_REFUSE) return ak_hs_refused(h);
+        ak_buf_clear(&h->staple);
+        return ak_buf_put_view(&h->staple, h->answer.bytes) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
+    }
+    if (!h->ctx->ask_ocsp || !h->expect_status || h->identity == NULL || h->info->resumed) return AK_OK;
+    h->staple_asked = true;
+    h->event.bytes = h->identity->chain.certs[0]->der;
+    return ak_hs_ask(h, AK_EV_ocsp);
+}
+
+ak_view ak_auth_staple(const ak_hs *h) {
+    const ak_view none = {NULL, 0};
+    if (h->ctx->ask_ocsp) return ak_buf_view(&h->staple);
+    return h->identity != NULL ? ak_buf_view(&h->identity->ocsp) : none;
+}
+
+/* ---- suites ---------------------------------------------------------------------------------------------------------------------------- */
+
 static bool key_suits_auth(const ak_suite *s, ak_key *k) {
     ak_key_kind kind = ak_key_type(k);
     if (s->kx == AK_KX_rsa || s->kx == AK_KX_rsa_psk) return kind == AK_KEY_rsa;
@@ -193,13 +240,13 @@ static bool identity_suits(const ak_hs *h, const ak_suite *s, ak_identity *id, c
 static bool suite_works(ak_hs *h, const ak_suite *s, ak_identity **candidates, size_t n) {
     const ak_group *g = NULL;
     if (!ak_suite_fits(s, h->info->version) || !ak_suite_usable(h->p, s)) return false;
-    if (s->kx == AK_KX_ecdhe || s->kx == AK_KX_dhe) {
-        g = ak_auth_shared_group(h, h->info->version, s->kx == AK_KX_dhe);
+    bool dhe = s->kx == AK_KX_dhe || s->kx == AK_KX_dhe_psk;
+    if (dhe || s->kx == AK_KX_ecdhe || s->kx == AK_KX_ecdhe_psk) {
+        g = ak_auth_shared_group(h, h->info->version, dhe);
         if (g == NULL) return false;
-    } else if (s->kx != AK_KX_rsa) {
-        return false;
     }
-    if (s->auth == AK_AUTH_anon) {
+    if (ak_kx_has_psk(s->kx) && !ak_psk12_possible(h->ctx)) return false;
+    if (!ak_suite_has_certificate(s)) {
         h->info->group = g;
         h->info->suite = s;
         return true;
@@ -228,7 +275,7 @@ static void list_names(char *out, size_t room, const uint16_t *ids, size_t n) {
     if (at >= room && room > 4) memcpy(out + room - 4, "...", 4);
 }
 
-static ak_error no_suite(ak_hs *h) {
+ak_error ak_auth_no_suite(ak_hs *h) {
     char theirs[100], ours[100];
     uint16_t offered[AK_LIST_MAX];
     ak_view list = h->client_hello.cipher_suites;
@@ -264,5 +311,5 @@ ak_error ak_auth_choose12(ak_hs *h) {
             if (ak_list_u16_has(list, s->id) && suite_works(h, s, candidates, n)) return AK_OK;
         }
     }
-    return no_suite(h);
+    return ak_auth_no_suite(h);
 }

@@ -23,8 +23,16 @@ ak_error ak_auth_take_key(ak_hs *h);
  * in h->answer when h->phase says so. */
 ak_error ak_auth_verify(ak_hs *h);
 
+/* ak_auth_ask_staple: server, once the identity is chosen: asks the application for the OCSP response to staple when the client wants one and the context says so
+ * (AK_AGAIN; called again with the answer). Without that AK_OK at once. */
+ak_error ak_auth_ask_staple(ak_hs *h);
+/* ak_auth_staple: the OCSP response that goes with our certificate; empty: none. */
+ak_view ak_auth_staple(const ak_hs *h);
+
 /* ak_auth_choose12: server, TLS <= 1.2: suite, identity, group and scheme together. AK_ERR_no_shared_suite tells what each side offered. */
 ak_error ak_auth_choose12(ak_hs *h);
+/* ak_auth_no_suite: fails with AK_ERR_no_shared_suite, which tells what each side offered. */
+ak_error ak_auth_no_suite(ak_hs *h);
 /* ak_auth_identity_serves: the identities that may be used for this connection's server name, best first. */
 size_t ak_auth_candidates(const ak_hs *h, ak_identity **out, size_t max);
 /* ak_auth_shared_group: our first (or the client's first, with prefer_client) group that both have at this version; NULL: none. */

@@ -25,6 +25,7 @@ static ak_error check_leaf(ak_hs *h) {
     bool decrypts = s->kx == AK_KX_rsa || s->kx == AK_KX_rsa_psk;
     bool fits = s->auth == AK_AUTH_ecdsa ? kind == AK_KEY_ec || kind == AK_KEY_ed25519 || kind == AK_KEY_ed448
                                          : kind == AK_KEY_rsa || (kind == AK_KEY_rsa_pss && !decrypts);
+    if (h->info->version < AK_TLS12 && kind != AK_KEY_rsa && kind != AK_KEY_ec) fits = false; /* the others sign by a named scheme alone */
     if (!fits) return ak_hs_fail(h, AK_ERR_wrong_certificate_type, "%s", s->name);
     if (!ak_cert_allows(leaf, decrypts ? AK_KU_key_encipherment : AK_KU_digital_signature)) return ak_hs_fail(h, AK_ERR_wrong_key_usage, "%s", s->name);
     return AK_OK;
@@ -53,25 +54,37 @@ ak_error ak_receive_server_certificate12(ak_hs *h, ak_view body) {
     return e;
 }
 
+/* no_certificate: the client has none: an empty Certificate, or SSL 3.0's alert. */
+static ak_error no_certificate(ak_hs *h) {
+    if (h->ctx->client_auth == AK_CLIENT_AUTH_require) return ak_hs_fail(h, AK_ERR_certificate_required_12, NULL);
+    ak_transcript_forget_raw(&h->transcript);
+    return AK_OK;
+}
+
 ak_error ak_receive_client_certificate12(ak_hs *h, ak_view body) {
     size_t n = 0;
     if (h->phase != AT_START) return ak_auth_verify(h);
     ak_error e = decode_chain(h, body, &n);
     if (e != AK_OK) return e;
-    if (n == 0) {
-        if (h->ctx->client_auth == AK_CLIENT_AUTH_require) return ak_hs_fail(h, AK_ERR_certificate_required_12, NULL);
-        ak_transcript_forget_raw(&h->transcript);
-        return AK_OK;
-    }
+    if (n == 0) return no_certificate(h);
     if (!ak_cert_allows(h->info->peer_chain->certs[0], AK_KU_digital_signature)) return ak_hs_fail(h, AK_ERR_wrong_key_usage, "the client's certificate may not sign");
     return ak_auth_verify(h);
+}
+
+bool ak_hs_no_client_certificate(ak_hs *h, uint8_t alert) {
+    const ak_info *i = h->info;
+    bool due = h->server && i->version == AK_SSL30 && alert == AK_ALERT_no_certificate && strcmp(ak_hs_state(h), "wait_certificate") == 0;
+    if (!due) return false;
+    h->no_client_certificate = true;
+    no_certificate(h);
+    return true;
 }
 
 /* ---- CertificateStatus --------------------------------------------------------------------------------------------------------- */
 
 ak_error ak_compose_certificate_status12(ak_hs *h, ak_buf *b) {
     ak_buf_u8(b, 1); /* ocsp */
-    return ak_buf_vec(b, ak_buf_view(&h->identity->ocsp), 3) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
+    return ak_buf_vec(b, ak_auth_staple(h), 3) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
 
 /* The row is optional on this side (RFC 6066 §8: a server may say it will and then not), so the chain is judged here or at the next message. */
@@ -127,7 +140,7 @@ static void choose_own(ak_hs *h, ak_view types, ak_view ca_names) {
 }
 
 static ak_error take_answer(ak_hs *h) {
-    if (h->answer.verdict == AK_REFUSE) return ak_hs_fail(h, AK_ERR_hook_refused, "%s", h->answer.text != NULL ? h->answer.text : "");
+    if (h->answer.verdict == AK_REFUSE) return ak_hs_refused(h);
     if (h->answer.identity == NULL) return AK_OK;
     const ak_scheme *s = ak_auth_scheme(h, h->answer.identity->key, h->info->version);
     if (s == NULL) return ak_hs_fail(h, AK_ERR_no_shared_scheme, "for the client's certificate");
@@ -170,6 +183,19 @@ ak_error ak_receive_certificate_request12(ak_hs *h, ak_view body) {
 
 /* ---- CertificateVerify ----------------------------------------------------------------------------------------------------------------- */
 
+/* SSL 3.0 signs hashes that hold the master secret (RFC 6101 §5.6.8). */
+static ak_error sign_ssl3(ak_hs *h, const ak_scheme *s, ak_buf *out, ak_failure *why) {
+    uint8_t hashes[AK_SSL3_HASHES];
+    if (!ak_ssl3_certificate_verify(h, hashes)) return ak_fail(why, AK_ERR_crypto_failed, "the hashes of CertificateVerify");
+    return ak_sign_digest(h->p, h->identity->key, s, ak_view_of(hashes, sizeof hashes), out, why);
+}
+
+static ak_error verify_ssl3(ak_hs *h, const ak_scheme *s, ak_view signature, ak_failure *why) {
+    uint8_t hashes[AK_SSL3_HASHES];
+    if (!ak_ssl3_certificate_verify(h, hashes)) return ak_fail(why, AK_ERR_crypto_failed, "the hashes of CertificateVerify");
+    return ak_verify_digest(h->p, h->peer_key, s, ak_view_of(hashes, sizeof hashes), signature, why);
+}
+
 ak_error ak_compose_certificate_verify12(ak_hs *h, ak_buf *b) {
     if (h->info->version >= AK_TLS12) ak_buf_u16(b, h->scheme->id);
     ak_buf_u16(b, 0); /* the signature is still open */
@@ -180,12 +206,13 @@ ak_error ak_compose_certificate_verify12(ak_hs *h, ak_buf *b) {
 ak_error ak_seal_certificate_verify12(ak_hs *h, ak_buf *m, size_t at) {
     ak_failure why = {0};
     size_t head = h->info->version >= AK_TLS12 ? 2 : 0;
+    if (h->identity == NULL) return AK_OK;
     if (m->n != at + head + 2 || m->p[at + head] != 0 || m->p[at + head + 1] != 0) return AK_OK; /* a script has put its own signature */
     const ak_scheme *s = head != 0 ? ak_scheme_find((uint16_t)(m->p[at] << 8 | m->p[at + 1])) : h->scheme;
     if (s == NULL || !ak_scheme_fits(s, h->identity->key, h->info->version)) s = h->scheme;
     m->n -= 2;
     size_t mark = ak_buf_open(m, 2);
-    ak_error e = ak_sign(h->p, h->identity->key, s, ak_buf_view(&h->transcript.raw), m, &why);
+    ak_error e = h->info->version == AK_SSL30 ? sign_ssl3(h, s, m, &why) : ak_sign(h->p, h->identity->key, s, ak_buf_view(&h->transcript.raw), m, &why);
     if (e != AK_OK) return bad(h, e, &why);
     ak_transcript_forget_raw(&h->transcript);
     return ak_buf_close(m, mark, 2) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
@@ -211,8 +238,10 @@ ak_error ak_receive_certificate_verify12(ak_hs *h, ak_view body) {
         s = ak_auth_scheme(h, h->peer_key, h->info->version);
         signature = v.signature;
     }
+    if (s == NULL) return ak_hs_fail(h, AK_ERR_wrong_certificate_type, "the client's key cannot sign in this version");
     h->info->peer_scheme = s;
-    e = ak_verify_signature(h->p, h->peer_key, s, ak_buf_view(&h->transcript.raw), signature, &why);
+    e = h->info->version == AK_SSL30 ? verify_ssl3(h, s, signature, &why)
+                                     : ak_verify_signature(h->p, h->peer_key, s, ak_buf_view(&h->transcript.raw), signature, &why);
     if (e != AK_OK) return ak_hs_fail(h, AK_ERR_bad_signature, "CertificateVerify");
     ak_transcript_forget_raw(&h->transcript);
     return AK_OK;

@@ -3,6 +3,8 @@
 
 #include "handshake/auth.h"
 #include "handshake/extensions.h"
+#include "handshake/messages12.h"
+#include "handshake/messages13.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +19,11 @@ static bool may_offer(const ak_hs *h, const ak_resumption *r) {
     const ak_context *c = h->ctx;
     if (r->server || r->expires <= ak_context_now(c) || r->version < c->min_version || r->version > c->max_version) return false;
     if (strcmp(r->server_name, h->info->server_name) != 0) return false;
+    if (r->context_id.n != 0 && !ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx))) return false;
+    if (r->version <= AK_TLS12 && r->max_fragment_length != c->max_fragment_length) return false; /* RFC 6066 §4: a session keeps its length */
     if (c->verify && r->verdict != AK_OK) return false; /* somebody said "go on all the same": that was for that connection */
     if (c->require_ems && !r->ems && r->version <= AK_TLS12) return false;
+    if (r->version >= AK_TLS13 && r->used && !c->reuse_tickets) return false; /* RFC 8446 §C.4: who sees a ticket twice knows who sent it */
     for (size_t i = 0; i < c->n_suites; i++)
         if (c->suites[i] == r->suite) return true;
     return false;
@@ -38,14 +43,24 @@ static bool put_session_id(ak_hs *h, ak_buf *b) {
     return ak_buf_vec(b, ak_view_of(h->offered_session_id, h->offered_session_id_n), 1);
 }
 
+/* offerable: of a version that this context does, possible with this libcrypto, and, with a pre-shared key, that there is one. */
+static bool offerable(const ak_hs *h, const ak_suite *s) {
+    const ak_context *c = h->ctx;
+    return (!ak_kx_has_psk(s->kx) || ak_psk12_possible(c)) && s->min_version <= c->max_version && s->max_version >= c->min_version && ak_suite_usable(h->p, s);
+}
+
 static bool put_suites(ak_hs *h, ak_buf *b) {
     const ak_context *c = h->ctx;
     size_t list = ak_buf_open(b, 2);
+    if (ak_greases(h)) ak_buf_u16(b, ak_grease(h, AK_GREASE_suite));
+    size_t first = b->n;
     for (size_t i = 0; i < c->n_suites; i++) {
         const ak_suite *s = ak_suite_find(c->suites[i]);
-        if (s != NULL && s->min_version <= c->max_version && s->max_version >= c->min_version && ak_suite_usable(h->p, s)) ak_buf_u16(b, s->id);
+        if (s != NULL && offerable(h, s)) ak_buf_u16(b, s->id);
     }
-    if (b->n == list) return false;
+    if (b->n == first) return false;
+    /* RFC 5746 §3.3, §3.5: where extensions may not arrive; never in a renegotiation */
+    if (c->min_version == AK_SSL30 && h->renegotiation == NULL) ak_buf_u16(b, SCSV_RENEGOTIATION);
     if (c->fallback_scsv) ak_buf_u16(b, SCSV_FALLBACK);
     return ak_buf_close(b, list, 2);
 }
@@ -58,6 +73,8 @@ ak_error ak_compose_client_hello(ak_hs *h, ak_buf *b) {
         h->offered = NULL;
     }
     if (!ak_random(h->p, AK_PURPOSE_client_random, random, sizeof random)) return ak_hs_fail(h, AK_ERR_randomness, "client_random");
+    ak_psk_offer_all(h);
+    if (h->offered != NULL && h->offered->version >= AK_TLS13) h->offered->used = true;
     ak_buf_u16(b, c->max_version > AK_TLS12 ? AK_TLS12 : c->max_version);
     ak_buf_put(b, random, sizeof random);
     if (!put_session_id(h, b)) return ak_hs_fail(h, AK_ERR_randomness, "session_id");
@@ -89,11 +106,13 @@ static bool keep(ak_hs *h, ak_view message) {
 }
 
 ak_error ak_after_client_hello(ak_hs *h) {
-    if (!h->server) return keep(h, ak_hs_message(h)) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
+    if (!h->server) {
+        if (!keep(h, ak_hs_message(h))) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
+        return h->flow13 != NULL ? ak_after_client_hello13(h) : AK_OK;
+    }
     uint16_t v = h->info->version;
     h->record_version = v > AK_TLS12 ? AK_TLS12 : v;
-    h->deframer.version = h->record_version;
-    return AK_OK;
+    return ak_hs_is_13(h) ? ak_after_client_hello13(h) : AK_OK;
 }
 
 /* ---- server: version ----------------------------------------------------------------------------------------------------------- */
@@ -140,8 +159,10 @@ static bool own_suite(const ak_hs *h, uint16_t suite) {
  * A session that does not fit is no error: a full handshake follows. */
 static bool suits(const ak_hs *h, const ak_resumption *r) {
     return r->server && r->version == h->info->version && r->expires > ak_context_now(h->ctx) && own_suite(h, r->suite) &&
-           client_lists_suite(h, r->suite) && ak_suite_usable(h->p, ak_suite_find(r->suite)) && strcmp(r->server_name, h->info->server_name) == 0 &&
-           (h->ctx->client_auth != AK_CLIENT_AUTH_require || r->peer_chain != NULL) &&
+           client_lists_suite(h, r->suite) && r->max_fragment_length == h->info->max_fragment_length &&
+           (r->context_id.n == 0 || ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx))) &&
+           ak_suite_usable(h->p, ak_suite_find(r->suite)) && strcmp(r->server_name, h->info->server_name) == 0 &&
+           (h->ctx->client_auth != AK_CLIENT_AUTH_require || r->peer_chain != NULL || !ak_asks_certificate(h->ctx, ak_suite_find(r->suite))) &&
            (h->ctx->client_auth != AK_CLIENT_AUTH_none || r->peer_chain == NULL) && (!h->ctx->verify || r->verdict == AK_OK);
 }
 
@@ -167,7 +188,7 @@ static ak_error consider(ak_hs *h, ak_view stored) {
 /* look_up: the session that the client asks for. AK_AGAIN: the application has the store, and is asked. */
 static ak_error look_up(ak_hs *h) {
     ak_view id = ak_view_of(h->offered_session_id, h->offered_session_id_n), value;
-    if (h->info->version > AK_TLS12) return AK_OK;
+    if (h->info->version > AK_TLS12) return ak_psk_select(h);
     if (h->ticket.n != 0) {
         ak_error e = ak_ticket12_open(h);
         if (e != AK_OK || h->resumed != NULL) return e;
@@ -202,6 +223,8 @@ static ak_error read_hello(ak_hs *h, ak_view body) {
     if (hello.legacy_version < AK_SSL30) return no_version(h, hello.legacy_version);
     e = choose_version(h);
     if (e != AK_OK) return e;
+    if (h->info->hello_retry && !ak_hs_is_13(h)) return ak_hs_fail(h, AK_ERR_hello_changed, "version %04x after a HelloRetryRequest", h->info->version);
+    if (ak_hs_is_13(h) && (e = ak_server13_check_hello(h)) != AK_OK) return e;
     if (memchr(h->client_hello.compression_methods.p, 0, h->client_hello.compression_methods.n) == NULL) return ak_hs_fail(h, AK_ERR_no_null_compression, NULL);
     if (ak_list_u16_has(h->client_hello.cipher_suites, SCSV_RENEGOTIATION)) h->info->secure_renegotiation = true;
     ak_auth_default_schemes(h);
@@ -211,8 +234,7 @@ static ak_error read_hello(ak_hs *h, ak_view body) {
 }
 
 static ak_error take_identity(ak_hs *h) {
-    if (h->answer.verdict == AK_REFUSE)
-        return ak_hs_fail_alert(h, h->answer.error != AK_OK ? h->answer.error : AK_ERR_hook_refused, h->answer.alert, "%s", h->answer.text != NULL ? h->answer.text : "");
+    if (h->answer.verdict == AK_REFUSE) return ak_hs_refused(h);
     if (h->answer.identity != NULL) h->identity = ak_identity_ref(h->answer.identity);
     return AK_OK;
 }
@@ -228,6 +250,16 @@ static ak_error take_alpn(ak_hs *h) {
 
 enum { AT_START, AT_SESSION, AT_IDENTITY, AT_ALPN };
 
+/* answered_before: a second ClientHello asks nothing again; and who proves itself with an external key needs no identity. */
+static bool answered_before(const ak_hs *h, int what) {
+    ak_flow13 *f = ak_flow13_of(h);
+    if (f == NULL || !ak_hs_is_13(h)) return false;
+    bool *asked = what == AT_IDENTITY ? &f->identity_asked : &f->alpn_asked;
+    if (*asked || (what == AT_IDENTITY && f->psk)) return true;
+    *asked = true;
+    return false;
+}
+
 /* Steps that may have to wait for the application's answer; h->phase is where it waits. */
 ak_error ak_receive_client_hello(ak_hs *h, ak_view body) {
     ak_error e = AK_OK;
@@ -241,7 +273,7 @@ ak_error ak_receive_client_hello(ak_hs *h, ak_view body) {
         if (e != AK_OK) return e;
         break;
     case AT_SESSION:
-        e = consider(h, h->answer.bytes);
+        e = ak_hs_is_13(h) ? ak_psk_answered(h) : consider(h, h->answer.bytes);
         if (e != AK_OK) return e;
         break;
     case AT_IDENTITY:
@@ -252,15 +284,15 @@ ak_error ak_receive_client_hello(ak_hs *h, ak_view body) {
         e = take_alpn(h);
         if (e != AK_OK) return e;
         goto all_known;
-    default: return AK_ERR_internal_error;
+    default: return h->phase >= AK_PHASE_13 ? ak_server13_choose(h) : AK_ERR_internal_error;
     }
-    if (h->ctx->ask_identity && h->resumed == NULL) {
+    if (h->ctx->ask_identity && h->resumed == NULL && !answered_before(h, AT_IDENTITY)) {
         h->phase = AT_IDENTITY;
         h->event.bytes = ak_view_of(h->info->server_name, strlen(h->info->server_name));
         return ak_hs_ask(h, AK_EV_identity);
     }
 identity_known:
-    if (h->ctx->ask_alpn && ak_ext_client_sent(h, AK_EXT_application_layer_protocol_negotiation, &alpn) && alpn.n >= 2) {
+    if (h->ctx->ask_alpn && !answered_before(h, AT_ALPN) && ak_ext_client_sent(h, AK_EXT_application_layer_protocol_negotiation, &alpn) && alpn.n >= 2) {
         h->phase = AT_ALPN;
         h->event.bytes = ak_view_of(alpn.p + 2, alpn.n - 2);
         return ak_hs_ask(h, AK_EV_alpn);

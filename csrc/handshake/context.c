@@ -1,5 +1,6 @@
 /* context.c: what one side is willing to do, and ak_info, what was agreed. */
 #include "handshake/machine.h"
+#include "handshake/replay.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,10 @@ ak_context *ak_context_new(ak_provider *p, bool server) {
     c->max_message = AK_MESSAGE_MAX_DEFAULT;
     c->security_level = 2;
     c->min_dh_bits = 2048;
+    c->psk_modes = AK_PSK_dhe_ke;
+    c->early_data_window = 10;
     ak_buf_init(&c->alpn, 65535);
+    ak_buf_init(&c->psk_hint, 128);
     return c;
 }
 
@@ -31,15 +35,86 @@ ak_context *ak_context_ref(ak_context *c) {
 
 void ak_context_free(ak_context *c) {
     if (c == NULL || --c->refs > 0) return;
+    if (c->parent != NULL) {
+        ak_context_free(c->parent);
+        ak_wipe(c, sizeof *c);
+        free(c);
+        return;
+    }
     for (size_t i = 0; i < c->n_identities; i++) ak_identity_free(c->identities[i]);
     if (c->trust != NULL) ak_trust_free(c->trust);
     ak_store_free(c->store);
     ak_buf_free(&c->alpn);
+    for (size_t i = 0; i < c->n_psks; i++) {
+        ak_buf_free(&c->psks[i].identity);
+        ak_buf_free(&c->psks[i].secret);
+    }
+    ak_ticket_keys_free(c->ticket_keys);
+    ak_replay_free(c->replay);
+    ak_buf_free(&c->psk_hint);
+    ak_secret_wipe(&c->context_id);
     ak_provider_free(c->provider);
     free(c);
 }
 
+ak_context *ak_context_variant(ak_context *c) {
+    ak_context *v = malloc(sizeof *v);
+    if (v == NULL) return NULL;
+    *v = *c;
+    v->refs = 1;
+    v->parent = ak_context_ref(c);
+    return v;
+}
+
+/* ---- what keeps sessions apart --------------------------------------------------------------------------------------------- */
+
+static bool add_certificate(ak_provider *p, const ak_cert *cert, ak_buf *out) {
+    uint8_t digest[AK_HASH_MAX];
+    const ak_view none = {NULL, 0};
+    return ak_digest(p, AK_HASH_sha256, cert->der, none, none, digest) && ak_buf_put(out, digest, ak_hash_size(AK_HASH_sha256));
+}
+
+ak_view ak_context_identity(ak_context *c) {
+    uint8_t digest[AK_HASH_MAX];
+    const ak_view none = {NULL, 0};
+    ak_buf all;
+    if (c->context_id.n != 0) return ak_secret_view(&c->context_id);
+    ak_buf_init(&all, AK_BUF_NO_LIMIT);
+    bool ok = ak_buf_u8(&all, (c->server ? 1u : 0u) | (c->verify ? 2u : 0u) | (c->verify_host ? 4u : 0u)) && ak_buf_u8(&all, c->client_auth) &&
+              ak_buf_u8(&all, (unsigned)c->n_identities);
+    for (size_t i = 0; ok && i < c->n_identities; i++) ok = add_certificate(c->provider, c->identities[i]->chain.certs[0], &all);
+    for (size_t i = 0; ok && c->trust != NULL && c->verify && i < ak_trust_count(c->trust); i++) ok = add_certificate(c->provider, ak_trust_at(c->trust, i), &all);
+    if (ok && ak_digest(c->provider, AK_HASH_sha256, ak_buf_view(&all), none, none, digest)) ak_secret_set(&c->context_id, digest, ak_hash_size(AK_HASH_sha256));
+    ak_buf_free(&all);
+    return ak_secret_view(&c->context_id);
+}
+
 int64_t ak_context_now(const ak_context *c) { return c->clock != NULL ? c->clock(c->clock_user) : (int64_t)time(NULL); }
+
+uint64_t ak_context_now_ms(const ak_context *c) {
+    struct timespec now;
+    if (c->clock != NULL || timespec_get(&now, TIME_UTC) != TIME_UTC) return (uint64_t)ak_context_now(c) * 1000;
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+ak_error ak_context_add_psk(ak_context *c, ak_view identity, ak_view secret, ak_hash hash, ak_failure *f) {
+    if (hash == AK_HASH_none) hash = AK_HASH_sha256;
+    if (identity.n == 0 || identity.n > 65535 - 6) return ak_fail(f, AK_ERR_bad_key, "a pre-shared key's identity has 1 to 65529 bytes");
+    if (secret.n == 0 || secret.n > 65535) return ak_fail(f, AK_ERR_bad_key, "an empty pre-shared key, or a very long one");
+    if (hash != AK_HASH_sha256 && hash != AK_HASH_sha384) return ak_fail(f, AK_ERR_bad_key, "TLS 1.3 has no suite with the hash of this pre-shared key");
+    if (c->n_psks == AK_PSKS_MAX) return ak_fail(f, AK_ERR_bad_key, "more than %d pre-shared keys", AK_PSKS_MAX);
+    ak_psk *p = &c->psks[c->n_psks];
+    ak_buf_init(&p->identity, 65535);
+    ak_buf_init_secret(&p->secret, 65535);
+    p->hash = hash;
+    if (ak_buf_put_view(&p->identity, identity) && ak_buf_put_view(&p->secret, secret)) {
+        c->n_psks++;
+        return AK_OK;
+    }
+    ak_buf_free(&p->identity);
+    ak_buf_free(&p->secret);
+    return ak_fail(f, AK_ERR_out_of_memory, NULL);
+}
 
 /* ---- info -------------------------------------------------------------------------------------------------------------- */
 
@@ -50,6 +125,7 @@ ak_info *ak_info_new(bool server) {
     i->server = server;
     ak_buf_init(&i->ocsp_response, 1 << 24);
     ak_buf_init(&i->scts, 1 << 16);
+    ak_buf_init(&i->psk_identity, 65535);
     return i;
 }
 
@@ -67,7 +143,8 @@ void ak_info_free(ak_info *i) {
     if (i->report != NULL) ak_report_free(i->report);
     ak_buf_free(&i->ocsp_response);
     ak_buf_free(&i->scts);
+    ak_buf_free(&i->psk_identity);
     ak_resumption_free(i->resumption);
-    ak_wipe(i, sizeof *i);
-    free(i);
+    for (size_t k = 0; k < i->n_tickets; k++) ak_resumption_free(i->tickets[k]);
+    free(i); /* nothing in it is secret but the resumptions, which wipe themselves */
 }

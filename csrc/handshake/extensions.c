@@ -1,6 +1,8 @@
 #include "handshake/extensions.h"
 
+#include "base/ct.h"
 #include "handshake/auth.h"
+#include "handshake/renegotiation.h"
 
 #include <string.h>
 
@@ -88,10 +90,13 @@ static ak_error answered_ems(ak_hs *h, ak_message_kind where, ak_view body) {
 
 /* ---- renegotiation_info (RFC 5746) --------------------------------------------------------------------------------------------- */
 
-static bool offer_renegotiation_info(ak_hs *h, ak_buf *b) {
-    if (!offers_12(h)) return false;
-    return ak_buf_u8(b, 0); /* an initial handshake: an empty renegotiated_connection, §3.4 */
+/* verify_data: renegotiated_connection: empty in an initial handshake (§3.4), what was agreed before in a renegotiation (§3.5). */
+static bool put_verify_data(const ak_hs *h, bool both, ak_buf *b) {
+    size_t mark = ak_buf_open(b, 1);
+    return ak_renegotiation_verify_data(h, both, b) && ak_buf_close(b, mark, 1);
 }
+
+static bool offer_renegotiation_info(ak_hs *h, ak_buf *b) { return offers_12(h) && put_verify_data(h, false, b); }
 
 static ak_error offered_renegotiation_info(ak_hs *h, ak_view body) {
     struct ak_ext_renegotiation_info x;
@@ -108,9 +113,15 @@ static bool answer_renegotiation_info(ak_hs *h, ak_message_kind where, ak_buf *b
 
 static ak_error answered_renegotiation_info(ak_hs *h, ak_message_kind where, ak_view body) {
     struct ak_ext_renegotiation_info x;
+    ak_buf wanted;
     (void)where;
     READ(ext_renegotiation_info, &x);
-    if (x.renegotiated_connection.n != 0) return ak_hs_fail(h, AK_ERR_renegotiation_mismatch, "not empty in an initial handshake (RFC 5746 §3.4)");
+    ak_buf_init(&wanted, 255);
+    bool ok = ak_renegotiation_verify_data(h, true, &wanted);
+    bool same = ok && wanted.n == x.renegotiated_connection.n && ak_ct_eq(wanted.p, x.renegotiated_connection.p, wanted.n);
+    ak_buf_free(&wanted);
+    if (!ok) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
+    if (!same) return ak_hs_fail(h, AK_ERR_renegotiation_mismatch, h->renegotiation != NULL ? "RFC 5746 §3.5" : "not empty in an initial handshake (RFC 5746 §3.4)");
     h->info->secure_renegotiation = true;
     return AK_OK;
 }
@@ -120,7 +131,7 @@ static ak_error answered_renegotiation_info(ak_hs *h, ak_message_kind where, ak_
 static bool uses_groups(const ak_hs *h) {
     for (size_t i = 0; i < h->ctx->n_suites; i++) {
         const ak_suite *s = ak_suite_find(h->ctx->suites[i]);
-        if (s != NULL && (s->kx == AK_KX_ecdhe || s->kx == AK_KX_ecdhe_psk || s->kx == AK_KX_tls13 || s->kx == AK_KX_dhe)) return true;
+        if (s != NULL && (s->kx == AK_KX_ecdhe || s->kx == AK_KX_ecdhe_psk || s->kx == AK_KX_tls13 || s->kx == AK_KX_dhe || s->kx == AK_KX_dhe_psk)) return true;
     }
     return false;
 }
@@ -128,9 +139,10 @@ static bool uses_groups(const ak_hs *h) {
 static bool offer_supported_groups(ak_hs *h, ak_buf *b) {
     if (h->ctx->n_groups == 0 || !uses_groups(h)) return false;
     size_t list = ak_buf_open(b, 2);
+    if (ak_greases(h)) ak_buf_u16(b, ak_grease(h, AK_GREASE_group));
     for (size_t i = 0; i < h->ctx->n_groups; i++) {
         const ak_group *g = ak_group_find(h->ctx->groups[i]);
-        if (g != NULL && g->min_version <= h->ctx->max_version && g->max_version >= h->ctx->min_version) ak_buf_u16(b, g->id);
+        if (g != NULL && g->min_version <= h->ctx->max_version && g->max_version >= h->ctx->min_version && ak_group_usable(h->p, g)) ak_buf_u16(b, g->id);
     }
     return ak_buf_close(b, list, 2);
 }
@@ -206,7 +218,8 @@ static ak_error answered_session_ticket(ak_hs *h, ak_message_kind where, ak_view
 
 /* ---- application_layer_protocol_negotiation (RFC 7301) ------------------------------------------------------------------------------------ */
 
-static bool offer_alpn(ak_hs *h, ak_buf *b) { return h->ctx->alpn.n != 0 && ak_buf_vec(b, ak_buf_view(&h->ctx->alpn), 2); }
+/* A renegotiation keeps the protocol that was agreed first. */
+static bool offer_alpn(ak_hs *h, ak_buf *b) { return h->ctx->alpn.n != 0 && h->renegotiation == NULL && ak_buf_vec(b, ak_buf_view(&h->ctx->alpn), 2); }
 
 static ak_error offered_alpn(ak_hs *h, ak_view body) {
     struct ak_ext_application_layer_protocol_negotiation x;
@@ -264,15 +277,16 @@ static ak_error answered_alpn(ak_hs *h, ak_message_kind where, ak_view body) {
 static bool offer_status_request(ak_hs *h, ak_buf *b) { return h->ctx->ocsp && ak_buf_u8(b, 1) && ak_buf_u16(b, 0) && ak_buf_u16(b, 0); }
 
 static ak_error offered_status_request(ak_hs *h, ak_view body) {
-    if (body.n == 0) return ak_hs_fail(h, AK_ERR_decode_error, "an empty status_request");
-    h->expect_status = body.p[0] == 1; /* ocsp; other types are not ours to answer */
+    struct ak_ext_status_request x;
+    READ(ext_status_request, &x);
+    h->expect_status = x.status_type == 1; /* ocsp; other types are not ours to answer */
     return AK_OK;
 }
 
 static bool answer_status_request(ak_hs *h, ak_message_kind where, ak_buf *b) {
     (void)b;
     if (where != AK_IN_server_hello_12) return false;
-    h->expect_status = h->expect_status && !h->info->resumed && h->identity != NULL && h->identity->ocsp.n != 0 && ak_suite_has_certificate(h->info->suite);
+    h->expect_status = h->expect_status && !h->info->resumed && ak_auth_staple(h).n != 0 && ak_suite_has_certificate(h->info->suite);
     return h->expect_status;
 }
 
@@ -371,7 +385,8 @@ static ak_error answered_record_size_limit(ak_hs *h, ak_message_kind where, ak_v
 }
 
 static bool answer_record_size_limit(ak_hs *h, ak_message_kind where, ak_buf *b) {
-    return (where == AK_IN_server_hello_12 || where == AK_IN_encrypted_extensions) && ak_buf_u16(b, h->ctx->record_size_limit != 0 ? h->ctx->record_size_limit : AK_PLAINTEXT_MAX + (ak_hs_is_13(h) ? 1u : 0u));
+    unsigned most = AK_PLAINTEXT_MAX + (ak_hs_is_13(h) ? 1u : 0u), own = h->ctx->record_size_limit;
+    return (where == AK_IN_server_hello_12 || where == AK_IN_encrypted_extensions) && ak_buf_u16(b, own != 0 && own < most ? own : most);
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------------------------------------------------ */
@@ -382,13 +397,24 @@ const ak_ext_row ak_ext_rows[] = {
     {AK_EXT_renegotiation_info, offer_renegotiation_info, offered_renegotiation_info, answer_renegotiation_info, answered_renegotiation_info},
     {AK_EXT_supported_groups, offer_supported_groups, offered_supported_groups, NULL, answered_supported_groups},
     {AK_EXT_ec_point_formats, offer_ec_point_formats, offered_ec_point_formats, answer_ec_point_formats, answered_ec_point_formats},
+    /* RFC 8446 §4.2.11: last in a ClientHello, so it is offered at the end of this table; the answer may stand anywhere */
+    {AK_EXT_pre_shared_key, NULL, NULL, ak_answer_pre_shared_key, ak_answered_pre_shared_key},
     {AK_EXT_session_ticket, offer_session_ticket, offered_session_ticket, answer_session_ticket, answered_session_ticket},
     {AK_EXT_application_layer_protocol_negotiation, offer_alpn, offered_alpn, answer_alpn, answered_alpn},
     {AK_EXT_encrypt_then_mac, offer_etm, offered_etm, answer_etm, answered_etm},
     {AK_EXT_status_request, offer_status_request, offered_status_request, answer_status_request, answered_status_request},
+    {AK_EXT_key_share, ak_offer_key_share, ak_offered_key_share, ak_answer_key_share, ak_answered_key_share},
+    {AK_EXT_cookie, NULL, NULL, ak_answer_cookie, ak_answered_cookie},
+    {AK_EXT_early_data, ak_offer_early_data, ak_offered_early_data, ak_answer_early_data, ak_answered_early_data},
+    {AK_EXT_supported_versions, ak_offer_supported_versions, NULL, ak_answer_supported_versions, NULL},
     {AK_EXT_signature_algorithms, offer_signature_algorithms, offered_signature_algorithms, NULL, NULL},
+    {AK_EXT_signature_algorithms_cert, ak_offer_signature_algorithms_cert, ak_offered_signature_algorithms_cert, NULL, NULL},
+    {AK_EXT_psk_key_exchange_modes, ak_offer_psk_key_exchange_modes, ak_offered_psk_key_exchange_modes, NULL, NULL},
+    {AK_EXT_certificate_authorities, ak_offer_certificate_authorities, ak_offered_certificate_authorities, NULL, NULL},
     {AK_EXT_signed_certificate_timestamp, offer_sct, NULL, answer_sct, answered_sct},
+    {AK_EXT_max_fragment_length, ak_offer_max_fragment_length, ak_offered_max_fragment_length, ak_answer_max_fragment_length, ak_answered_max_fragment_length},
     {AK_EXT_record_size_limit, offer_record_size_limit, offered_record_size_limit, answer_record_size_limit, answered_record_size_limit},
+    {AK_EXT_pre_shared_key, ak_offer_pre_shared_key, NULL, NULL, NULL},
 };
 const size_t ak_ext_rows_count = sizeof ak_ext_rows / sizeof ak_ext_rows[0];
 
@@ -408,17 +434,35 @@ static ak_error finish_one(ak_hs *h, ak_buf *out, size_t start, size_t mark, boo
     return ak_buf_close(out, mark, 2) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
 
+/* put_grease: a reserved extension; the last one has a byte in it, as some servers dislike an empty one at the end. */
+static void put_grease(ak_hs *h, ak_grease_use use, ak_buf *out) {
+    if (!ak_greases(h)) return;
+    ak_buf_u16(out, ak_grease(h, use));
+    ak_buf_vec(out, ak_view_of("", use == AK_GREASE_last_extension ? 1 : 0), 2);
+}
+
 ak_error ak_ext_offer_all(ak_hs *h, ak_buf *out) {
     size_t start = out->n, block = ak_buf_open(out, 2);
+    if (h->ctx->max_version == AK_SSL30) { /* its hello ends before them (RFC 6101 §5.6.1.2) */
+        out->n = start;
+        return AK_OK;
+    }
+    put_grease(h, AK_GREASE_first_extension, out);
     for (size_t i = 0; i < ak_ext_rows_count; i++) {
         const ak_ext_row *r = &ak_ext_rows[i];
         size_t one = out->n;
         if (r->offer == NULL) continue;
+        if (r->type == AK_EXT_pre_shared_key) {
+            put_grease(h, AK_GREASE_last_extension, out);
+            one = out->n;
+        }
         ak_buf_u16(out, r->type);
         size_t mark = ak_buf_open(out, 2);
         ak_error e = finish_one(h, out, one, mark, r->offer(h, out));
         if (e != AK_OK) return e;
     }
+    ak_error padded = ak_ext_pad(h, out, block);
+    if (padded != AK_OK) return padded;
     if (out->n == block && !out->bad) {
         out->n = start;
         return AK_OK;
@@ -439,6 +483,7 @@ ak_error ak_ext_read_offer(ak_hs *h) {
     for (size_t i = 0; e == AK_OK && i < ak_ext_rows_count; i++) {
         const ak_ext_row *r = &ak_ext_rows[i];
         ak_view body;
+        if (h->info->version == AK_SSL30 && r->type != AK_EXT_renegotiation_info) continue;
         if (r->offered != NULL && ak_ext_client_sent(h, r->type, &body)) e = r->offered(h, body);
     }
     return e;
@@ -449,8 +494,9 @@ ak_error ak_ext_answer_all(ak_hs *h, ak_message_kind where, bool optional, ak_bu
     for (size_t i = 0; i < ak_ext_rows_count; i++) {
         const ak_ext_row *r = &ak_ext_rows[i];
         size_t one = out->n;
-        bool asked = ak_ext_client_sent(h, r->type, NULL) || (r->type == AK_EXT_renegotiation_info && h->info->secure_renegotiation);
-        if (r->answer == NULL || !asked) continue;
+        bool asked = ak_ext_client_sent(h, r->type, NULL) || (r->type == AK_EXT_renegotiation_info && h->info->secure_renegotiation) ||
+                     (r->type == AK_EXT_cookie && where == AK_IN_hello_retry_request); /* RFC 8446 §4.2.2 */
+        if (r->answer == NULL || !asked || (h->info->version == AK_SSL30 && r->type != AK_EXT_renegotiation_info)) continue;
         ak_buf_u16(out, r->type);
         size_t mark = ak_buf_open(out, 2);
         ak_error e = finish_one(h, out, one, mark, r->answer(h, where, out));
@@ -478,11 +524,16 @@ ak_error ak_ext_read_answers(ak_hs *h, ak_message_kind where, ak_view extensions
     while (e == AK_OK && ak_ext_next(&r, &type, &body)) {
         const char *name = ak_name(AK_REG_extensions, type);
         if (name == NULL) name = "unknown";
-        if (!solicited(h, type)) return ak_hs_fail(h, AK_ERR_unsolicited_extension, "%s (%u)", name, type);
+        bool cookie = type == AK_EXT_cookie && where == AK_IN_hello_retry_request; /* RFC 8446 §4.2.2: the one that answers nothing */
+        if (!cookie && !solicited(h, type)) return ak_hs_fail(h, AK_ERR_unsolicited_extension, "%s (%u)", name, type);
         const ak_ext_row *row = find_row(type);
+        if (h->info->version == AK_SSL30 && type != AK_EXT_renegotiation_info) return ak_hs_fail(h, AK_ERR_misplaced_extension, "%s (%u) in SSL 3.0", name, type);
         /* supported_groups in a ServerHello of TLS 1.2: some servers do it, and nothing follows from it */
         if (ak_extension_allowed(type, where) == AK_PLACE_wrong && !(type == AK_EXT_supported_groups && where == AK_IN_server_hello_12)) return ak_hs_fail(h, AK_ERR_misplaced_extension, "%s (%u)", name, type);
         if (row != NULL && row->answered != NULL) e = row->answered(h, where, body);
     }
+    /* RFC 8449 §5 */
+    if (e == AK_OK && ak_ext_find(extensions, AK_EXT_record_size_limit, &body) && ak_ext_find(extensions, AK_EXT_max_fragment_length, &body))
+        return ak_hs_fail(h, AK_ERR_illegal_parameter, "record_size_limit and max_fragment_length in one answer");
     return e;
 }

@@ -31,11 +31,52 @@ ak_error ak_ext_read_answers(ak_hs *h, ak_message_kind where, ak_view extensions
 /* ak_ext_client_sent: whether the ClientHello, as it was really sent, has this extension. */
 bool ak_ext_client_sent(const ak_hs *h, uint16_t type, ak_view *body);
 
+/* limits.c: max_fragment_length (RFC 6066 §4) */
+bool ak_offer_max_fragment_length(ak_hs *h, ak_buf *b);
+ak_error ak_offered_max_fragment_length(ak_hs *h, ak_view body);
+bool ak_answer_max_fragment_length(ak_hs *h, ak_message_kind where, ak_buf *b);
+ak_error ak_answered_max_fragment_length(ak_hs *h, ak_message_kind where, ak_view body);
+
+/* grease.c */
+typedef enum ak_grease_use {
+    AK_GREASE_suite,
+    AK_GREASE_group, /* the same in supported_groups and key_share */
+    AK_GREASE_version,
+    AK_GREASE_first_extension,
+    AK_GREASE_last_extension,
+    AK_GREASE_psk_mode, /* one byte */
+    AK_GREASE_uses
+} ak_grease_use;
+/* ak_grease: a value of RFC 8701 for this use: the same for all of a connection. Only when ak_greases. */
+uint16_t ak_grease(ak_hs *h, ak_grease_use use);
+/* ak_greases: whether this client sends such values; draws them on first use. */
+bool ak_greases(ak_hs *h);
+/* ak_ext_pad: padding (RFC 7685) as the context wants it, into an extension block that is complete (it begins at `block`); before a pre_shared_key. */
+ak_error ak_ext_pad(ak_hs *h, ak_buf *out, size_t block);
+
 /* rows of TLS 1.3 (extensions13.c) */
 bool ak_offer_supported_versions(ak_hs *h, ak_buf *b);
 bool ak_offer_key_share(ak_hs *h, ak_buf *b);
 bool ak_offer_psk_key_exchange_modes(ak_hs *h, ak_buf *b);
 bool ak_answer_supported_versions(ak_hs *h, ak_message_kind where, ak_buf *b);
+ak_error ak_offered_key_share(ak_hs *h, ak_view body);
 bool ak_answer_key_share(ak_hs *h, ak_message_kind where, ak_buf *b);
+ak_error ak_answered_key_share(ak_hs *h, ak_message_kind where, ak_view body);
+bool ak_answer_cookie(ak_hs *h, ak_message_kind where, ak_buf *b);
+ak_error ak_answered_cookie(ak_hs *h, ak_message_kind where, ak_view body);
+ak_error ak_offered_psk_key_exchange_modes(ak_hs *h, ak_view body);
+bool ak_offer_signature_algorithms_cert(ak_hs *h, ak_buf *b);
+ak_error ak_offered_signature_algorithms_cert(ak_hs *h, ak_view body);
+bool ak_offer_certificate_authorities(ak_hs *h, ak_buf *b);
+ak_error ak_offered_certificate_authorities(ak_hs *h, ak_view body);
+/* early_data.c */
+bool ak_offer_early_data(ak_hs *h, ak_buf *b);
+ak_error ak_offered_early_data(ak_hs *h, ak_view body);
+bool ak_answer_early_data(ak_hs *h, ak_message_kind where, ak_buf *b);
+ak_error ak_answered_early_data(ak_hs *h, ak_message_kind where, ak_view body);
+/* psk.c */
+bool ak_offer_pre_shared_key(ak_hs *h, ak_buf *b);
+bool ak_answer_pre_shared_key(ak_hs *h, ak_message_kind where, ak_buf *b);
+ak_error ak_answered_pre_shared_key(ak_hs *h, ak_message_kind where, ak_view body);
 
 #endif

@@ -28,21 +28,25 @@ static void note(ak_hs *h, bool server, const uint8_t *p, size_t n) {
 }
 
 ak_error ak_seal_finished12(ak_hs *h, ak_buf *m, size_t at) {
-    uint8_t verify_data[12];
-    if (m->n != at) return AK_OK; /* a script has put its own */
+    uint8_t verify_data[AK_VERIFY_DATA_MAX];
+    if (m->n != at) { /* a script has put its own */
+        note(h, h->server, m->p + at, m->n - at);
+        return AK_OK;
+    }
     ak_error e = ak_keys12_verify_data(h, h->server, verify_data);
     if (e != AK_OK) return e;
-    note(h, h->server, verify_data, sizeof verify_data);
-    return ak_buf_put(m, verify_data, sizeof verify_data) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
+    note(h, h->server, verify_data, ak_verify_data_size(h));
+    return ak_buf_put(m, verify_data, ak_verify_data_size(h)) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
 
 ak_error ak_receive_finished12(ak_hs *h, ak_view body) {
-    uint8_t verify_data[12];
-    if (body.n != sizeof verify_data) return ak_hs_fail(h, AK_ERR_decode_error, "Finished has %zu bytes, not 12", body.n);
+    uint8_t verify_data[AK_VERIFY_DATA_MAX];
+    size_t n = ak_verify_data_size(h);
+    if (body.n != n) return ak_hs_fail(h, AK_ERR_decode_error, "Finished has %zu bytes, not %zu", body.n, n);
     ak_error e = ak_keys12_verify_data(h, !h->server, verify_data);
     if (e != AK_OK) return e;
-    if (!ak_ct_eq(verify_data, body.p, sizeof verify_data)) return ak_hs_fail(h, AK_ERR_bad_finished, NULL);
-    note(h, !h->server, verify_data, sizeof verify_data);
+    if (!ak_ct_eq(verify_data, body.p, n)) return ak_hs_fail(h, AK_ERR_bad_finished, NULL);
+    note(h, !h->server, verify_data, n);
     return AK_OK;
 }
 
@@ -69,7 +73,20 @@ ak_resumption *ak_resumption12(const ak_hs *h) {
     memcpy(r->server_name, i->server_name, sizeof r->server_name);
     memcpy(r->alpn, i->alpn, sizeof r->alpn);
     r->alpn_n = i->alpn_n;
-    r->verdict = i->report != NULL ? i->report->verdict : old != NULL ? old->verdict : AK_OK;
+    r->max_fragment_length = i->max_fragment_length;
+    if (!ak_buf_put_view(&r->psk_identity, ak_buf_view(&i->psk_identity))) {
+        ak_resumption_free(r);
+        return NULL;
+    }
+    ak_note_end_point(h);
+    memcpy(r->end_point, i->end_point, sizeof r->end_point);
+    r->end_point_n = i->end_point_n;
+    r->context_id.n = 0;
+    ak_view context = ak_context_identity(h->ctx);
+    ak_secret_set(&r->context_id, context.p, context.n);
+    /* a chain that nobody verified must not become one that was */
+    ak_error unseen = h->ctx->verify || i->peer_chain == NULL ? AK_OK : AK_ERR_certificate_rejected;
+    r->verdict = i->report != NULL ? i->report->verdict : old != NULL ? old->verdict : unseen;
     if (i->peer_chain == NULL || i->peer_chain->n == 0) return r;
     r->peer_chain = calloc(1, sizeof *r->peer_chain);
     bool ok = r->peer_chain != NULL;

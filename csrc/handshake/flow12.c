@@ -9,25 +9,44 @@ static ak_when resumed(const ak_hs *h) { return h->info->resumed ? AK_YES : AK_N
 static ak_when has_certificate(const ak_hs *h) { return !h->info->resumed && ak_suite_has_certificate(h->info->suite) ? AK_YES : AK_NO; }
 
 static ak_when has_status(const ak_hs *h) {
-    if (h->info->resumed || !h->expect_status) return AK_NO;
+    if (h->info->resumed || !h->expect_status || !ak_suite_has_certificate(h->info->suite)) return AK_NO;
     return h->server ? AK_YES : AK_MAYBE;
 }
 
 static ak_when has_server_key_exchange(const ak_hs *h) {
-    ak_kx kx = h->info->suite->kx;
-    return !h->info->resumed && (kx == AK_KX_ecdhe || kx == AK_KX_dhe) ? AK_YES : AK_NO;
+    if (h->info->resumed) return AK_NO;
+    switch (h->info->suite->kx) {
+    case AK_KX_ecdhe:
+    case AK_KX_dhe:
+    case AK_KX_ecdhe_psk:
+    case AK_KX_dhe_psk: return AK_YES;
+    case AK_KX_psk:
+    case AK_KX_rsa_psk: /* for the sake of a hint alone, RFC 4279 §2 */
+        if (!h->server) return AK_MAYBE;
+        return h->ctx->psk_hint.n != 0 ? AK_YES : AK_NO;
+    case AK_KX_rsa:
+    case AK_KX_tls13: break;
+    }
+    return AK_NO;
 }
 
-/* An anonymous server must not ask (RFC 5246 §7.4.4). */
+/* An anonymous server must not ask (RFC 5246 §7.4.4). With RSA_PSK the key has proved the client. */
+bool ak_asks_certificate(const ak_context *c, const ak_suite *s) {
+    return c->client_auth != AK_CLIENT_AUTH_none && ak_suite_has_certificate(s) && s->kx != AK_KX_rsa_psk;
+}
+
+static bool server_asks(const ak_hs *h) { return ak_asks_certificate(h->ctx, h->info->suite); }
+
 static ak_when has_certificate_request(const ak_hs *h) {
     if (h->info->resumed || !ak_suite_has_certificate(h->info->suite)) return AK_NO;
-    if (h->server) return h->ctx->client_auth != AK_CLIENT_AUTH_none ? AK_YES : AK_NO;
+    if (h->server) return server_asks(h) ? AK_YES : AK_NO;
     return h->client_certificate_requested ? AK_NO : AK_MAYBE;
 }
 
 static ak_when has_client_certificate(const ak_hs *h) {
     if (h->info->resumed) return AK_NO;
-    bool asked = h->server ? h->ctx->client_auth != AK_CLIENT_AUTH_none && ak_suite_has_certificate(h->info->suite) : h->client_certificate_requested;
+    if (h->info->version == AK_SSL30 && (h->server ? h->no_client_certificate : h->identity == NULL)) return AK_NO; /* an alert says it, RFC 6101 §5.6.6 */
+    bool asked = h->server ? server_asks(h) : h->client_certificate_requested;
     return asked ? AK_YES : AK_NO;
 }
 

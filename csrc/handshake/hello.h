@@ -18,7 +18,16 @@ ak_error ak_hs_adopt_peer(ak_hs *h, const ak_resumption *r);
 /* ak_ticket12_open: the client's ticket becomes h->resumed if it is ours and suits; any other is passed over (ticket12.c). */
 ak_error ak_ticket12_open(ak_hs *h);
 
-/* TLS 1.3 (client13.c, server13.c, keys13.c) */
+/* ak_client_choose_version: client: the version of a ServerHello becomes info->version, if it may. */
+ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s);
+
+/* TLS 1.3 (client13.c, server13.c, early_data.c) */
+#define AK_PHASE_13 64 /* h->phase from here on is ak_server13_choose's */
+/* ak_server13_check_hello: what every ClientHello of TLS 1.3 must have (RFC 8446 §9.2). */
+ak_error ak_server13_check_hello(ak_hs *h);
+ak_error ak_early_decide(ak_hs *h);
+ak_error ak_early_answered(ak_hs *h);
+ak_error ak_early_refuse(ak_hs *h);
 ak_error ak_after_server_hello13(ak_hs *h);
 ak_error ak_server13_choose(ak_hs *h);
 ak_error ak_client13_server_hello(ak_hs *h, const struct ak_server_hello *hello);

@@ -3,6 +3,8 @@
 
 #include "handshake/keys.h"
 #include "handshake/messages12.h"
+#include "handshake/messages13.h"
+#include "handshake/renegotiation.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +41,10 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
     ak_buf_init(&h->certificate_request_context, 256);
     ak_buf_init(&h->ticket, 65536);
     ak_buf_init(&h->share_public, 4096);
+    ak_buf_init(&h->psk_hint, 65535);
+    ak_buf_init_secret(&h->psk_secret, 65535);
+    ak_buf_init(&h->staple, 1 << 24);
+    ak_buf_init_secret(&h->application, AK_BUF_NO_LIMIT);
     ak_buf_init_secret(&h->secrets.premaster, 4096);
     ak_buf_init_secret(&h->scratch, 1 << 20);
     ak_buf_init_secret(&h->keylog, 1 << 16);
@@ -46,7 +52,9 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
     ak_deframer_init(&h->deframer);
     h->read = ak_protect_new(h->p);
     h->write = ak_protect_new(h->p);
-    if (h->info == NULL || h->read == NULL || h->write == NULL) {
+    ak_buf_init_secret(&h->early_data, AK_BUF_NO_LIMIT);
+    bool flow13 = c->max_version < AK_TLS13 || ak_flow13_init(h);
+    if (!flow13 || h->info == NULL || h->read == NULL || h->write == NULL) {
         ak_fail(f, AK_ERR_out_of_memory, NULL);
         ak_hs_free(h);
         return NULL;
@@ -67,7 +75,8 @@ static void free_items(ak_item *i) {
 static void release(ak_hs *h) {
     ak_buf *bufs[] = {&h->out_msg.message, &h->out_msg.taken.bytes, &h->in_msg.record_bytes, &h->in_msg.plain, &h->in_msg.message, &h->in_msg.taken.bytes,
                       &h->flight.bytes, &h->flight.fragment, &h->flight.record, &h->answer_bytes, &h->client_hello_bytes, &h->server_hello_bytes,
-                      &h->peer_ca_names, &h->certificate_request_context, &h->ticket, &h->share_public, &h->secrets.premaster, &h->scratch};
+                      &h->peer_ca_names, &h->certificate_request_context, &h->ticket, &h->share_public, &h->secrets.premaster, &h->scratch,
+                      &h->psk_hint, &h->psk_secret, &h->staple};
     for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) ak_buf_free(bufs[i]);
     memset(&h->client_hello, 0, sizeof h->client_hello);
     memset(&h->server_hello, 0, sizeof h->server_hello);
@@ -88,6 +97,8 @@ static void release(ak_hs *h) {
     ak_resumption_free(h->resumed);
     h->offered = h->resumed = NULL;
     ak_flow13_free(h);
+    ak_renegotiation_free(h->renegotiation);
+    h->renegotiation = NULL;
 }
 
 void ak_hs_free(ak_hs *h) {
@@ -96,18 +107,22 @@ void ak_hs_free(ak_hs *h) {
     ak_buf_free(&h->assembly);
     ak_buf_free(&h->output);
     ak_buf_free(&h->keylog);
+    ak_buf_free(&h->application);
+    ak_buf_free(&h->early_data);
     ak_deframer_free(&h->deframer);
     ak_protect_free(h->read);
     ak_protect_free(h->write);
     ak_info_free(h->info);
     ak_provider_free(h->p);
     ak_context_free(h->ctx);
-    ak_wipe(h, sizeof *h);
+    ak_wipe(&h->secrets, sizeof h->secrets);
     free(h);
 }
 
 void ak_hs_finished(ak_hs *h) {
     ak_info *i = h->info;
+    ak_note_end_point(h);
+    for (size_t k = 0; i->peer_chain != NULL && k < i->peer_chain->n; k++) ak_cert_forget_key(i->peer_chain->certs[k]);
     if (!ak_hs_is_13(h) && (i->session_id_n != 0 || h->ticket.n != 0) && !h->server) {
         i->resumption = ak_resumption12(h);
         const ak_buf *ticket = h->ticket.n != 0 ? &h->ticket : i->resumed && h->offered != NULL ? &h->offered->ticket : NULL;
@@ -140,7 +155,11 @@ ak_error ak_hs_start(ak_hs *h, ak_failure *f) {
     return AK_OK;
 }
 
-void ak_hs_feed(ak_hs *h, ak_view bytes) { ak_deframer_feed(&h->deframer, bytes); }
+bool ak_hs_started(const ak_hs *h) { return h->started; }
+
+void ak_hs_feed(ak_hs *h, ak_view bytes) {
+    if (!h->failed) ak_deframer_feed(&h->deframer, bytes); /* what comes after a failure is nobody's */
+}
 
 /* ---- ends -------------------------------------------------------------------------------------------------------------------- */
 
@@ -165,9 +184,14 @@ void ak_hs_hook_failed(ak_hs *h, const char *text) {
 
 const ak_event *ak_hs_event(const ak_hs *h) { return &h->event; }
 ak_view ak_hs_output(const ak_hs *h) { return ak_buf_view(&h->output); }
-void ak_hs_output_taken(ak_hs *h) { ak_buf_free(&h->output); }
+void ak_hs_output_taken(ak_hs *h) {
+    if (h->done) ak_buf_free(&h->output);
+    else ak_buf_clear(&h->output);
+}
 const ak_failure *ak_hs_failure(const ak_hs *h) { return h->failed ? &h->failure : NULL; }
 const ak_info *ak_hs_info(const ak_hs *h) { return h->info; }
+ak_view ak_hs_application(const ak_hs *h) { return ak_buf_view(&h->application); }
+void ak_hs_application_taken(ak_hs *h) { ak_buf_free(&h->application); }
 ak_view ak_hs_keylog(const ak_hs *h) { return ak_buf_view(&h->keylog); }
 
 ak_view ak_hs_message(const ak_hs *h) {

@@ -17,8 +17,19 @@ ak_hash ak_keys12_hash(uint16_t version, const ak_suite *s);
 ak_error ak_keys12_master(ak_hs *h);
 /* ak_keys12_expand: the key block from the master secret and both randoms. */
 ak_error ak_keys12_expand(ak_hs *h);
-/* ak_keys12_verify_data: 12 bytes over the transcript so far. */
-ak_error ak_keys12_verify_data(ak_hs *h, bool server, uint8_t out[12]);
+/* ak_keys12_verify_data: over the transcript so far: 12 bytes, 36 in SSL 3.0. */
+#define AK_VERIFY_DATA_MAX 36
+size_t ak_verify_data_size(const ak_hs *h);
+ak_error ak_keys12_verify_data(ak_hs *h, bool server, uint8_t out[AK_VERIFY_DATA_MAX]);
+
+/* ---- SSL 3.0 (ssl3.c); false: libcrypto failed ------------------------------------------------------------------------ */
+
+#define AK_SSL3_HASHES 36 /* an MD5 and a SHA-1 value */
+/* ak_ssl3_derive: the master secret or the key block (RFC 6101 §6.1, §6.2.2). */
+bool ak_ssl3_derive(ak_provider *p, ak_view secret, ak_view random_a, ak_view random_b, uint8_t *out, size_t n);
+bool ak_ssl3_finished(ak_hs *h, bool server, uint8_t out[AK_SSL3_HASHES]);
+/* ak_ssl3_certificate_verify: what a CertificateVerify signs. */
+bool ak_ssl3_certificate_verify(ak_hs *h, uint8_t out[AK_SSL3_HASHES]);
 
 /* ---- what depends on the version while records come in ---------------------------------------------------------------- */
 
@@ -28,6 +39,10 @@ bool ak_hs_application_data(ak_hs *h, ak_view v);
 bool ak_hs_filter_record(ak_hs *h, const ak_record *r);
 /* ak_hs_skip_undecryptable: true when a record that cannot be opened is early data that was refused (RFC 8446 §4.2.10). */
 bool ak_hs_skip_undecryptable(ak_hs *h, const ak_record *r, ak_error e);
+/* ak_note_end_point: info->end_point (RFC 5929 §4), from the server's certificate, or from the session that is resumed (channel_binding.c). */
+void ak_note_end_point(const ak_hs *h);
+/* ak_hs_no_client_certificate: true when a warning alert is SSL 3.0's way of showing no certificate, and is taken care of (certificate12.c). */
+bool ak_hs_no_client_certificate(ak_hs *h, uint8_t alert);
 /* ak_hs_read_limit: plaintext bytes allowed in one record now. */
 size_t ak_hs_read_limit(const ak_hs *h);
 /* ak_hs_finished: the handshake is over: what the session needs is put aside, the rest wiped. */

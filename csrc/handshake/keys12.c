@@ -15,7 +15,9 @@ ak_error ak_keys12_master(ak_hs *h) {
     ak_view premaster = ak_buf_view(&s->premaster);
     bool ok;
     s->master.n = 48;
-    if (h->info->ems) {
+    if (h->info->version == AK_SSL30) {
+        ok = ak_ssl3_derive(h->p, premaster, client_random(h), server_random(h), s->master.p, 48);
+    } else if (h->info->ems) {
         uint8_t session_hash[AK_HASH_MAX];
         size_t n = 0;
         ok = ak_transcript_value(&h->transcript, h->p, session_hash, &n) &&
@@ -43,15 +45,20 @@ ak_error ak_keys12_expand(ak_hs *h) {
     lengths(h, &mac, &key, &iv);
     s->key_block_n = 2 * (mac + key + iv);
     if (s->key_block_n > sizeof s->key_block) return ak_hs_fail(h, AK_ERR_internal_error, "a key block of %zu bytes", s->key_block_n);
-    if (s->key_block_n != 0 && !ak_prf(h->p, ak_keys12_hash(h->info->version, h->info->suite), ak_secret_view(&s->master), "key expansion",
-                                       server_random(h), client_random(h), s->key_block, s->key_block_n))
-        return ak_hs_fail(h, AK_ERR_crypto_failed, "the key block");
-    return AK_OK;
+    if (s->key_block_n == 0) return AK_OK;
+    bool ok = h->info->version == AK_SSL30
+                  ? ak_ssl3_derive(h->p, ak_secret_view(&s->master), server_random(h), client_random(h), s->key_block, s->key_block_n)
+                  : ak_prf(h->p, ak_keys12_hash(h->info->version, h->info->suite), ak_secret_view(&s->master), "key expansion", server_random(h),
+                           client_random(h), s->key_block, s->key_block_n);
+    return ok ? AK_OK : ak_hs_fail(h, AK_ERR_crypto_failed, "the key block");
 }
 
-ak_error ak_keys12_verify_data(ak_hs *h, bool server, uint8_t out[12]) {
+size_t ak_verify_data_size(const ak_hs *h) { return h->info->version == AK_SSL30 ? AK_SSL3_HASHES : 12; }
+
+ak_error ak_keys12_verify_data(ak_hs *h, bool server, uint8_t out[AK_VERIFY_DATA_MAX]) {
     uint8_t hash[AK_HASH_MAX];
     size_t n = 0;
+    if (h->info->version == AK_SSL30) return ak_ssl3_finished(h, server, out) ? AK_OK : ak_hs_fail(h, AK_ERR_crypto_failed, "verify_data");
     if (!ak_transcript_value(&h->transcript, h->p, hash, &n) ||
         !ak_prf(h->p, ak_keys12_hash(h->info->version, h->info->suite), ak_secret_view(&h->secrets.master),
                 server ? "server finished" : "client finished", ak_view_of(hash, n), ak_view_of(NULL, 0), out, 12))

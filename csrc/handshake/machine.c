@@ -181,11 +181,16 @@ static bool take_injections(ak_hs *h, ak_item **after) {
     return ok;
 }
 
+ak_error ak_hs_refused(ak_hs *h) {
+    ak_error e = h->answer.error != AK_OK ? h->answer.error : AK_ERR_hook_refused;
+    fail_now(h, e, h->answer.alert, false, h->answer.text != NULL ? h->answer.text : "");
+    return e;
+}
+
 /* refused: the script ends the handshake here. */
 static bool refused(ak_hs *h) {
     if (h->answer.verdict != AK_REFUSE) return false;
-    ak_error e = h->answer.error != AK_OK ? h->answer.error : AK_ERR_hook_refused;
-    fail_now(h, e, h->answer.alert, false, h->answer.text != NULL ? h->answer.text : "");
+    ak_hs_refused(h);
     return true;
 }
 
@@ -232,9 +237,10 @@ static const ak_row *current(const ak_hs *h) {
 
 /* match: the row that an incoming message belongs to, NULL when it is not allowed now. */
 static const ak_row *match(const ak_hs *h, int message) {
-    for (const ak_row *r = current(h); r->name != NULL && r->server != h->server; r++) {
+    for (const ak_row *r = current(h); r->name != NULL; r++) {
         ak_when w = when(h, r);
         if (w == AK_NO) continue;
+        if (r->server == h->server) break;
         if (r->message == message) return r;
         if (w == AK_YES) break;
     }
@@ -255,17 +261,14 @@ const char *ak_hs_state(const ak_hs *h) {
     if (h->done) return "done";
     if (!h->started) return "new";
     const ak_row *r = h->out_msg.stage != AK_OUT_idle ? h->out_msg.row : current(h);
+    if (h->in_msg.stage != AK_INS_idle && h->in_msg.row != NULL) r = h->in_msg.row;
+    /* while nothing is there a state is named after what must come, not after what may come before it */
+    else while (r != NULL && r->name != NULL && r->server != h->server && when(h, r) != AK_YES) r++;
     if (r == NULL || r->name == NULL) return "finishing";
     return r->server == h->server ? r->sending : r->waiting;
 }
 
 /* ---- the flight: messages become records ----------------------------------------------------------------------------------- */
-
-size_t ak_hs_max_fragment(const ak_hs *h) {
-    size_t max = h->ctx->max_fragment != 0 ? h->ctx->max_fragment : AK_PLAINTEXT_MAX;
-    if (h->peer_record_limit != 0 && ak_protect_active(h->write) && h->peer_record_limit < max) max = h->peer_record_limit;
-    return max;
-}
 
 static bool coalesces(const ak_hs *h) { return h->ctx->coalesce_set ? h->ctx->coalesce : ak_hs_is_13(h); }
 
@@ -364,11 +367,12 @@ static void perform_actions(ak_hs *h) {
     ak_failure f = {0};
     ak_error e = AK_OK;
     unsigned a = h->actions;
-    if ((a & (AK_ACT_rekey_write | AK_ACT_flush | AK_ACT_dummy_ccs)) != 0 && h->flight.bytes.n > h->flight.done) {
+    if ((a & (AK_ACT_rekey_write | AK_ACT_flush | AK_ACT_dummy_ccs | AK_ACT_no_certificate)) != 0 && h->flight.bytes.n > h->flight.done) {
         h->flight.stage = AK_FLUSH_next;
         return;
     }
     h->actions = 0;
+    if ((a & AK_ACT_no_certificate) != 0) seal_alert(h, 1, AK_ALERT_no_certificate);
     if ((a & AK_ACT_dummy_ccs) != 0) {
         static const uint8_t dummy[] = {AK_CT_change_cipher_spec, 3, 3, 0, 1, 1};
         if (!ak_buf_put(&h->output, dummy, sizeof dummy)) no_memory(h);
@@ -379,9 +383,19 @@ static void perform_actions(ak_hs *h) {
             return;
         }
         e = ak_keys_install(h, false, &f);
+        h->read_protected = true;
     }
     if (e == AK_OK && (a & AK_ACT_rekey_write) != 0) e = ak_keys_install(h, true, &f);
-    if (e != AK_OK) fail_with(h, e, &f);
+    if (e != AK_OK) {
+        fail_with(h, e, &f);
+        return;
+    }
+    if ((a & AK_ACT_early_data) != 0 && h->early_data.n != 0) {
+        h->flight.content_type = AK_CT_application_data;
+        if (!ak_buf_put_view(&h->flight.bytes, ak_buf_view(&h->early_data))) no_memory(h);
+        ak_buf_free(&h->early_data);
+        h->flight.stage = AK_FLUSH_next;
+    }
 }
 
 /* ---- outgoing: the one choke point ------------------------------------------------------------------------------------------------ */
@@ -483,7 +497,7 @@ static void out_step(ak_hs *h) {
         if (row->after != NULL && !row_result(h, row->after(h))) return;
         o->stage = AK_OUT_idle;
         o->row = NULL;
-        if (h->rows == rows) advance(h, row);
+        if (h->rows == rows && !row->repeats) advance(h, row);
         break;
     }
     }
@@ -511,6 +525,8 @@ static void alert_in(ak_hs *h, ak_view v) {
         fail_now(h, AK_ERR_closed, AK_ALERT_close_notify, true, "the peer closed the connection during the handshake");
     } else if (level == 2) {
         fail_now(h, AK_ERR_peer_alert, what, true, detail);
+    } else if (level == 1 && ak_hs_no_client_certificate(h, what)) {
+        return; /* SSL 3.0 */
     } else if (level == 1) {
         /* RFC 8446 §6: in TLS 1.3 only closure alerts are warnings */
         if (ak_hs_is_13(h) && what != AK_ALERT_user_canceled)
@@ -569,6 +585,10 @@ static void plain_in(ak_hs *h, uint8_t type, ak_view v) {
         break;
     case AK_CT_application_data:
         if (ak_hs_application_data(h, v)) break; /* early data */
+        if (h->renegotiation != NULL && !h->read_protected) { /* RFC 5246 §11: it may come until the keys change */
+            if (!ak_buf_put_view(&h->application, v)) no_memory(h);
+            break;
+        }
         ak_hs_fail(h, AK_ERR_application_data_early, "%zu bytes while in %s", v.n, ak_hs_state(h));
         break;
     default: ak_hs_fail(h, AK_ERR_invalid_record_type, "content type %u", type); break;
@@ -603,11 +623,11 @@ static bool take_message(ak_hs *h) {
     return true;
 }
 
-static int classify(const ak_incoming *m) {
+static int classify(const ak_hs *h, const ak_incoming *m) {
     if (m->is_ccs) return AK_ROW_ccs;
     if (m->message.n < 4) return -1;
     int type = m->message.p[0];
-    bool retry = type == AK_HT_server_hello && m->message.n >= 4 + 34 && memcmp(m->message.p + 6, ak_hrr_random, 32) == 0;
+    bool retry = h->ctx->max_version >= AK_TLS13 && type == AK_HT_server_hello && m->message.n >= 4 + 34 && memcmp(m->message.p + 6, ak_hrr_random, 32) == 0;
     return retry ? AK_ROW_hello_retry_request : type;
 }
 
@@ -624,12 +644,13 @@ static void unexpected(ak_hs *h, int message) {
     char room[24];
     const char *name = message_name(message, room, sizeof room);
     ak_error e = message == AK_ROW_ccs ? AK_ERR_ccs_early : AK_ERR_unexpected_message;
+    if (message == AK_ROW_hello_retry_request && h->info->hello_retry) e = AK_ERR_second_hello_retry;
     ak_hs_fail(h, e, "%s came in state %s", name, ak_hs_state(h));
 }
 
 /* find_row: where the message belongs; on false it was refused, or is none of the handshake's business (a stray HelloRequest). */
 static bool find_row(ak_hs *h, ak_incoming *m) {
-    int message = classify(m);
+    int message = classify(h, m);
     m->row = match(h, message);
     if (m->row != NULL) return true;
     if (!h->server && message == AK_HT_hello_request && m->message.n == 4 && !ak_hs_is_13(h)) return false; /* RFC 5246 §7.4.1.1 */
@@ -672,7 +693,7 @@ static void open_record(ak_hs *h, ak_incoming *m) {
         no_memory(h);
         return;
     }
-    ak_error e = ak_open(h->read, &m->record, ak_hs_read_limit(h), m->plain.p, &n, &m->type, &f);
+    ak_error e = ak_open(h->read, &m->record, ak_hs_record_limit(h), m->plain.p, &n, &m->type, &f);
     if (e != AK_OK) {
         if (!ak_hs_skip_undecryptable(h, &m->record, e)) fail_with(h, e, &f);
         m->stage = AK_INS_idle;
@@ -707,7 +728,10 @@ static bool next_record(ak_hs *h) {
     ak_incoming *m = &h->in_msg;
     ak_failure f = {0};
     bool got = false;
-    h->deframer.max_fragment = ak_protect_is_13(h->read) ? AK_CIPHERTEXT_MAX_13 : ak_protect_active(h->read) ? AK_CIPHERTEXT_MAX_12 : AK_PLAINTEXT_MAX;
+    /* in TLS 1.3 even without keys: early data that is passed over may come */
+    h->deframer.max_fragment = ak_hs_is_13(h) ? AK_CIPHERTEXT_MAX_13 : ak_protect_active(h->read) ? AK_CIPHERTEXT_MAX_12 : AK_PLAINTEXT_MAX;
+    /* Without keys a record's version means nothing yet: a peer may have to say in an alert that it does not like ours (RFC 5246 §E.1). */
+    h->deframer.version = ak_protect_active(h->read) ? h->record_version : 0;
     ak_error e = ak_deframer_next(&h->deframer, &m->record, &got, &f);
     if (e != AK_OK) {
         fail_with(h, e, &f);
@@ -733,6 +757,7 @@ static bool in_step(ak_hs *h) {
     ak_incoming *m = &h->in_msg;
     switch (m->stage) {
     case AK_INS_idle:
+        m->row = NULL;
         m->taken.mode = AK_TRANSCRIPT_as_sent;
         m->dropped = m->accepted = false;
         if (take_message(h)) m->stage = AK_INS_message;
@@ -807,7 +832,8 @@ static void finish(ak_hs *h) {
 }
 
 static ak_status rest(ak_hs *h, ak_status s) {
-    if (!ak_deframer_keep(&h->deframer) && !h->failed) {
+    if (h->failed) ak_deframer_free(&h->deframer);
+    else if (!ak_deframer_keep(&h->deframer)) {
         no_memory(h);
         return AK_FAILED;
     }

@@ -40,6 +40,7 @@ typedef struct ak_row {
     ak_error (*seal)(ak_hs *h, ak_buf *message, size_t body_at); /* NULL: nothing is left open */
     ak_error (*receive)(ak_hs *h, ak_view body);
     ak_error (*after)(ak_hs *h); /* NULL: nothing. Both sides, when the transcript has taken the message */
+    bool repeats;                /* it stays the current row as long as `when` says so */
 } ak_row;
 
 #define AK_ROW(side, msg, nm) .server = (side), .message = (msg), .name = #nm, .sending = "send_" #nm, .waiting = "wait_" #nm
@@ -53,6 +54,8 @@ enum { /* actions */
     AK_ACT_rekey_write = 1 << 0,
     AK_ACT_rekey_read = 1 << 1,
     AK_ACT_flush = 1 << 2,
+    AK_ACT_no_certificate = 1 << 5, /* SSL 3.0: a warning alert in place of an empty Certificate (RFC 6101 §5.6.6) */
+    AK_ACT_early_data = 1 << 4, /* h->early_data goes out, after a re-key that is asked for, too */
     AK_ACT_dummy_ccs = 1 << 3 /* TLS 1.3 middlebox compatibility: a plain ChangeCipherSpec record */
 };
 
@@ -177,9 +180,21 @@ struct ak_hs {
     uint8_t offered_session_id_n;
     ak_buf ticket;           /* 1.2 server: the ticket that the client sent; client: received */
     uint32_t ticket_lifetime;
+    ak_buf psk_hint;         /* client, TLS <= 1.2: the server's */
+    ak_buf psk_secret;       /* TLS <= 1.2: the pre-shared key that is used */
+    ak_buf staple;           /* server: the application's OCSP response */
+    bool staple_asked;
+    uint8_t grease[16];      /* client: what its RFC 8701 values are made from */
+    bool greased;            /* they are drawn */
+    bool no_client_certificate; /* SSL 3.0: the no_certificate alert stood for it */
+    bool read_protected;     /* this handshake has re-keyed reading */
+    struct ak_renegotiation *renegotiation; /* what a handshake inside a connection keeps of the one before; NULL: an initial one */
+    ak_buf application;      /* data that came during a renegotiation */
     uint16_t peer_record_limit; /* RFC 8449: what the peer is willing to receive; 0: no limit */
     ak_buf keylog;
     ak_buf scratch;
+    bool send_early;         /* client: 0-RTT data is wanted */
+    ak_buf early_data;       /* client: to be sent; server: received */
     void *flow13;            /* what only TLS 1.3 needs (client13.c, server13.c) */
 };
 
@@ -189,10 +204,14 @@ ak_error ak_hs_fail(ak_hs *h, ak_error e, const char *fmt, ...) AK_PRINTF(3, 4);
 ak_error ak_hs_fail_alert(ak_hs *h, ak_error e, int alert, const char *fmt, ...) AK_PRINTF(4, 5);
 /* ak_hs_ask: puts a question; the row's function sets h->phase and returns AK_AGAIN. The answer will be in h->answer. */
 ak_error ak_hs_ask(ak_hs *h, ak_event_kind kind);
+/* ak_hs_refused: ends the handshake as the application's answer (AK_REFUSE) says. */
+ak_error ak_hs_refused(ak_hs *h);
 /* ak_hs_message: the message that is being handled or has just been built, header included, as it is really sent. */
 ak_view ak_hs_message(const ak_hs *h);
 /* ak_hs_keylog_line: "LABEL <client random> <secret>". */
 bool ak_hs_keylog_line(ak_hs *h, const char *label, ak_view secret);
+/* ak_hs_record_limit: plaintext bytes in one record that we take now (limits.c). */
+size_t ak_hs_record_limit(const ak_hs *h);
 /* ak_hs_use_rows: the next row is the first of another table. */
 void ak_hs_use_rows(ak_hs *h, const ak_row *rows);
 /* ak_hs_max_fragment: plaintext bytes in one record that we may send now. */

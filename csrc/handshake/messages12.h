@@ -5,6 +5,9 @@
 
 #include "handshake/machine.h"
 
+/* ak_asks_certificate: whether a server with this suite asks for the client's certificate (flow12.c). */
+bool ak_asks_certificate(const ak_context *c, const ak_suite *s);
+
 ak_error ak_compose_certificate12(ak_hs *h, ak_buf *b);
 ak_error ak_receive_server_certificate12(ak_hs *h, ak_view body);
 ak_error ak_receive_client_certificate12(ak_hs *h, ak_view body);
@@ -34,6 +37,19 @@ ak_error ak_after_server_finished12(ak_hs *h);
 
 ak_error ak_compose_new_session_ticket12(ak_hs *h, ak_buf *b);
 ak_error ak_receive_new_session_ticket12(ak_hs *h, ak_view body);
+
+/* ---- pre-shared keys (psk12.c) ---------------------------------------------------------------------------------------- */
+
+bool ak_kx_has_psk(ak_kx kx);
+/* ak_psk12_possible: whether a context can do suites with a pre-shared key. */
+bool ak_psk12_possible(const ak_context *c);
+/* ak_psk12_choose: client: the key for this hint. */
+ak_error ak_psk12_choose(ak_hs *h, ak_view hint);
+/* ak_psk12_look_up: server: the key of this identity; AK_AGAIN when the application is asked, then ak_psk12_answered. */
+ak_error ak_psk12_look_up(ak_hs *h, ak_view identity);
+ak_error ak_psk12_answered(ak_hs *h, ak_view identity);
+/* ak_psk12_premaster: mixes the key into h->secrets.premaster. */
+ak_error ak_psk12_premaster(ak_hs *h);
 
 /* ak_resumption12: what can be resumed of this handshake: NULL when out of memory. */
 ak_resumption *ak_resumption12(const ak_hs *h);

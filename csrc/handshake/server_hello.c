@@ -1,7 +1,9 @@
 /* server_hello.c: ServerHello (RFC 5246 §7.4.1.3, RFC 8446 §4.1.3): what the server chose; whether the client may accept it. */
 #include "handshake/hello.h"
 
+#include "handshake/auth.h"
 #include "handshake/extensions.h"
+#include "handshake/renegotiation.h"
 #include "handshake/keys.h"
 
 #include <stdlib.h>
@@ -28,6 +30,9 @@ static bool put_session_id(ak_hs *h, ak_buf *b) {
 ak_error ak_compose_server_hello(ak_hs *h, ak_buf *b) {
     ak_info *i = h->info;
     uint8_t random[32];
+    ak_error e = ak_auth_ask_staple(h);
+    if (e == AK_AGAIN) h->phase = 1;
+    if (e != AK_OK) return e;
     if (!ak_random(h->p, AK_PURPOSE_server_random, random, sizeof random)) return ak_hs_fail(h, AK_ERR_randomness, "server_random");
     if (i->version == AK_TLS12 && h->ctx->max_version >= AK_TLS13) memcpy(random + 24, downgrade_12, 8);
     if (i->version < AK_TLS12 && h->ctx->max_version >= AK_TLS12) memcpy(random + 24, downgrade_11, 8);
@@ -70,7 +75,6 @@ ak_error ak_after_server_hello(ak_hs *h) {
     if (e == AK_OK) e = begin_transcript(h);
     if (e != AK_OK) return e;
     h->record_version = h->info->version > AK_TLS12 ? AK_TLS12 : h->info->version;
-    h->deframer.version = h->record_version;
     if (ak_hs_is_13(h)) return ak_after_server_hello13(h);
     if (h->info->resumed) {
         const ak_resumption *r = h->server ? h->resumed : h->offered;
@@ -84,7 +88,7 @@ ak_error ak_after_server_hello(ak_hs *h) {
 
 /* ---- client ------------------------------------------------------------------------------------------------------------------------ */
 
-static ak_error choose_version(ak_hs *h, const struct ak_server_hello *s) {
+ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s) {
     const ak_context *c = h->ctx;
     uint16_t version = s->legacy_version;
     ak_view body;
@@ -146,6 +150,10 @@ static ak_error check_session(ak_hs *h, const struct ak_server_hello *s) {
 /* RFC 7627 §5.3: a resumed session keeps what it had. */
 static ak_error check_ems(ak_hs *h) {
     const ak_info *i = h->info;
+    if (h->renegotiation != NULL) {
+        ak_error e = ak_renegotiation_check_hello(h);
+        if (e != AK_OK) return e;
+    }
     if (i->resumed && h->offered->ems != i->ems)
         return ak_hs_fail(h, AK_ERR_ems_mismatch, "the session has %s extended_master_secret, the answer %s", h->offered->ems ? "" : "no", i->ems ? "one" : "none");
     if (h->ctx->require_ems && !i->ems) return ak_hs_fail(h, AK_ERR_ems_required, NULL);
@@ -157,10 +165,12 @@ ak_error ak_receive_server_hello(ak_hs *h, ak_view body) {
     ak_failure why = {0};
     ak_error e = ak_decode_server_hello(body, &s, &why);
     if (e != AK_OK) return ak_hs_fail(h, e, "%s", why.detail);
-    e = choose_version(h, &s);
+    bool early = h->info->early_data != AK_EARLY_DATA_none;
+    e = ak_client_choose_version(h, &s);
     if (e != AK_OK) return e;
     if (ak_hs_is_13(h)) return ak_client13_server_hello(h, &s);
-    if (h->info->hello_retry) return ak_hs_fail(h, AK_ERR_unsupported_version, "TLS 1.2 after a HelloRetryRequest");
+    if (h->info->hello_retry) return ak_hs_fail(h, AK_ERR_illegal_parameter, "version %04x after a HelloRetryRequest (RFC 8446 §4.1.4)", h->info->version);
+    if (early) return ak_hs_fail(h, AK_ERR_unsupported_version, "version %04x, and early data was sent (RFC 8446 §D.3)", h->info->version);
     e = check_downgrade(h, &s);
     if (e == AK_OK) e = check_suite(h, &s);
     if (e == AK_OK && s.compression_method != 0) e = ak_hs_fail(h, AK_ERR_wrong_compression, "method %u", s.compression_method);

@@ -30,10 +30,12 @@ ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
     s->info = ak_info_ref(h->info);
     s->server = h->server;
     s->record_version = h->record_version;
+    s->peer_record_limit = h->peer_record_limit;
     s->max_send = (uint16_t)ak_hs_max_fragment(h);
-    s->read_limit = ak_hs_read_limit(h);
+    s->read_limit = ak_hs_record_limit(h);
     s->deframer = h->deframer; /* with the bytes it holds */
     ak_deframer_init(&h->deframer);
+    s->deframer.version = s->record_version;
     s->deframer.max_fragment = ak_protect_is_13(h->read) ? AK_CIPHERTEXT_MAX_13 : AK_CIPHERTEXT_MAX_12;
     s->read = h->read;
     s->write = h->write;
@@ -51,8 +53,8 @@ ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
     return s;
 }
 
-/* drop_keys: the end of everything that could open or seal a byte. */
-static void drop_keys(ak_session *s) {
+/* The end of everything that could open or seal a byte. */
+void ak_session_drop_keys(ak_session *s) {
     ak_protect_free(s->read);
     ak_protect_free(s->write);
     s->read = s->write = NULL;
@@ -67,7 +69,7 @@ static void drop_keys(ak_session *s) {
 
 void ak_session_free(ak_session *s) {
     if (s == NULL) return;
-    drop_keys(s);
+    ak_session_drop_keys(s);
     ak_buf_free(&s->reply);
     ak_info_free(s->info);
     ak_provider_free(s->p);
@@ -99,7 +101,10 @@ static ak_error fail(ak_session *s, ak_error e, int alert, bool from_peer, const
     s->failure.state = "open";
     snprintf(s->failure.detail, sizeof s->failure.detail, "%s", detail);
     if (!from_peer) put_alert(s, 2, alert);
-    drop_keys(s);
+    /* RFC 5246 §7.2.2: what ended with a fatal alert is not resumed */
+    if (s->server && s->ctx->store != NULL && s->info->session_id_n != 0 && s->info->version <= AK_TLS12)
+        ak_store_remove(s->ctx->store, ak_view_of(s->info->session_id, s->info->session_id_n));
+    ak_session_drop_keys(s);
     return e;
 }
 
@@ -139,7 +144,13 @@ ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t 
     if (s->write_closed) return ak_fail(f, AK_ERR_write_closed, NULL);
     if (n == 0) return AK_OK;
     ak_failure why = {0};
-    e = ak_seal_many(s->write, AK_CT_application_data, s->record_version, plain, n, s->max_send, splits(s), out, out_n, &why);
+    size_t update = 0;
+    if (s->info->version >= AK_TLS13) {
+        e = ak_session13_keep_key_fresh(s, n, out, &update);
+        if (e != AK_OK) return refuse_use(s, f);
+    }
+    e = ak_seal_many(s->write, AK_CT_application_data, s->record_version, plain, n, s->max_send, splits(s), out + update, out_n, &why);
+    *out_n += update;
     if (e != AK_OK) {
         fail(s, e, ak_error_alert(e), false, why.detail);
         if (f != NULL) *f = s->failure;
@@ -169,13 +180,18 @@ static ak_error alert_in(ak_session *s, ak_view v) {
     return AK_OK;
 }
 
-/* message12: after the handshake TLS <= 1.2 knows only the two messages that ask for another one. RFC 5246 §7.2.2: refused with a warning,
- * and the connection goes on; a peer that keeps asking is turned away. */
+/* message12: after the handshake TLS <= 1.2 knows only the two messages that ask for another one. What may be followed is noted (renegotiation.c). RFC 5246
+ * §7.2.2: anything else is refused with a warning, and the connection goes on; a peer that keeps asking is turned away. */
 static ak_error message12(ak_session *s, ak_view message) {
     int type = message.p[0];
     bool asks = s->server ? type == AK_HT_client_hello : type == AK_HT_hello_request;
     if (!asks) return ak_session_fail(s, AK_ERR_unexpected_message, "handshake message %d after the handshake", type);
     if (!s->server && message.n != 4) return ak_session_fail(s, AK_ERR_trailing_data, "a HelloRequest of %zu bytes", message.n - 4);
+    if (!s->server && s->ctx->renegotiation && s->info->secure_renegotiation) {
+        s->renegotiation_wanted = true;
+        return AK_OK;
+    }
+    if (s->ctx->renegotiation_fatal) return ak_session_fail(s, AK_ERR_no_renegotiation, NULL);
     if (++s->refused_renegotiations > MAX_REFUSED_RENEGOTIATIONS)
         return ak_session_fail(s, AK_ERR_no_renegotiation, "asked more than %d times", MAX_REFUSED_RENEGOTIATIONS);
     put_alert(s, 1, AK_ALERT_no_renegotiation);
@@ -283,7 +299,7 @@ ak_error ak_session_close_write(ak_session *s, ak_failure *f) {
 
 ak_error ak_session_close(ak_session *s, ak_failure *f) {
     ak_error e = ak_session_close_write(s, f);
-    if (e == AK_OK) drop_keys(s);
+    if (e == AK_OK) ak_session_drop_keys(s);
     return e;
 }
 
@@ -294,7 +310,7 @@ ak_error ak_session_eof(ak_session *s, ak_failure *f) {
     s->failure.alert = AK_ALERT_none;
     s->failure.state = "open";
     if (s->deframer.stash.n > s->deframer.stash_used) snprintf(s->failure.detail, sizeof s->failure.detail, "in the middle of a record");
-    drop_keys(s);
+    ak_session_drop_keys(s);
     return refuse_use(s, f);
 }
 

@@ -17,6 +17,8 @@ struct ak_session {
     ak_failure failure; /* .error AK_OK: none */
     uint16_t record_version, max_send;
     size_t read_limit;
+    uint16_t peer_record_limit;
+    bool renegotiation_wanted; /* a HelloRequest came */
     unsigned empty_records, warnings, key_updates, refused_renegotiations;
     ak_deframer deframer;
     ak_protect *read, *write;
@@ -29,11 +31,16 @@ struct ak_session {
 
 /* ak_session_fail: the session is over; the alert goes into the reply. */
 ak_error ak_session_fail(ak_session *s, ak_error e, const char *fmt, ...) AK_PRINTF(3, 4);
+/* ak_session_drop_keys: wipes all keys; the session is closed. */
+void ak_session_drop_keys(ak_session *s);
 /* ak_session_put: one record of a type other than application data into the reply. */
 bool ak_session_put(ak_session *s, uint8_t content_type, const void *p, size_t n);
 /* ak_session13_message: a whole post-handshake message of TLS 1.3, header included. */
 ak_error ak_session13_message(ak_session *s, ak_view message);
 /* ak_session13_update: our KeyUpdate, and the new write key. */
 ak_error ak_session13_update(ak_session *s, bool ask_peer);
+#define AK_KEY_MARGIN 64u /* records kept back under a key: alerts, a KeyUpdate */
+/* ak_session13_keep_key_fresh: before n bytes are sealed: when the write key is near its end a KeyUpdate goes to out (room: one record), and the next key is in force. */
+ak_error ak_session13_keep_key_fresh(ak_session *s, size_t n, uint8_t *out, size_t *out_n);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/ct.h"
 #include "crypto/aead.h"
 #include "crypto/cbc.h"
+#include "crypto/journal.h"
 #include "crypto/kdf.h"
 #include "crypto/mac.h"
 
@@ -283,6 +284,12 @@ static ak_error seal_cbc(ak_protect *x, uint8_t type, uint16_t version, const ui
     return AK_OK;
 }
 
+/* note: a record that went through the cipher, for a lab's journal. */
+static void note(const ak_protect *x, uint64_t begun, size_t n) {
+    const char *name = x->cipher.info->fetch_name != NULL ? x->cipher.info->fetch_name : "NULL";
+    ak_journal_end(x->provider, begun, &(ak_note){.op = x->seal ? "seal" : "open", .what = name, .secret = ak_view_of(x->key, x->cipher.info->key), .bytes = n});
+}
+
 ak_error ak_seal(ak_protect *x, uint8_t type, uint16_t record_version, const uint8_t *plain, size_t n, size_t pad, uint8_t *out,
                  size_t *out_n, ak_failure *f) {
     *out_n = 0;
@@ -301,6 +308,7 @@ ak_error ak_seal(ak_protect *x, uint8_t type, uint16_t record_version, const uin
     uint8_t *fragment = out + AK_RECORD_HEADER;
     ak_error e = AK_OK;
     bool ok = true;
+    uint64_t begun = ak_journal_begin(x->provider);
     if (x->mode == MODE_aead13) {
         put_header(out, AK_CT_application_data, AK_TLS12, size); /* RFC 8446 §5.2: opaque_type, legacy_record_version */
         ok = seal_aead13(x, type, out, plain, n, pad, fragment);
@@ -313,6 +321,7 @@ ak_error ak_seal(ak_protect *x, uint8_t type, uint16_t record_version, const uin
         else
             e = seal_cbc(x, type, record_version, plain, n, fragment, f);
     }
+    if (begun != 0) note(x, begun, n);
     if (!ok) e = ak_fail(f, AK_ERR_crypto_failed, "sealing a record");
     if (e != AK_OK) return e;
     x->seq++;
@@ -461,6 +470,7 @@ ak_error ak_open(ak_protect *x, const ak_record *rec, size_t limit, uint8_t *out
         in = out;
     }
     bool ok = false;
+    uint64_t begun = ak_journal_begin(x->provider);
     switch (x->mode) {
     case MODE_plain: break;
     case MODE_aead12: ok = open_aead12(x, rec, in, out, &n); break;
@@ -469,6 +479,7 @@ ak_error ak_open(ak_protect *x, const ak_record *rec, size_t limit, uint8_t *out
     case MODE_cbc: ok = open_cbc(x, rec, in, out, &n); break;
     case MODE_cbc_etm: ok = open_cbc_etm(x, rec, in, out, &n); break;
     }
+    if (begun != 0) note(x, begun, n);
     if (!ok) return ak_fail(f, AK_ERR_bad_record_mac, NULL);
     x->seq++;
     ak_error e = x->mode == MODE_aead13 ? unpad(rec, limit, out, &n, out_type, f) : check_length(n, limit, f);

@@ -1,4 +1,4 @@
-/* forms.c: which structure is the body of a message or of an extension, when there are several. */
+/* forms.c: which structure is the body of a message, when there are several. */
 #include "wire/schema.h"
 
 #include <string.h>
@@ -24,29 +24,6 @@ static const struct form {
 #define AK_FORM(message, struct_name, from, to, kx, sender) {AK_HT_##message, sender, from, to, kx, &ak_schema_##struct_name},
 #include "wire/messages.def"
 };
-#undef AK_FORM
-#undef AK_EXT_FORM
-
-enum {
-    CH = AK_IN_client_hello,
-    SH = AK_IN_server_hello,
-    SH12 = AK_IN_server_hello_12,
-    HRR = AK_IN_hello_retry_request,
-    EE = AK_IN_encrypted_extensions,
-    CT = AK_IN_certificate,
-    CR = AK_IN_certificate_request,
-    NST = AK_IN_new_session_ticket
-};
-
-static const struct {
-    uint16_t type;
-    uint16_t places;
-    const ak_schema *schema;
-} extensions[] = {
-#define AK_FORM(message, struct_name, from, to, kx, sender)
-#define AK_EXT_FORM(type, struct_name, places) {AK_EXT_##type, places, &ak_schema_##struct_name},
-#include "wire/extensions.def"
-};
 #include "wire/undef.def"
 
 static bool fits(const struct form *form, const ak_wire_context *c) {
@@ -64,12 +41,6 @@ const ak_schema *ak_message_form(uint8_t handshake_type, const ak_wire_context *
 const ak_schema *ak_message_form_by_name(uint8_t handshake_type, const char *name) {
     for (size_t k = 0; k < COUNT(forms); k++)
         if (forms[k].type == handshake_type && strcmp(forms[k].schema->name, name) == 0) return forms[k].schema;
-    return NULL;
-}
-
-const ak_schema *ak_extension_form(uint16_t type, ak_message_kind where) {
-    for (size_t k = 0; k < COUNT(extensions); k++)
-        if (extensions[k].type == type && (extensions[k].places & (unsigned)where) != 0) return extensions[k].schema;
     return NULL;
 }
 

@@ -140,8 +140,35 @@ end
 
 local questions = {}
 
+-- refusal: the handshake ends with this alert (a name or a number; nil: the one that belongs to the code).
+local function refusal(code, alert)
+  if alert == nil then alert = core.errors()[code].alert end
+  local number = alert
+  if type(alert) == "string" then number = core.alert_number(alert) end
+  if math.type(number) ~= "integer" then error("no alert '" .. tostring(alert) .. "'", 0) end
+  return { verdict = "refuse", error = code, alert = number }
+end
+
+-- on_untrusted(report, hs) → yes [, alert]
 function questions.untrusted(values, event, hs)
-  return { yes = values.kept.on_untrusted(event.report, hs) and true or false }
+  local yes, alert = values.kept.on_untrusted(event.report, hs)
+  if not yes and alert ~= nil then
+    return refusal(alert == "bad_certificate_status_response" and "bad_ocsp_response" or "certificate_rejected", alert)
+  end
+  return { yes = yes and true or false }
+end
+
+-- on_ocsp(certificate, hs) → response, nil for none, or false [, alert] to end it
+function questions.ocsp(values, event, hs)
+  local response, alert = values.kept.on_ocsp(event.bytes, hs)
+  if response == false then return refusal("staple_refused", alert) end
+  if response ~= nil and type(response) ~= "string" then error("on_ocsp must return a string, nil or false", 0) end
+  return { bytes = response }
+end
+
+-- on_early_data(key, hs) → whether this first flight was never seen before
+function questions.early_data(values, event, hs)
+  return { yes = values.kept.on_early_data(event.key, hs) and true or false }
 end
 
 function questions.session_get(values, event)
@@ -155,7 +182,8 @@ function questions.session_put(values, event) values.kept.sessions.put(event.key
 function questions.session_remove(values, event) values.kept.sessions.remove(event.key) end
 
 function questions.identity(values, event, hs)
-  local found = values.kept.on_identity(event.bytes ~= "" and event.bytes or nil, hs)
+  local found, alert = values.kept.on_identity(event.bytes ~= "" and event.bytes or nil, hs)
+  if found == false then return refusal("identity_refused", alert) end
   if type(found) == "table" then found = found.identity end
   if found and (type(found) ~= "userdata" or getmetatable(found).__name ~= "akushu.Identity") then
     error("on_identity must return an identity or nil; it returned a " .. type(found), 0)
@@ -178,8 +206,11 @@ end
 --- What the engine calls with each of its events (see csrc/binding/lhandshake.c).
 function hooks.dispatch(hs, event)
   local values = hs:_values()
-  if event.kind == "gate" then return at_gate(values, event) end
-  return questions[event.kind](values, event, hs)
+  local answer
+  if event.kind == "gate" then answer = at_gate(values, event)
+  else answer = questions[event.kind](values, event, hs) end
+  if values.watch then values.watch(event, answer) end -- a trace (trace.lua)
+  return answer
 end
 
 --- Handshake:on(gate, message, fn). Returns the handshake, so that calls chain.

@@ -37,38 +37,26 @@ function akushu.client(opts) return context("client", opts) end
 function akushu.server(opts) return context("server", opts) end
 
 local context_methods = core.methods "akushu.Context"
-
-local function tick(c, kept)
-  if kept.clock then c:_set_now(type(kept.clock) == "number" and kept.clock or kept.clock()) end
-end
+local none = {}
 
 --- One handshake in this context: handshake{ server_name =, session =, hooks = }.
 function context_methods:handshake(opts)
   local kept = self:_values().kept
   local o = options.handshake(kept, opts)
-  tick(self, kept)
   local hs, message, failure = core.handshake(self, hooks.dispatch, o.server_name, o.session)
   if not hs then return nil, message, failure end
   local values = hs:_values()
   values.kept, values.role, values.hooks = kept, kept.role, {}
-  for _, list in ipairs { kept.hooks or {}, o.hooks or {} } do
-    for _, h in ipairs(list) do hooks.on(hs, h[1], h[2], h[3]) end
-  end
+  for _, h in ipairs(kept.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
+  for _, h in ipairs(o.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
   return hs
 end
 
 local handshake_methods = core.methods "akushu.Handshake"
 handshake_methods.on = hooks.on
 
--- A clock of the application's is asked before the engine works, never while it does.
-for _, name in ipairs { "start", "step" } do
-  local inner = handshake_methods[name]
-  handshake_methods[name] = function(hs, ...)
-    local values = hs:_values()
-    if values.kept and values.kept.clock then tick(values.context, values.kept) end
-    return inner(hs, ...)
-  end
-end
+--- A laboratory (lua/akushu/lab.lua).
+function akushu.lab(opts) return require("akushu.lab").new(opts) end
 
 akushu.testca = setmetatable({}, { __index = function(_, key) return require "akushu.testca"[key] end })
 

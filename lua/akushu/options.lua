@@ -124,6 +124,7 @@ local known = {
   groups = { list_of(core.find_group, "group") },
   key_shares = { list_of(core.find_group, "group"), "client" },
   schemes = { list_of(core.find_scheme, "signature scheme") },
+  signing_schemes = { list_of(core.find_scheme, "signature scheme") },
   identity = { any },
   trust = { any },
   verify = { or_boolean("chain") },
@@ -137,6 +138,11 @@ local known = {
     if type(value) == "boolean" or math.type(value) == "integer" then return value end
     type_error(name, "a boolean, or the number of tickets", value)
   end },
+  ticket_keys = { is "string", "server" },
+  early_data = { integer, "server" },
+  early_data_window = { integer, "server" },
+  on_early_data = { callable, "server" },
+  on_ocsp = { callable, "server" },
   prefer = { one_of("server", "client"), "server" },
   client_auth = { one_of("none", "request", "require"), "server" },
   on_untrusted = { callable },
@@ -152,7 +158,7 @@ local known = {
   fallback_scsv = { boolean, "client" },
   grease = { boolean, "client" },
   coalesce = { boolean },
-  renegotiation = { boolean, "client" },
+  renegotiation = { or_boolean("fatal"), "client" },
   keylog = { callable },
   clock = { function(name, value)
     if type(value) == "number" then return value end
@@ -252,7 +258,10 @@ function options.context(role, opts, x509)
   fields.suites = o.suites or profile_suites(o)
   fields.groups = o.groups or defaults(default_groups, core.find_group)
   fields.schemes = o.schemes or defaults(default_schemes, core.find_scheme)
+  fields.signing_schemes = o.signing_schemes
   fields.key_shares = o.key_shares
+  fields.ticket_keys, fields.max_early_data = o.ticket_keys, o.early_data
+  fields.ask_ocsp, fields.ask_early_data = o.on_ocsp ~= nil, o.on_early_data ~= nil
   fields.identities = identities(o.identity, x509)
   if o.trust ~= nil and not is_class(o.trust, "akushu.TrustStore") then type_error("trust", "a trust store (akushu.trust{…})", o.trust) end
   fields.trust = o.trust
@@ -289,10 +298,11 @@ function options.context(role, opts, x509)
   fields.keylog = o.keylog ~= nil
   fields.has_clock = o.clock ~= nil
   for _, name in ipairs { "encrypt_then_mac", "session_ids", "session_lifetime", "max_fragment", "record_size_limit", "max_message", "security_level",
-    "min_dh_bits", "ocsp", "sct", "middlebox_compat", "fallback_scsv", "grease", "coalesce", "renegotiation" } do
+    "min_dh_bits", "ocsp", "sct", "middlebox_compat", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
     fields[name] = o[name]
   end
-  local kept = { role = role, on_untrusted = o.on_untrusted, on_identity = o.on_identity, alpn = fields.ask_alpn and o.alpn or nil, keylog = o.keylog,
+  if o.renegotiation == "fatal" then fields.renegotiation_fatal = true else fields.renegotiation = o.renegotiation end
+  local kept = { role = role, on_ocsp = o.on_ocsp, on_early_data = o.on_early_data, on_untrusted = o.on_untrusted, on_identity = o.on_identity, alpn = fields.ask_alpn and o.alpn or nil, keylog = o.keylog,
     clock = o.clock, hooks = o.hooks, sessions = type(o.sessions) == "table" and o.sessions or nil, verify_host = fields.verify_host }
   return fields, kept
 end

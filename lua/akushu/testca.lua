@@ -444,7 +444,7 @@ local function serial_bytes(certificate)
 end
 
 local function revoked_entry(v, now)
-  local e = type(v) == "table" and (v.serial or v.reason or v.time) and v or { certificate = certificate_of(v) }
+  local e = type(v) == "table" and (v.serial or v.reason or v.time or v.extensions) and v or { certificate = certificate_of(v) }
   local serial = e.serial and der.integer(type(e.serial) == "string" and
     e.serial:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end) or e.serial) or serial_bytes(certificate_of(e.certificate))
   local extensions = e.extensions or ""

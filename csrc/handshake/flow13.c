@@ -1,0 +1,71 @@
+/* flow13.c: TLS 1.3 after ServerHello, as RFC 8446 §2's figures draw it. */
+#include "handshake/messages13.h"
+
+#include <stdlib.h>
+
+static bool certified(const ak_hs *h) { return !ak_flow13_of(h)->psk; }
+
+static ak_when with_certificate(const ak_hs *h) { return certified(h) ? AK_YES : AK_NO; }
+
+/* RFC 8446 §4.3.2: a server that authenticates with a PSK must not ask in the main handshake. */
+static ak_when has_certificate_request(const ak_hs *h) {
+    if (!certified(h)) return AK_NO;
+    if (h->server) return h->ctx->client_auth != AK_CLIENT_AUTH_none ? AK_YES : AK_NO;
+    return h->client_certificate_requested ? AK_NO : AK_MAYBE;
+}
+
+static ak_when has_client_certificate(const ak_hs *h) {
+    bool asked = h->server ? certified(h) && h->ctx->client_auth != AK_CLIENT_AUTH_none : h->client_certificate_requested;
+    return asked ? AK_YES : AK_NO;
+}
+
+static ak_when has_client_verify(const ak_hs *h) {
+    if (has_client_certificate(h) == AK_NO) return AK_NO;
+    bool signs = h->server ? h->info->peer_chain != NULL && h->info->peer_chain->n > 0 : h->client_certificate_sent;
+    return signs ? AK_YES : AK_NO;
+}
+
+static ak_when has_end_of_early_data(const ak_hs *h) { return ak_flow13_of(h)->early == AK_EARLY_accepted ? AK_YES : AK_NO; }
+
+#define C false
+#define S true
+
+const ak_row ak_rows_13[] = {
+    {AK_ROW(S, AK_HT_encrypted_extensions, encrypted_extensions), NULL, ak_compose_encrypted_extensions, NULL, ak_receive_encrypted_extensions,
+     ak_after_encrypted_extensions},
+    {AK_ROW(S, AK_HT_certificate_request, certificate_request), has_certificate_request, ak_compose_certificate_request13, NULL,
+     ak_receive_certificate_request13, NULL},
+    {AK_ROW(S, AK_HT_certificate, certificate), with_certificate, ak_compose_certificate13, NULL, ak_receive_server_certificate13, NULL},
+    {AK_ROW(S, AK_HT_certificate_verify, certificate_verify), with_certificate, ak_compose_certificate_verify13, ak_seal_certificate_verify13,
+     ak_receive_certificate_verify13, NULL},
+    {AK_ROW(S, AK_HT_finished, finished), NULL, ak_compose_finished13, ak_seal_finished13, ak_receive_finished13, ak_after_server_finished13},
+    {AK_ROW(C, AK_HT_end_of_early_data, end_of_early_data), has_end_of_early_data, ak_compose_end_of_early_data, NULL, ak_receive_end_of_early_data,
+     ak_after_end_of_early_data},
+    {AK_ROW(C, AK_HT_certificate, certificate), has_client_certificate, ak_compose_certificate13, NULL, ak_receive_client_certificate13, NULL},
+    {AK_ROW(C, AK_HT_certificate_verify, certificate_verify), has_client_verify, ak_compose_certificate_verify13, ak_seal_certificate_verify13,
+     ak_receive_certificate_verify13, NULL},
+    {AK_ROW(C, AK_HT_finished, finished), NULL, ak_compose_finished13, ak_seal_finished13, ak_receive_finished13, ak_after_client_finished13},
+    /* the client's session takes the tickets */
+    {AK_ROW(S, AK_HT_new_session_ticket, new_session_ticket), ak_wants_ticket13, ak_compose_new_session_ticket13, NULL, NULL,
+     ak_after_new_session_ticket13, .repeats = true},
+    AK_ROW_END,
+};
+
+/* ---- memory ------------------------------------------------------------------------------------------------------------------ */
+
+bool ak_flow13_init(ak_hs *h) {
+    ak_flow13 *f = calloc(1, sizeof *f);
+    if (f == NULL) return false;
+    ak_buf_init(&f->cookie, 65535);
+    h->flow13 = f;
+    return true;
+}
+
+void ak_flow13_free(ak_hs *h) {
+    ak_flow13 *f = ak_flow13_of(h);
+    if (f == NULL) return;
+    ak_buf_free(&f->cookie);
+    ak_wipe(f, sizeof *f);
+    free(f);
+    h->flow13 = NULL;
+}

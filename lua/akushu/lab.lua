@@ -1,0 +1,323 @@
+--- A laboratory: peers whose randomness comes from a seed and from given values, by purpose; a clock of its own; a network in memory; a trace of
+-- all that happened. The same lab makes the same bytes again, signatures included.
+--
+--     local lab = akushu.lab { seed = "first try" }
+--     local trace = lab:run(lab:client {}, lab:server {}, { data = { "question", "answer" } })
+--     print(trace)
+--
+-- Nothing of a lab reaches an ordinary context: its randomness lives in a provider of its own that only lab:client and lab:server hand on.
+local core = require "akushu.core"
+local options = require "akushu.options"
+local trace = require "akushu.trace"
+
+local Lab = { __name = "akushu.Lab" }
+Lab.__index = Lab
+Lab.__tostring = function(self) return ("akushu.Lab (%s, clock at %d)"):format(self.seed == "" and "given values only" or "seeded", self.clock) end
+
+local lab = {}
+
+-- When a lab's clock starts that is not told: 2026-01-01 00:00:00 UTC.
+lab.epoch = 1767225600
+
+local purposes = { "client_random", "server_random", "session_id", "key_share", "premaster", "rsa_padding", "rsa_rejection", "pss_salt", "ecdsa_nonce",
+  "cbc_iv", "gcm_nonce", "ticket_nonce", "ticket_age_add", "ticket_key", "ticket_iv", "cookie", "grease", "blinding", "serial", "identity_key" }
+lab.purposes = purposes
+
+local known = { seed = "string", clock = "number", values = true }
+
+local function check(opts)
+  for name, value in pairs(opts) do
+    local want = known[name]
+    if not want then error(("akushu.lab: unknown option '%s'"):format(tostring(name)), 3) end
+    if want ~= true and type(value) ~= want then error(("option '%s': a %s expected, got %s"):format(name, want, type(value)), 3) end
+  end
+  if opts.values ~= nil and type(opts.values) ~= "table" and type(opts.values) ~= "function" then
+    error("option 'values': a table or a function expected, got " .. type(opts.values), 3)
+  end
+end
+
+--- akushu.lab{ seed =, clock =, values = }. seed: any string; without one (and with values) only given values are handed out, and what was not given fails
+-- with `randomness`. clock: seconds since 1970. values: { purpose = bytes or a list of bytes }, or a function that is asked for each purpose.
+function lab.new(opts)
+  opts = opts or {}
+  if type(opts) ~= "table" then error("akushu.lab: a table of options expected, got " .. type(opts), 2) end
+  check(opts)
+  local self = setmetatable({ seed = opts.seed or (opts.values == nil and "akushu" or ""), clock = opts.clock or lab.epoch, made = {} }, Lab)
+  self.provider = assert(core.lab_provider(self.seed))
+  local values = opts.values or {}
+  if type(values) == "function" then
+    for _, purpose in ipairs(purposes) do
+      local v = values(purpose)
+      if v then self:give(purpose, v) end
+    end
+  else
+    for purpose, v in pairs(values) do self:give(purpose, v) end
+  end
+  return self
+end
+
+--- Values for a purpose, handed out in the order in which they are given and before the seed's own: bytes or a list of bytes.
+function Lab:give(purpose, bytes)
+  self.provider:give(purpose, bytes)
+  return self
+end
+
+--- How many given bytes are still there for a purpose.
+function Lab:left(purpose) return self.provider:left(purpose) end
+
+--- n bytes as a peer of this lab would get them.
+function Lab:random(purpose, n) return assert(self.provider:random(purpose, n)) end
+
+function Lab:now() return self.clock end
+
+--- Lets time pass.
+function Lab:advance(seconds)
+  if type(seconds) ~= "number" then error("seconds: a number expected, got " .. type(seconds), 2) end
+  self.clock = self.clock + seconds
+  return self
+end
+
+-- ---- identities --------------------------------------------------------------------------------------------------------------------
+
+--- A private key made of the lab's randomness ("ec:secp256r1", "rsa:2048", "ed25519").
+function Lab:key(spec) return assert(core.x509.private_key(assert(self.provider:generate(spec)))) end
+
+local year = 365 * 86400
+local short_names = { rsa = "rsa:2048", ecdsa = "ec:secp256r1" }
+
+local function dated(self, o, key)
+  local out = { not_before = self.clock - 86400, not_after = self.clock + 10 * year }
+  for k, v in pairs(o or {}) do out[k] = v end
+  out.key = out.key or key
+  if type(out.key) == "string" then out.key = self:key(short_names[out.key] or out.key) end
+  return out
+end
+
+--- The lab's own root CA (an akushu.testca CA), made when first asked for. Ed25519 unless told: its signatures repeat.
+function Lab:ca(o)
+  if not self.made.ca or o then self.made.ca = require("akushu.testca").new(dated(self, o, "ed25519")) end
+  return self.made.ca
+end
+
+--- An identity of the lab's CA; o as for testca's issue: { names = { "localhost" }, key = "ecdsa" or "rsa" or …, purpose = … }.
+function Lab:issue(o)
+  local with = dated(self, o, "ecdsa")
+  if not with.names and not with.name then with.names = { "localhost" } end
+  return self:ca():issue(with)
+end
+
+--- The identity that a server of this lab has when none is given: for localhost, ECDSA or what `key` says. Made once for each kind of key.
+function Lab:identity(key)
+  key = key or "ecdsa"
+  self.made[key] = self.made[key] or self:issue { names = { "localhost" }, key = key }
+  return self.made[key].identity
+end
+
+--- A trust store with the lab's CA.
+function Lab:trust()
+  self.made.trust = self.made.trust or self:ca():trust()
+  return self.made.trust
+end
+
+-- ---- peers --------------------------------------------------------------------------------------------------------------------------------
+
+local function copy(t)
+  local out = {}
+  for k, v in pairs(t or {}) do out[k] = v end
+  return out
+end
+
+local function context(self, role, opts)
+  opts = copy(opts)
+  if opts.clock == nil then opts.clock = function() return self.clock end end
+  local fields, kept = options.context(role, opts, core.x509)
+  fields.lab = self.provider
+  local c = core.context(role == "server", fields)
+  c:_values().kept = kept
+  c:_values().lab = self
+  return c
+end
+
+--- A client's context as akushu.client makes one, with the lab's randomness and clock. It trusts the lab's CA unless told otherwise.
+function Lab:client(opts)
+  opts = copy(opts)
+  if opts.trust == nil and opts.verify ~= false then opts.trust = self:trust() end
+  return context(self, "client", opts)
+end
+
+--- A server's context; with an identity of the lab's for localhost unless told otherwise. key: of what kind ("rsa", "ecdsa", "ed25519").
+function Lab:server(opts)
+  opts = copy(opts)
+  local key = opts.key
+  opts.key = nil
+  if opts.identity == nil and opts.on_identity == nil then opts.identity = self:identity(key or opts.profile == "classic" and "rsa" or "ecdsa") end
+  if opts.client_auth and opts.client_auth ~= "none" and opts.trust == nil then opts.trust = self:trust() end
+  return context(self, "server", opts)
+end
+
+-- ---- the network ----------------------------------------------------------------------------------------------------------------------------
+
+local Side = {}
+Side.__index = Side
+
+local function put(side, bytes)
+  if not bytes or #bytes == 0 then return end
+  local run = side.run
+  if run.network then
+    bytes = run.network(side.name, bytes)
+    if bytes == nil or bytes == "" or bytes == false then return end
+  end
+  run.trace:add { kind = "wire", side = side.name, from = side.name, bytes = bytes }
+  table.insert(side.peer.inbox, bytes)
+end
+
+local function drain(side)
+  if side.run.journal then side.run.trace:operations(side.name, side.run.journal()) end
+end
+
+local function failed(side, message, failure)
+  drain(side)
+  side.message, side.failure = message, failure
+  side.run.trace:failed(side.name, message, failure)
+  put(side, (side.session or side.hs):pending())
+end
+
+local function take_session(side)
+  if side.session or not side.hs.done then return end
+  drain(side)
+  side.session = assert(side.hs:session())
+  side.run.trace:done(side.name, side.session)
+  side:deliver ""
+end
+
+-- Bytes that have come to this side.
+function Side:deliver(bytes)
+  if self.failure then return end
+  if self.session then
+    local plain, reply, failure = self.session:open(bytes)
+    drain(self)
+    if not plain then
+      if failure.code == "closed" then
+        self.closed = true
+        self.run.trace:add { kind = "alert", side = self.name, from = self.peer.name, level = "warning", description = "close_notify", received = true }
+        put(self, self.session:pending())
+        return
+      end
+      return failed(self, reply, failure)
+    end
+    if #plain > 0 then
+      self.plain[#self.plain + 1] = plain
+      self.run.trace:add { kind = "data", side = self.name, from = self.peer.name, bytes = plain }
+    end
+    put(self, reply)
+    return
+  end
+  local out, message, failure = self.hs:step(bytes)
+  drain(self)
+  if not out then return failed(self, message, failure) end
+  put(self, out)
+  take_session(self)
+end
+
+function Side:start()
+  local out, message, failure = self.hs:start()
+  drain(self)
+  if not out then return failed(self, message, failure) end
+  put(self, out)
+end
+
+--- All plaintext that has come to this side.
+function Side:received() return table.concat(self.plain) end
+
+--- Application data from this side; it arrives with the next move.
+function Side:send(data)
+  local out, message, failure = self.session:seal(data)
+  drain(self)
+  if not out then return failed(self, message, failure) end
+  put(self, out)
+end
+
+function Side:close()
+  local out, message, failure = self.session:close()
+  drain(self)
+  if not out then return failed(self, message, failure) end
+  put(self, out)
+end
+
+local MOST_ROUNDS = 10000
+
+local function move(run)
+  local rounds = 0
+  while #run.client.inbox > 0 or #run.server.inbox > 0 do
+    for _, side in ipairs { run.server, run.client } do
+      local bytes = table.concat(side.inbox)
+      side.inbox = {}
+      local n = run.chunk or math.max(#bytes, 1)
+      for at = 1, #bytes, n do side:deliver(bytes:sub(at, at + n - 1)) end
+    end
+    rounds = rounds + 1
+    if rounds > MOST_ROUNDS then error("the two peers come to no end", 2) end
+  end
+end
+
+local run_options = { chunk = true, data = true, network = true, close = true, server_name = true, session = true, trace = true }
+
+local function handshake_of(peer, opts)
+  local class = getmetatable(peer).__name
+  if class == "akushu.Handshake" then return peer end
+  if class ~= "akushu.Context" then error("lab:run: a context or a handshake expected, got " .. class, 3) end
+  if peer.role == "server" then return assert(peer:handshake {}) end
+  return assert(peer:handshake { server_name = opts.server_name or "localhost", session = opts.session })
+end
+
+local function exchange(run, data)
+  local from, to = run.client, run.server
+  for _, item in ipairs(data) do
+    if from.failure or to.failure or not from.session then return end
+    from:send(item)
+    move(run)
+    from, to = to, from
+  end
+end
+
+--- Runs a client and a server (contexts or handshakes of this lab) against each other until nothing is under way; returns the trace, with trace.client and
+-- trace.server: { hs =, session = or failure = and message =, received = }. opts:
+--   chunk        bytes that arrive at once (all that there are)
+--   data         a list: what the client sends, what the server then sends, and so on
+--   close        true: both say close_notify at the end
+--   network      function(from, bytes) → bytes: what arrives of what was sent (nil: nothing)
+--   server_name, session    for a client's context
+function Lab:run(client, server, opts)
+  opts = opts or {}
+  for name in pairs(opts) do
+    if not run_options[name] then error(("lab:run: unknown option '%s'"):format(tostring(name)), 2) end
+  end
+  local t = opts.trace or trace.new { lab = self }
+  local journal = function() return self.provider:notes() end
+  local run = { trace = t, chunk = opts.chunk, network = opts.network, journal = journal }
+  self.provider:journal(true)
+  journal()
+  for name, peer in pairs { client = client, server = server } do
+    run[name] = setmetatable({ name = name, hs = handshake_of(peer, opts), inbox = {}, plain = {}, run = run }, Side)
+    if run[name].hs.role ~= name then error(("lab:run: the %s is a %s"):format(name, run[name].hs.role), 2) end
+    t:watch(run[name].hs, journal)
+  end
+  run.client.peer, run.server.peer = run.server, run.client
+  run.client:start()
+  run.server:start()
+  move(run)
+  if opts.data then exchange(run, type(opts.data) == "table" and opts.data or { opts.data }) end
+  if opts.close then
+    for _, side in ipairs { run.client, run.server } do
+      if side.session and not side.failure then
+        side:close()
+        move(run)
+      end
+    end
+  end
+  self.provider:journal(false)
+  t.client, t.server, t.ok = run.client, run.server, run.client.session ~= nil and run.server.session ~= nil and not run.client.failure and not run.server.failure
+  return t
+end
+
+return lab

@@ -1,0 +1,638 @@
+--- The passive peer: reads a recorded connection, both directions, with whatever key there is, and decrypts and decodes it: SSL 3.0 is not read, TLS 1.0 to
+-- 1.3 are.
+--
+--     local p = passive.new { keylog = text }
+--     p:feed("client", bytes) p:feed("server", bytes) …      in the order in which they were seen
+--     p:finish()
+--     print(p.trace)        p.data.client, p.data.server     application data
+--     p.version, p.suite, p.resumed, p.problems (what could not be read, and why), p.finished.client / .server (verify_data found right)
+--
+-- Keys, any of them:
+--     keylog       NSS key log lines, a string or a list
+--     server_key   the server's RSA key, for RSA key exchange (PEM, DER, an akushu.crypto key, or a list)
+--     premaster    pre-master secrets that may be the one (bytes or a list)
+--     ephemeral    private key exchange values that may be one side's (bytes or a list)
+--     master       master secrets by client random or session id (a table)
+--     psk          pre-shared keys: bytes, or a table identity → bytes
+--     sessions     a table in which what could be resumed is kept: give the same one to several connections
+--
+-- passive.pcap(bytes, keys) reads a whole capture.
+local core = require "akushu.core"
+local trace = require "akushu.trace"
+local show = require "akushu.show"
+local wire, crypto, record = core.wire, core.crypto, core.record
+
+local passive = {}
+
+local Passive = { __name = "akushu.PassivePeer" }
+Passive.__index = Passive
+Passive.__tostring = function(self)
+  return ("akushu.PassivePeer (%s, %s)"):format(self.version and "TLS " .. self.version or "no version yet", self.suite or "no suite yet")
+end
+
+local known_options = { keylog = true, server_key = true, premaster = true, ephemeral = true, master = true, psk = true, sessions = true }
+
+local function list(v)
+  if v == nil then return {} end
+  return type(v) == "table" and v or { v }
+end
+
+--- NSS key log lines as a table: label → client random (bytes) → secret.
+function passive.keylog(text)
+  local out = {}
+  if type(text) == "table" then text = table.concat(text, "\n") end
+  for line in (text or ""):gmatch "[^\r\n]+" do
+    local label, random, secret = line:match "^(%S+)%s+(%x+)%s+(%x+)%s*$"
+    if label then
+      out[label] = out[label] or {}
+      out[label][show.from_hex(random)] = show.from_hex(secret)
+    end
+  end
+  return out
+end
+
+local function keys_of(v)
+  local out = {}
+  for i, k in ipairs(list(v)) do out[i] = type(k) == "string" and assert(crypto.key(k)) or k end
+  return out
+end
+
+local function new_side() return { deframer = record.deframer {}, queue = {}, assembly = "", early = nil } end
+
+function passive.new(keys)
+  keys = keys or {}
+  for name in pairs(keys) do
+    if not known_options[name] then error(("passive.new: unknown option '%s'"):format(tostring(name)), 2) end
+  end
+  local self = setmetatable({ keylog = passive.keylog(keys.keylog), server_keys = keys_of(keys.server_key), premasters = list(keys.premaster),
+    ephemeral = list(keys.ephemeral), masters = keys.master or {}, psks = type(keys.psk) == "table" and keys.psk or { keys.psk },
+    sessions = keys.sessions or { ids = {}, tickets = {}, psks = {} }, trace = trace.new {}, problems = {}, data = { client = "", server = "" },
+    client = new_side(), server = new_side(), finished = {}, messages = {}, phase = "client_hello", secrets = {}, handshakes = 0 }, Passive)
+  self.sessions.ids, self.sessions.tickets, self.sessions.psks = self.sessions.ids or {}, self.sessions.tickets or {}, self.sessions.psks or {}
+  self.trace.secrets.observer = {}
+  return self
+end
+
+local function problem(self, side, text)
+  self.problems[#self.problems + 1] = ("%s: %s"):format(side, text)
+  self.trace:add { kind = "note", side = side, text = ("%s: %s"):format(side, text) }
+end
+
+-- ---- suites ----------------------------------------------------------------------------------------------------------------------
+
+local suite_list
+
+local function suite_named(name)
+  if not suite_list then
+    suite_list = {}
+    for _, s in ipairs(crypto.suites()) do suite_list[s.name] = s end
+  end
+  return suite_list[name]
+end
+
+local version_names = { [0x0300] = "3.0", [0x0301] = "1.0", [0x0302] = "1.1", [0x0303] = "1.2", [0x0304] = "1.3" }
+
+local function prf_hash(self) return self.version_number >= 0x0303 and self.suite_info.prf or "md5_sha1" end
+
+-- ---- secrets ------------------------------------------------------------------------------------------------------------------------
+
+local function note_secret(self, name, value, from, label)
+  self.secrets[name] = value
+  self.trace:add { kind = "secret", side = "observer", name = name, value = value, op = "derived", label = label, from = from or {} }
+  return value
+end
+
+local function log(self, label) return self.keylog[label] and self.keylog[label][self.client_random] end
+
+local function transcript(self) return table.concat(self.messages) end
+
+-- The shared secret of two public values, when one of the given private values belongs to one of them.
+local function agree(self, group, client_public, server_public)
+  for _, private in ipairs(self.ephemeral) do
+    local ok, share = pcall(crypto.share, group, private)
+    if ok and share then
+      local own = share:public()
+      local peer = own == client_public and server_public or own == server_public and client_public
+      if peer then return share:derive(peer) end
+    end
+  end
+  return nil
+end
+
+-- ---- TLS 1.2 and before ----------------------------------------------------------------------------------------------------------------
+
+local function expand12(self)
+  local s, version = self.suite_info, self.version_number
+  local mac = s.kind == "aead" and 0 or crypto.hashes()[s.mac]
+  local iv = 0
+  if s.kind == "aead" then iv = s.cipher:find "ChaCha20" and 12 or 4
+  elseif s.kind == "cbc" and version <= 0x0301 then iv = s.cipher:find "DES" and 8 or 16 end
+  local n = 2 * (mac + s.key_bytes + iv)
+  local block = n > 0 and crypto.prf(prf_hash(self), self.master, "key expansion", self.server_random .. self.client_random, n) or ""
+  note_secret(self, "key_block", block, { "master_secret" }, "key expansion")
+  local at = 1
+  local function take(k)
+    at = at + k
+    return block:sub(at - k, at - 1)
+  end
+  local keys = { client = {}, server = {} }
+  for _, part in ipairs { { "mac_key", mac }, { "key", s.key_bytes }, { "iv", iv } } do
+    for _, side in ipairs { "client", "server" } do keys[side][part[1]] = take(part[2]) end
+  end
+  self.next_keys = keys
+end
+
+local function set_master(self, master, from)
+  self.master = note_secret(self, "master_secret", master, from)
+  expand12(self)
+end
+
+local function premaster_of(self, cke)
+  local kx = self.suite_info.kx
+  if kx == "ecdhe" then
+    if not self.server_share then return nil end
+    return agree(self, self.server_share.group, cke.point, self.server_share.public), "the given ephemeral key"
+  elseif kx == "rsa" then
+    local encrypted = cke.encrypted_pre_master_secret
+    for _, key in ipairs(self.server_keys) do
+      local premaster = type(encrypted) == "string" and key:premaster(encrypted, self.client_version)
+      if premaster then return premaster, "the server's key" end
+    end
+  elseif kx == "psk" then
+    local psk = self.psks[cke.identity or cke.psk_identity or ""] or self.psks[1]
+    if psk then return string.pack(">s2s2", ("\0"):rep(#psk), psk), "the pre-shared key" end
+  end
+  return nil
+end
+
+local function master_from(self, premaster)
+  if self.ems then return crypto.prf(prf_hash(self), premaster, "extended master secret", crypto.digest(prf_hash(self), transcript(self)), 48) end
+  return crypto.prf(prf_hash(self), premaster, "master secret", self.client_random .. self.server_random, 48)
+end
+
+-- After ClientKeyExchange.
+local function client_key_exchange(self, msg)
+  local logged = log(self, "CLIENT_RANDOM") or self.masters[self.client_random]
+  if logged then return set_master(self, logged, { "the key log" }) end
+  local premaster, how = premaster_of(self, msg)
+  if premaster then
+    note_secret(self, "premaster_secret", premaster, { how })
+    return set_master(self, master_from(self, premaster), { "premaster_secret" })
+  end
+  -- Given pre-master secrets: the right one shows at Finished.
+  if #self.premasters > 0 and self.suite_info.kx == "rsa" then
+    note_secret(self, "premaster_secret", self.premasters[1], { "what was given" })
+    return set_master(self, master_from(self, self.premasters[1]), { "premaster_secret" })
+  end
+  problem(self, "client", "no key opens this " .. self.suite_info.kx .. " key exchange")
+end
+
+-- ServerHello was answered by ChangeCipherSpec: a session is resumed.
+local function resume12(self)
+  self.resumed = true
+  local s = self.sessions
+  local master = log(self, "CLIENT_RANDOM") or self.offered_ticket and s.tickets[self.offered_ticket] or s.ids[self.session_id] or
+    self.masters[self.session_id]
+  if master then set_master(self, master, { "the session that is resumed" }) else problem(self, "server", "the resumed session's master secret is not known") end
+end
+
+local function keep12(self)
+  if not self.master then return end
+  if self.session_id and #self.session_id > 0 then self.sessions.ids[self.session_id] = self.master end
+  if self.new_ticket then self.sessions.tickets[self.new_ticket] = self.master end
+end
+
+local function change_cipher_spec(self, from)
+  if self.version_number == 0x0304 then return end
+  if from == "server" and self.phase == "server_flight" then
+    resume12(self)
+    self.phase = "server_finish"
+  end
+  local side, keys = self[from], self.next_keys and self.next_keys[from]
+  side.encrypted = true
+  side.protect = nil
+  if not keys then return end
+  local ok, p = pcall(record.protect, self.suite, self.version_number, { open = true, etm = self.etm and self.suite_info.kind == "cbc", key = keys.key,
+    iv = #keys.iv > 0 and keys.iv or nil, mac_key = #keys.mac_key > 0 and keys.mac_key or nil })
+  if ok and p then side.protect = p else problem(self, from, "no record protection for " .. self.suite) end
+end
+
+local function finished12(self, from, body)
+  if self.master then
+    local hash = prf_hash(self)
+    local due = crypto.prf(hash, self.master, from .. " finished", crypto.digest(hash, transcript(self)), 12)
+    self.finished[from] = due == body
+    if due ~= body then problem(self, from, "verify_data of Finished is not what the master secret gives") end
+  end
+end
+
+-- Whose turn it is after this Finished: in a full handshake the client's comes first.
+local function after_finished12(self, from)
+  if self.resumed then self.phase = from == "server" and "client_finish" or "open"
+  else self.phase = from == "client" and "server_finish" or "open" end
+  if self.phase == "open" then keep12(self) end
+end
+
+-- ---- TLS 1.3 ----------------------------------------------------------------------------------------------------------------------------
+
+local function keyed13(self, from, secret)
+  local side = self[from]
+  side.encrypted, side.secret, side.protect = true, secret, nil
+  if secret then side.protect = assert(record.protect(self.suite, 0x0304, { secret = secret, open = true })) end
+end
+
+local function hash13(self) return crypto.digest(self.suite_info.prf, transcript(self)) end
+
+local function psk_of(self, index)
+  local identity = self.offered_psks and self.offered_psks[index + 1]
+  return identity and (self.sessions.psks[identity] or self.psks[identity]) or self.psks[1]
+end
+
+local function derived(self, base, label, name, keylog_label)
+  local logged = keylog_label and log(self, keylog_label)
+  if logged then return note_secret(self, name, logged, { "the key log" }) end
+  if not self.secrets[base] then return nil end
+  return note_secret(self, name, crypto.derive_secret(self.suite_info.prf, self.secrets[base], label, hash13(self)), { base }, label)
+end
+
+local function down(self, from, ikm, to)
+  local hash = self.suite_info.prf
+  if not self.secrets[from] or not ikm then return end
+  note_secret(self, to, crypto.hkdf_extract(hash, crypto.derive_secret(hash, self.secrets[from], "derived"), ikm), { from })
+end
+
+local function early_secret(self, psk, hash)
+  note_secret(self, "early_secret", crypto.hkdf_extract(hash, nil, psk), { psk == nil and "no pre-shared key" or "the pre-shared key" })
+end
+
+-- The keys of early data, once it is known that the server takes it.
+local function early_keys(self)
+  local secret = log(self, "CLIENT_EARLY_TRAFFIC_SECRET")
+  if not secret and self.secrets.early_secret then
+    secret = crypto.derive_secret(self.suite_info.prf, self.secrets.early_secret, "c e traffic", crypto.digest(self.suite_info.prf, self.hello_bytes))
+  end
+  if secret then note_secret(self, "client_early_traffic_secret", secret, { "early_secret" }) end
+  return secret
+end
+
+local function handshake_keys(self, hello)
+  local hash = self.suite_info.prf
+  local selected = hello.extensions:find "pre_shared_key"
+  local psk
+  if selected then
+    self.resumed = true
+    psk = psk_of(self, tonumber(selected.data.selected_identity) or 0)
+  end
+  if psk or not selected then early_secret(self, psk, hash) end
+  local share = hello.extensions:find "key_share"
+  local shared
+  if share then
+    local group, public = share.data.server_share.group, share.data.server_share.key_exchange
+    self.group = group
+    local theirs = self.client_shares and self.client_shares[group]
+    shared = theirs and agree(self, group, theirs, public)
+    if shared then note_secret(self, "shared_secret", shared, { "the given ephemeral key" }) end
+  else
+    shared = ("\0"):rep(crypto.hashes()[hash]) -- psk_ke: RFC 8446 §7.1
+  end
+  down(self, "early_secret", shared, "handshake_secret")
+  self.client_handshake_secret = derived(self, "handshake_secret", "c hs traffic", "client_handshake_traffic_secret", "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
+  keyed13(self, "server", derived(self, "handshake_secret", "s hs traffic", "server_handshake_traffic_secret", "SERVER_HANDSHAKE_TRAFFIC_SECRET"))
+  if not self.server.secret then problem(self, "server", "no key gives the handshake traffic secrets") end
+end
+
+local function finished13(self, from, body)
+  local secret = from == "server" and self.server.secret or self.client_handshake_secret
+  if secret then
+    local hash = self.suite_info.prf
+    local key = crypto.hkdf_expand_label(hash, secret, "finished", "", crypto.hashes()[hash])
+    self.finished[from] = crypto.hmac(hash, key, hash13(self)) == body
+    if not self.finished[from] then problem(self, from, "verify_data of Finished is not what the traffic secret gives") end
+  end
+end
+
+local function after_server_finished(self)
+  local zeros = ("\0"):rep(crypto.hashes()[self.suite_info.prf])
+  down(self, "handshake_secret", zeros, "master_secret")
+  self.client_application_secret = derived(self, "master_secret", "c ap traffic", "client_application_traffic_secret_0", "CLIENT_TRAFFIC_SECRET_0")
+  local server = derived(self, "master_secret", "s ap traffic", "server_application_traffic_secret_0", "SERVER_TRAFFIC_SECRET_0")
+  derived(self, "master_secret", "exp master", "exporter_master_secret", "EXPORTER_SECRET")
+  keyed13(self, "server", server)
+  self.phase = "client_flight"
+  if self.early_accepted then keyed13(self, "client", early_keys(self)) else keyed13(self, "client", self.client_handshake_secret) end
+end
+
+local function after_client_finished(self)
+  if self.secrets.master_secret then
+    note_secret(self, "resumption_master_secret",
+      crypto.derive_secret(self.suite_info.prf, self.secrets.master_secret, "res master", hash13(self)), { "master_secret" }, "res master")
+  end
+  keyed13(self, "client", self.client_application_secret)
+  self.phase = "open"
+  for _, t in ipairs(self.waiting_tickets or {}) do t() end
+  self.waiting_tickets = nil
+end
+
+local function ticket13(self, msg)
+  local function keep()
+    local base = self.secrets.resumption_master_secret
+    if not base or type(msg.ticket) ~= "string" then return end
+    local hash = self.suite_info.prf
+    self.sessions.psks[msg.ticket] = crypto.hkdf_expand_label(hash, base, "resumption", msg.ticket_nonce, crypto.hashes()[hash])
+  end
+  if self.phase == "open" then keep() else
+    self.waiting_tickets = self.waiting_tickets or {}
+    table.insert(self.waiting_tickets, keep)
+  end
+end
+
+local function key_update(self, from)
+  local hash, secret = self.suite_info.prf, self[from].secret
+  if secret then keyed13(self, from, crypto.hkdf_expand_label(hash, secret, "traffic upd", "", crypto.hashes()[hash])) end
+end
+
+-- ---- messages -----------------------------------------------------------------------------------------------------------------------------
+
+local function new_handshake(self)
+  self.messages, self.server_share, self.next_keys, self.resumed, self.new_ticket = {}, nil, nil, nil, nil
+  self.master, self.ems, self.etm = nil, nil, nil
+  self.handshakes = self.handshakes + 1
+end
+
+local function read_client_hello(self, msg, bytes)
+  if self.phase ~= "client_hello_2" then new_handshake(self) end
+  self.hello_bytes = bytes
+  self.client_random, self.client_version = bytes:sub(7, 38), string.unpack(">I2", bytes, 5)
+  self.offered_id = string.unpack("s1", bytes, 39)
+  local exts = msg.extensions
+  self.client_shares, self.offered_psks, self.offered_ticket = {}, nil, nil
+  if not exts then return end
+  local shares, psk, ticket, name = exts:find "key_share", exts:find "pre_shared_key", exts:find "session_ticket", exts:find "server_name"
+  for _, s in ipairs(shares and type(shares.data) == "table" and shares.data.client_shares or {}) do self.client_shares[s.group] = s.key_exchange end
+  if psk and type(psk.data) == "table" then
+    self.offered_psks = {}
+    for i, identity in ipairs(psk.data.identities) do self.offered_psks[i] = identity.identity end
+  end
+  if ticket then self.offered_ticket = type(ticket.data) == "string" and ticket.data or ticket.data.ticket or ticket.data.raw end
+  self.early_offered = exts:find "early_data" ~= nil
+  self.hello, self.server_name = msg, name and name.data
+end
+
+local function read_server_hello(self, msg, bytes)
+  self.server_random = bytes:sub(7, 38)
+  self.session_id = string.unpack("s1", bytes, 39)
+  local at = 40 + #self.session_id
+  local number = string.unpack(">I2", bytes, at)
+  local version = string.unpack(">I2", bytes, 5)
+  local exts = msg.extensions
+  local selected = exts and exts:find "supported_versions"
+  if selected then version = 0x0304 end
+  self.version_number, self.version = version, version_names[version]
+  self.suite = wire.name("suites", number) or ("suite %04x"):format(number)
+  self.suite_info = suite_named(self.suite)
+  if not self.suite_info then
+    problem(self, "server", self.suite .. " is not among the suites that can be opened here")
+    self.blind = true
+  end
+  self.ems = exts and exts:find "extended_master_secret" ~= nil or false
+  self.etm = exts and exts:find "encrypt_then_mac" ~= nil or false
+end
+
+local handlers = {}
+
+function handlers.client_hello(self, _, msg, bytes)
+  read_client_hello(self, msg, bytes)
+  self.phase = "server_flight"
+end
+
+function handlers.hello_retry_request(self, _, msg, bytes)
+  read_server_hello(self, msg, bytes)
+  if self.blind then return end
+  local hash = crypto.digest(self.suite_info.prf, transcript(self))
+  self.messages = { string.pack(">BI3", 254, #hash) .. hash } -- RFC 8446 §4.4.1
+  self.phase = "client_hello_2"
+end
+
+function handlers.server_hello(self, _, msg, bytes)
+  read_server_hello(self, msg, bytes)
+  if self.version_number == 0x0304 and not self.blind then
+    return function() handshake_keys(self, msg) end
+  end
+end
+
+function handlers.encrypted_extensions(self, _, msg)
+  self.early_accepted = msg.extensions and msg.extensions:find "early_data" ~= nil
+end
+
+function handlers.server_key_exchange(self, _, msg)
+  local p = msg.params
+  if type(p) == "table" and p.named_curve then self.server_share = { group = p.named_curve, public = p.point } end
+end
+
+function handlers.server_hello_done(self) self.phase = "client_flight" end
+
+function handlers.client_key_exchange(self, _, msg)
+  if self.blind then return nil end
+  return function() client_key_exchange(self, msg) end
+end
+
+function handlers.new_session_ticket(self, _, msg)
+  if self.version_number == 0x0304 then ticket13(self, msg) else self.new_ticket = msg.ticket end
+end
+
+function handlers.end_of_early_data(self)
+  return function() keyed13(self, "client", self.client_handshake_secret) end
+end
+
+function handlers.key_update(self, from)
+  return function() key_update(self, from) end
+end
+
+function handlers.finished(self, from, _, bytes)
+  if self.version_number == 0x0304 then
+    finished13(self, from, bytes:sub(5))
+    return function()
+      if from == "server" then after_server_finished(self) else after_client_finished(self) end
+    end
+  end
+  finished12(self, from, bytes:sub(5))
+  return function() after_finished12(self, from) end
+end
+
+-- After the handshake in TLS 1.3, and HelloRequest, are in no transcript.
+local function in_transcript(self, name)
+  if name == "hello_request" then return false end
+  return not (self.version_number == 0x0304 and (name == "new_session_ticket" or name == "key_update"))
+end
+
+local function message(self, from, bytes)
+  local name = trace.message_name(bytes)
+  local entry = self.trace:add { kind = "message", side = from, from = from, received = false, name = name, bytes = bytes,
+    context = { what = "handshake", from = from, version = self.version_number, suite = self.suite_info and self.suite or nil } }
+  if name == "client_hello" and self.phase ~= "client_hello_2" then self.messages = {} end
+  local msg = entry.message
+  local handler = handlers[name]
+  if name == "client_hello" or name == "server_hello" or name == "hello_retry_request" then entry.context.version = nil end
+  local ok, after
+  if handler then
+    if name == "client_hello" then
+      ok, after = pcall(handler, self, from, msg, bytes)
+      self.messages[#self.messages + 1] = bytes
+    else
+      ok, after = pcall(handler, self, from, msg, bytes)
+      if in_transcript(self, name) then self.messages[#self.messages + 1] = bytes end
+    end
+    if ok and after then ok, after = pcall(after) end
+    if not ok then problem(self, from, ("%s could not be followed: %s"):format(name, after)) end
+  elseif in_transcript(self, name) then
+    self.messages[#self.messages + 1] = bytes
+  end
+end
+
+local function assembled(self, from, fragment)
+  local side = self[from]
+  side.assembly = side.assembly .. fragment
+  while #side.assembly >= 4 do
+    local n = string.unpack(">I3", side.assembly, 2)
+    if #side.assembly < 4 + n then return end
+    local bytes = side.assembly:sub(1, 4 + n)
+    side.assembly = side.assembly:sub(5 + n)
+    message(self, from, bytes)
+  end
+end
+
+local function alert(self, from, bytes)
+  local level, what = bytes:byte(1, 2)
+  self.trace:add { kind = "alert", side = from, from = from, level = level == 1 and "warning" or "fatal", description = what and core.alert_name(what) or
+    tostring(what) }
+  if #bytes == 2 and what == 0 then self[from].closed = true end
+end
+
+local function plaintext(self, from, kind, bytes)
+  if kind == 22 then assembled(self, from, bytes)
+  elseif kind == 21 then alert(self, from, bytes)
+  elseif kind == 20 then
+    self.trace:add { kind = "message", side = from, from = from, received = false, name = "change_cipher_spec", bytes = bytes }
+    change_cipher_spec(self, from)
+  elseif kind == 23 then
+    self.data[from] = self.data[from] .. bytes
+    if #bytes > 0 then self.trace:add { kind = "data", side = from, from = from, bytes = bytes } end
+  else
+    problem(self, from, ("a record of type %d"):format(kind))
+  end
+end
+
+local function one_record(self, from, r)
+  local side = self[from]
+  self.trace:add { kind = "record", side = from, from = from, received = false, type = ({ [20] = "change_cipher_spec", [21] = "alert", [22] = "handshake",
+    [23] = "application_data" })[r.type] or r.type, bytes = r.bytes }
+  local is_13 = self.version_number == 0x0304
+  if not side.encrypted or (is_13 and r.type ~= 23) then
+    -- In TLS 1.3 a ChangeCipherSpec says nothing, and early data before its ServerHello waits for nothing either.
+    if self.phase == "client_hello_2" and r.type == 23 then return problem(self, from, "early data that a HelloRetryRequest refused") end
+    return plaintext(self, from, r.type, r.fragment)
+  end
+  if not side.protect then
+    side.unread = (side.unread or 0) + 1
+    return
+  end
+  local plain, kind = side.protect:open(r.bytes)
+  if plain then return plaintext(self, from, kind, plain) end
+  if from == "client" and self.early_offered and not self.early_accepted and self.phase == "client_flight" then
+    side.refused_early = (side.refused_early or 0) + 1
+    return
+  end
+  problem(self, from, "a record does not open: " .. tostring(kind))
+end
+
+-- ---- order -------------------------------------------------------------------------------------------------------------------------------------
+
+-- Which side's next record makes sense now: recordings may hold the two directions in any order.
+local turn = { client_hello = "client", client_hello_2 = "client", server_flight = "server", client_flight = "both", client_finish = "client",
+  server_finish = "server", open = "both" }
+
+local function may(self, from)
+  local whose = turn[self.phase]
+  if self.blind then return true end
+  -- In TLS <= 1.2 the client's flight comes before the server goes on.
+  if self.phase == "client_flight" and self.version_number ~= 0x0304 then return from == "client" end
+  return whose == "both" or whose == from
+end
+
+local function next_record(self, from)
+  local side = self[from]
+  local r, text = side.deframer:next()
+  if not r then
+    if text and not side.broken then
+      side.broken = true
+      problem(self, from, text)
+    end
+    return nil
+  end
+  return r
+end
+
+local function work(self, everything)
+  local moved
+  repeat
+    moved = false
+    for _, from in ipairs { "client", "server" } do
+      local side = self[from]
+      while not side.broken and (everything or may(self, from)) do
+        local r = next_record(self, from)
+        if not r then break end
+        one_record(self, from, r)
+        moved = true
+        if everything then break end
+      end
+    end
+  until not moved
+end
+
+--- Bytes of one side's ("client" or "server") as they came.
+function Passive:feed(from, bytes)
+  if from ~= "client" and from ~= "server" then error("'client' or 'server' expected", 2) end
+  self[from].deframer:feed(bytes)
+  self[from].deframer:keep()
+  work(self, false)
+  return self
+end
+
+--- Nothing more will come: what waited for the other side is read as well as it can be.
+function Passive:finish()
+  work(self, false)
+  work(self, true)
+  for _, from in ipairs { "client", "server" } do
+    if self[from].unread then problem(self, from, ("%d records stay closed"):format(self[from].unread)) end
+  end
+  return self
+end
+
+--- One recorded connection: flows is a list of { from = "client" | "server", bytes = }.
+function passive.read(flows, keys)
+  local p = passive.new(keys)
+  for _, f in ipairs(flows) do p:feed(f.from, f.bytes) end
+  return p:finish()
+end
+
+--- A capture file (pcap or pcapng) with any number of connections: a list of passive peers that have read them, each with .address = { client =, server = }.
+-- Connections in which no ClientHello is seen are left out. keys as for passive.new.
+function passive.pcap(bytes, keys)
+  local streams = require("akushu.pcap").streams(bytes)
+  local out = {}
+  keys = keys or {}
+  local with = {}
+  for k, v in pairs(keys) do with[k] = v end
+  with.sessions = with.sessions or {}
+  for _, s in ipairs(streams) do
+    local first = s[1] and s[1].bytes or ""
+    if first:byte() == 22 and first:byte(6) == 1 then
+      local p = passive.read(s, with)
+      p.address = { client = s.client, server = s.server }
+      out[#out + 1] = p
+    end
+  end
+  return out
+end
+
+return passive

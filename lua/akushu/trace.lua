@@ -1,0 +1,532 @@
+--- A trace: the ordered list of all that happened between peers: messages, records, secrets as they came into being, what hooks said, states, alerts,
+-- operations with their cost. lab:run gives one; trace.of(hs) watches any one handshake.
+--
+--     print(trace)                    the messages in a line each
+--     print(trace:text(2))            with their fields, secrets, verdicts, states
+--     print(trace:text(3))            with bytes, records, operations
+--     trace:json()
+--     trace:find("message", "server_hello").message.suite
+--     print(trace:explain "server_handshake_traffic_secret")
+--     print(trace:cost())
+--
+-- Entries have kind, n (their place), side ("client", "server": whose view or doing it is), and by kind
+--
+--     message    name, from, received (false where it was sent), bytes, message (decoded when first looked at), built (before hooks), dropped
+--     record     from, received, type, bytes; of plain fragments: plain = true
+--     secret     name, value, label, from (names or descriptions of inputs), context (seed or transcript hash), used_by is found by explain
+--     operation  op, what, bytes, ns
+--     random     purpose, bytes
+--     verdict    gate, name, verdict, inject (how many)
+--     question   name, answer
+--     state      state
+--     alert      from, level, description
+--     data       from, bytes (application data)
+--     wire       from, bytes (what went over the network)
+--     failure    code, alert, origin, text
+--     done       version, suite, …
+local core = require "akushu.core"
+local show = require "akushu.show"
+local wire, crypto = core.wire, core.crypto
+
+local Trace = { __name = "akushu.Trace" }
+Trace.__index = Trace
+
+local trace = {}
+
+-- ---- entries ----------------------------------------------------------------------------------------------------------------------
+
+local lazy = {}
+
+-- The message of an entry is decoded when it is first asked for.
+lazy.__index = function(self, name)
+  if name ~= "message" or self.kind ~= "message" then return nil end
+  local message
+  if self.name == "change_cipher_spec" then message = { type = "change_cipher_spec", bytes = self.bytes }
+  else message = wire.decode(self.bytes, self.context) end
+  rawset(self, "message", message)
+  return message
+end
+
+function Trace:add(entry)
+  entry.n = #self.entries + 1
+  self.entries[entry.n] = setmetatable(entry, lazy)
+  return entry
+end
+
+--- A new, empty trace. fields: what else it carries (lab, client, server, …).
+function trace.new(fields)
+  local t = { entries = {}, secrets = { client = {}, server = {} } }
+  for k, v in pairs(fields or {}) do t[k] = v end
+  return setmetatable(t, Trace)
+end
+
+-- ---- from the engine's events --------------------------------------------------------------------------------------------------------
+
+local HRR = "\xCF\x21\xAD\x74\xE5\x9A\x61\x11\xBE\x1D\x8C\x02\x1E\x65\xB8\x91\xC2\xA2\x11\x16\x7A\xBB\x8C\x5E\x07\x9E\x09\xE2\xC8\xA8\x33\x9C"
+local content_names = { [20] = "change_cipher_spec", [21] = "alert", [22] = "handshake", [23] = "application_data", [24] = "heartbeat" }
+
+--- The name of a handshake message by its bytes.
+function trace.message_name(bytes)
+  local kind = bytes:byte() or -1
+  if kind == 2 and bytes:sub(7, 38) == HRR then return "hello_retry_request" end
+  return wire.name("handshake_types", kind) or ("message_%d"):format(kind)
+end
+
+local function other(side) return side == "client" and "server" or "client" end
+
+local function note_state(self, side, state)
+  if self.state[side] == state then return end
+  self.state[side] = state
+  self:add { kind = "state", side = side, state = state }
+end
+
+local function message_event(self, side, event, answer)
+  local incoming = event.incoming
+  local final = answer.bytes or event.bytes
+  if event.gate == "compose" then
+    self.draft[side] = event.bytes
+    return
+  end
+  local name = event.content_type == 20 and "change_cipher_spec" or trace.message_name(final)
+  local entry = { kind = "message", side = side, from = incoming and other(side) or side, received = incoming, name = name, bytes = final,
+    context = { what = "handshake", from = incoming and other(side) or side, version = event.version ~= 0 and event.version or nil,
+      suite = event.suite ~= 0 and event.suite or nil } }
+  if answer.verdict == "drop" then entry.dropped, entry.bytes = true, event.bytes end
+  if final ~= event.bytes then entry.built = event.bytes end
+  self:add(entry)
+end
+
+local function record_event(self, side, event, answer)
+  local from = event.incoming and other(side) or side
+  self:add { kind = "record", side = side, from = from, received = event.incoming, type = content_names[event.content_type] or event.content_type,
+    bytes = answer.bytes or event.bytes, plain = event.gate:find "^plain" ~= nil, dropped = answer.verdict == "drop" or nil }
+end
+
+local of_messages = { compose = true, send = true, receive = true }
+
+local function on_event(self, side, event, answer)
+  if event.kind == "keylog" then return end
+  note_state(self, side, event.state)
+  if event.kind ~= "gate" then
+    self:add { kind = "question", side = side, name = event.kind, answer = answer and (answer.yes ~= nil and tostring(answer.yes) or
+      answer.bytes and #answer.bytes > 0 and "found" or answer.identity and "an identity") or nil }
+    return
+  end
+  answer = answer or {}
+  if of_messages[event.gate] then message_event(self, side, event, answer) else record_event(self, side, event, answer) end
+  if answer.verdict or answer.inject or answer.accept or answer.transcript then
+    self:add { kind = "verdict", side = side, gate = event.gate, name = event.name or content_names[event.content_type] or tostring(event.content_type),
+      verdict = answer.verdict or answer.accept and "accept" or "pass", inject = answer.inject and #answer.inject, transcript = answer.transcript }
+  end
+end
+
+--- Watches a handshake: all gates are opened to the trace. journal: a function that returns the operations since the last time (a lab's).
+function Trace:watch(hs, journal)
+  local values = hs:_values()
+  local side = hs.role
+  self.state = self.state or {}
+  self.draft = self.draft or {}
+  values.gates = 127
+  hs:_gates(127)
+  values.watch = function(event, answer)
+    if journal then self:operations(side, journal()) end
+    on_event(self, side, event, answer)
+  end
+  return hs
+end
+
+--- One handshake with a trace of its own: trace.of(hs). Secrets stay Secret objects: hs:secret(name) while it lives.
+function trace.of(hs)
+  local t = trace.new()
+  t:watch(hs)
+  return t
+end
+
+-- ---- operations and secrets --------------------------------------------------------------------------------------------------------------
+
+local prf_names = { ["master secret"] = "master_secret", ["extended master secret"] = "master_secret", ["key expansion"] = "key_block",
+  ["client finished"] = "client_verify_data", ["server finished"] = "server_verify_data" }
+
+-- RFC 8446 §7.1, and the labels of §4.4.4, §4.6.1, §7.2, §7.3, §7.5.
+local label_names = { ["c e traffic"] = "client_early_traffic_secret", ["e exp master"] = "early_exporter_master_secret",
+  ["c hs traffic"] = "client_handshake_traffic_secret", ["s hs traffic"] = "server_handshake_traffic_secret",
+  ["c ap traffic"] = "client_application_traffic_secret_0", ["s ap traffic"] = "server_application_traffic_secret_0",
+  ["exp master"] = "exporter_master_secret", ["res master"] = "resumption_master_secret",
+  ["ext binder"] = "binder_key", ["res binder"] = "binder_key", ["resumption"] = "resumption_psk" }
+
+local after_extract = { early_secret = "handshake_secret", handshake_secret = "master_secret" }
+
+local function name_of(known, value) return value and known[value] end
+
+local function short(known, value, what)
+  return name_of(known, value) or value and ("%s %s"):format(what, show.value(value, 16)) or nil
+end
+
+-- What came out of a derivation: its name.
+local function derived_name(known, op)
+  if op.op == "prf" then return prf_names[op.what] or ("prf(%s)"):format(op.what) end
+  local base = name_of(known, op.secret)
+  if op.op == "hkdf_expand_label" then
+    if label_names[op.what] then return label_names[op.what] end
+    if op.what == "traffic upd" and base then
+      local stem, n = base:match "^(.-)_(%d+)$"
+      return stem and ("%s_%d"):format(stem, tonumber(n) + 1) or base .. "_next"
+    end
+    local suffix = { finished = "finished_key", key = "write_key", iv = "write_iv", derived = "derived" }
+    return (base or "?") .. "." .. (suffix[op.what] or op.what)
+  end
+  if op.op == "hkdf_extract" then
+    local from = op.context and (name_of(known, op.context) or ""):match "^(.*)%.derived$"
+    return from and after_extract[from] or "early_secret"
+  end
+  return nil
+end
+
+local public_key = { key_share = true, key_agreement = true, sign = true, verify = true, rsa_encrypt = true, rsa_decrypt = true }
+local derivations = { prf = true, hkdf_extract = true, hkdf_expand_label = true }
+
+local function add_secret(self, side, op, name, from)
+  local known = self.secrets[side]
+  if op.out and (#op.out > 12 or not known[op.out]) then known[op.out] = known[op.out] or name end
+  return self:add { kind = "secret", side = side, name = name, value = op.out, op = op.op, label = op.what ~= "" and op.what or nil, from = from,
+    context = op.context and op.context_b and op.context .. op.context_b or op.context }
+end
+
+local function one_operation(self, side, op)
+  local known = self.secrets[side]
+  if op.op == "random" then
+    self:add { kind = "random", side = side, purpose = op.what, bytes = op.out or "" }
+    return
+  end
+  self:add { kind = "operation", side = side, op = op.op, what = op.what, bytes = op.bytes, ns = op.ns, key = short(known, op.secret, "key"),
+    secret = op.secret, public_key = public_key[op.op] or false }
+  if derivations[op.op] then
+    local from = { short(known, op.secret, "secret") }
+    if op.op == "hkdf_extract" then from[#from + 1] = short(known, op.context, "salt") end
+    add_secret(self, side, op, derived_name(known, op), from)
+  elseif op.op == "key_agreement" and op.out then
+    add_secret(self, side, op, "shared_secret", { "own " .. op.what .. " private value", "peer's public value" })
+  elseif op.op == "rsa_encrypt" and op.secret then
+    known[op.secret] = known[op.secret] or "premaster_secret"
+    self:add { kind = "secret", side = side, name = "premaster_secret", value = op.secret, op = "random", from = { "randomness: premaster" } }
+  elseif op.op == "rsa_decrypt" and op.out then
+    add_secret(self, side, op, "premaster_secret", { "the server's RSA key" })
+  end
+end
+
+--- Adds what a lab's provider wrote down.
+function Trace:operations(side, notes)
+  for _, op in ipairs(notes) do one_operation(self, side, op) end
+end
+
+-- ---- outcomes -----------------------------------------------------------------------------------------------------------------------------
+
+--- A failure of one side, as nil, message, failure gave it.
+function Trace:failed(side, message, failure)
+  if failure.origin == "local" and failure.alert then
+    self:add { kind = "alert", side = side, from = side, level = "fatal", description = failure.alert }
+  end
+  note_state(self, side, "failed")
+  self:add { kind = "failure", side = side, code = failure.code, alert = failure.alert, origin = failure.origin, text = message, state_before = failure.state }
+end
+
+function Trace:done(side, session)
+  note_state(self, side, "done")
+  self:add { kind = "done", side = side, version = session.version, suite = session.suite, group = session.group, resumed = session.resumed,
+    extended_master_secret = session.extended_master_secret, alpn = session.alpn }
+end
+
+-- ---- looking -----------------------------------------------------------------------------------------------------------------------------
+
+local function matches(e, kind, name, side)
+  return e.kind == kind and (name == nil or name == "*" or e.name == name or kind == "state" and e.state == name or kind == "random" and e.purpose == name or
+    kind == "operation" and e.op == name or kind == "alert" and e.description == name or kind == "failure" and e.code == name) and
+    (side == nil or e.side == side)
+end
+
+--- The first entry of this kind (and name, and side); of messages the sent ones come first.
+function Trace:find(kind, name, side)
+  for _, e in ipairs(self.entries) do
+    if matches(e, kind, name, side) and not e.received then return e end
+  end
+  for _, e in ipairs(self.entries) do
+    if matches(e, kind, name, side) then return e end
+  end
+  return nil
+end
+
+--- All of them, in order.
+function Trace:all(kind, name, side)
+  local out = {}
+  for _, e in ipairs(self.entries) do
+    if matches(e, kind, name, side) then out[#out + 1] = e end
+  end
+  return out
+end
+
+--- The messages that were sent, in order; from: one side's alone.
+function Trace:messages(from)
+  local out = {}
+  for _, e in ipairs(self.entries) do
+    if e.kind == "message" and not e.received and not e.dropped and (from == nil or e.from == from) then out[#out + 1] = e end
+  end
+  return out
+end
+
+--- A secret's bytes by its name ("master_secret", "client_handshake_traffic_secret"); side: whose (either).
+function Trace:secret(name, side)
+  local e = self:find("secret", name, side)
+  return e and e.value
+end
+
+--- Everything that went over the network, one side's bytes: to compare runs.
+function Trace:wire(from)
+  local out = {}
+  for _, e in ipairs(self.entries) do
+    if e.kind == "wire" and (from == nil or e.from == from) then out[#out + 1] = e.bytes end
+  end
+  return table.concat(out)
+end
+
+-- ---- text -----------------------------------------------------------------------------------------------------------------------------------
+
+local function arrow(from) return from == "server" and "client <── server" or "client ──> server" end
+
+local function first_names(list, most)
+  local out = {}
+  for i = 1, math.min(#list, most) do out[i] = tostring(list[i]) end
+  return table.concat(out, " ") .. (#list > most and (" … (%d)"):format(#list) or "")
+end
+
+local summaries = {}
+
+function summaries.client_hello(m) return type(m.cipher_suites) == "table" and first_names(m.cipher_suites, 2) or "" end
+
+function summaries.server_hello(m) return tostring(m.cipher_suite or m.suite or "") end
+summaries.hello_retry_request = summaries.server_hello
+
+function summaries.certificate(m)
+  local list = m.certificate_list
+  return type(list) == "table" and ("%d certificate%s"):format(#list, #list == 1 and "" or "s") or ""
+end
+
+local function summary(e)
+  local f = summaries[e.name]
+  local ok, text = pcall(function() return f and f(e.message) or "" end)
+  return ok and text ~= "" and "  " .. text or ""
+end
+
+local lines = {}
+
+function lines.message(e, level)
+  if e.received and level < 3 then return nil end
+  if e.received then return ("%s received %s, %d bytes"):format(e.side, e.name, #e.bytes) end
+  local text = ("%s  %-22s %5d bytes%s%s%s"):format(arrow(e.from), e.name, #e.bytes, summary(e), e.dropped and "  (dropped)" or "", e.built and "  (changed)" or "")
+  if level >= 2 then text = text .. "\n" .. show.message(e.message, { indent = "      " }) end
+  if level >= 3 then text = text .. "\n" .. show.hex(e.bytes, "      ") end
+  return text
+end
+
+function lines.record(e, level)
+  if level < 3 then return nil end
+  return ("%s %s %s%s, %d bytes\n%s"):format(e.side, e.received and "got" or "made", e.plain and "the fragment of a record: " or "a record: ", e.type, #e.bytes,
+    show.hex(e.bytes, "      "))
+end
+
+function lines.secret(e, level)
+  if level < 2 then return nil end
+  return ("%s has %s = %s   (%s%s of %s)"):format(e.side, e.name, show.value(e.value, 48), e.op, e.label and (" %q"):format(e.label) or "", table.concat(e.from, " and "))
+end
+
+function lines.operation(e, level)
+  if level < 3 then return nil end
+  return ("%s: %s %s, %d bytes, %.1f µs"):format(e.side, e.op, e.what, e.bytes, e.ns / 1000)
+end
+
+function lines.random(e, level)
+  return level >= 3 and ("%s draws %s: %s"):format(e.side, e.purpose, show.value(e.bytes)) or nil
+end
+
+function lines.verdict(e, level)
+  local text = ("%s hook at %s %s: %s%s%s"):format(e.side, e.gate, e.name, e.verdict, e.inject and (", %d put beside it"):format(e.inject) or "",
+    e.transcript and ", transcript " .. e.transcript or "")
+  return (level >= 2 or e.verdict ~= "pass" or e.inject) and text or nil
+end
+
+function lines.question(e, level) return level >= 2 and ("%s asks: %s%s"):format(e.side, e.name, e.answer and " → " .. e.answer or "") or nil end
+
+function lines.state(e, level) return level >= 2 and ("%s is in state %s"):format(e.side, e.state) or nil end
+
+function lines.alert(e) return ("%s  alert %s (%s)"):format(arrow(e.from), e.description, e.level) end
+
+function lines.data(e, level)
+  return ("%s  application data       %5d bytes%s"):format(arrow(e.from), #e.bytes, level >= 2 and "  " .. show.value(e.bytes) or "")
+end
+
+function lines.wire(e, level) return level >= 3 and ("%s  %d bytes on the wire"):format(arrow(e.from), #e.bytes) or nil end
+
+function lines.failure(e) return ("%s failed: %s (%s%s, found by %s)"):format(e.side, e.text, e.code, e.alert and ", alert " .. e.alert or "",
+  e.origin == "local" and "itself" or "its peer") end
+
+function lines.done(e)
+  return ("%s is done: TLS %s, %s%s%s"):format(e.side, e.version, e.suite, e.group and ", " .. e.group or "", e.resumed and ", resumed" or "")
+end
+
+function lines.note(e) return e.text end
+
+--- The trace as text. level 1 (default): what went to and fro, and how it ended; 2: fields, secrets, verdicts, states; 3: everything, with bytes.
+function Trace:text(level)
+  level = level or 1
+  if level ~= 1 and level ~= 2 and level ~= 3 then error("a level from 1 to 3 expected", 2) end
+  local out = {}
+  for _, e in ipairs(self.entries) do
+    local f = lines[e.kind]
+    local line = f and f(e, level)
+    if line then out[#out + 1] = line end
+  end
+  return table.concat(out, "\n")
+end
+
+Trace.__tostring = function(self) return self:text(1) end
+
+--- The entries as JSON: an array of objects; bytes as hexadecimal digits, messages with their fields.
+function Trace:json()
+  local out = {}
+  for i, e in ipairs(self.entries) do
+    local o = {}
+    for k, v in pairs(e) do
+      if type(v) == "string" and (k == "bytes" or k == "value" or k == "built" or k == "context" or k == "secret") then o[k] = show.to_hex(v)
+      elseif k ~= "context" or type(v) ~= "table" then o[k] = v end
+    end
+    if e.kind == "message" then o.message = e.message end
+    out[i] = o
+  end
+  return show.json(out)
+end
+
+-- ---- explain -------------------------------------------------------------------------------------------------------------------------------
+
+-- The messages whose transcript hash this is: names, or nil when it is none of this side's prefixes.
+local function covered(self, side, hash_value)
+  local hash = ({ [20] = "sha1", [32] = "sha256", [48] = "sha384", [36] = "md5_sha1", [64] = "sha512" })[#hash_value]
+  if not hash then return nil end
+  local bytes, names = "", {}
+  if crypto.digest(hash, "") == hash_value then return { "nothing" } end
+  for _, e in ipairs(self.entries) do
+    if e.kind == "message" and e.side == side and not e.dropped and e.name ~= "change_cipher_spec" and e.name ~= "hello_request" then
+      -- RFC 8446 §4.4.1: before a HelloRetryRequest the first ClientHello is replaced by its hash
+      if e.name == "hello_retry_request" then
+        local value = crypto.digest(hash, bytes)
+        bytes = string.pack(">BI3", 254, #value) .. value
+      end
+      bytes = bytes .. e.bytes
+      names[#names + 1] = e.name
+      if crypto.digest(hash, bytes) == hash_value then return names end
+    end
+  end
+  return nil
+end
+
+local Explanation = { __name = "akushu.Explanation" }
+Explanation.__index = Explanation
+Explanation.__tostring = function(self)
+  local out = { ("%s (%s's): %s"):format(self.name, self.side, show.value(self.value, 64)), ("  made by  %s%s"):format(self.op, self.label and (" with label %q"):format(self.label) or "") }
+  for _, from in ipairs(self.from) do out[#out + 1] = "  from     " .. from end
+  if self.messages then out[#out + 1] = ("  over     the transcript %s"):format(table.concat(self.messages, ", ")) end
+  if self.context then out[#out + 1] = ("  %s  %s"):format(self.messages and "hash   " or "context", show.value(self.context, 64)) end
+  for _, use in ipairs(self.used_by) do out[#out + 1] = "  used by  " .. use end
+  return table.concat(out, "\n")
+end
+
+local function add_once(list, seen, text)
+  if seen[text] then return end
+  seen[text] = true
+  list[#list + 1] = text
+end
+
+--- What a secret was made of and what it was used for: a table with name, value, op, label, from, context, messages (of the transcript hash), used_by;
+-- printable. nil when the trace has no such secret. side: whose ("client" unless only the server has it).
+function Trace:explain(name, side)
+  local e = side and self:find("secret", name, side) or not side and (self:find("secret", name, "client") or self:find("secret", name))
+  if not e then return nil end
+  local x = { name = e.name, side = e.side, value = e.value, op = e.op, label = e.label, from = e.from, context = e.context, used_by = {} }
+  x.messages = e.context and covered(self, e.side, e.context)
+  local seen = {}
+  for _, other_entry in ipairs(self.entries) do
+    if other_entry.side == e.side then
+      if other_entry.kind == "secret" then
+        for _, from in ipairs(other_entry.from) do
+          if from == e.name then add_once(x.used_by, seen, other_entry.name) end
+        end
+      elseif other_entry.kind == "operation" and (other_entry.op == "seal" or other_entry.op == "open") and other_entry.secret == e.value then
+        add_once(x.used_by, seen, (other_entry.op == "seal" and "sealing records" or "opening records") .. " (" .. other_entry.what .. ")")
+      end
+    end
+  end
+  if e.name == "key_block" then
+    for _, o in ipairs(self.entries) do
+      if o.side == e.side and o.kind == "operation" and (o.op == "seal" or o.op == "open") and o.secret and e.value:find(o.secret, 1, true) then
+        add_once(x.used_by, seen, (o.op == "seal" and "sealing records" or "opening records") .. " (" .. o.what .. ")")
+      end
+    end
+  end
+  return setmetatable(x, Explanation)
+end
+
+-- ---- cost -----------------------------------------------------------------------------------------------------------------------------------
+
+local Cost = { __name = "akushu.Cost" }
+Cost.__index = Cost
+
+local function add_cost(into, e)
+  local key = e.op .. (e.what ~= "" and " " .. e.what or "")
+  local row = into.by_operation[key]
+  if not row then
+    row = { name = key, count = 0, bytes = 0, microseconds = 0, public_key = e.public_key }
+    into.by_operation[key] = row
+    table.insert(into, row)
+  end
+  row.count, row.bytes, row.microseconds = row.count + 1, row.bytes + e.bytes, row.microseconds + e.ns / 1000
+  local sum = e.public_key and into.public_key or into.symmetric
+  sum.count, sum.bytes, sum.microseconds = sum.count + 1, sum.bytes + e.bytes, sum.microseconds + e.ns / 1000
+end
+
+--- What it cost: cost.client and cost.server, each a list of { name, count, bytes, microseconds, public_key } and the sums public_key, symmetric;
+-- sent: bytes over the network. Printable.
+function Trace:cost()
+  local cost = {}
+  for _, side in ipairs { "client", "server" } do
+    local sum = function() return { count = 0, bytes = 0, microseconds = 0 } end
+    local c = { by_operation = {}, public_key = sum(), symmetric = sum(), sent = 0 }
+    for _, e in ipairs(self.entries) do
+      if e.kind == "operation" and e.side == side then
+        -- Key derivations inside records' and secrets' making are symmetric work like the records themselves.
+        local labelled = derivations[e.op] and setmetatable({ what = "" }, { __index = e }) or e
+        add_cost(c, labelled)
+      elseif e.kind == "wire" and e.from == side then
+        c.sent = c.sent + #e.bytes
+      end
+    end
+    table.sort(c, function(a, b) return a.name < b.name end)
+    cost[side] = c
+  end
+  return setmetatable(cost, Cost)
+end
+
+Cost.__tostring = function(self)
+  local out = {}
+  for _, side in ipairs { "client", "server" } do
+    local c = self[side]
+    out[#out + 1] = ("%s: %d bytes sent"):format(side, c.sent)
+    for _, row in ipairs(c) do
+      out[#out + 1] = ("  %-40s %4d ×  %8d bytes %10.1f µs"):format(row.name, row.count, row.bytes, row.microseconds)
+    end
+    for _, sum in ipairs { "public_key", "symmetric" } do
+      out[#out + 1] = ("  %-40s %4d ×  %8d bytes %10.1f µs"):format("= " .. sum:gsub("_", " "), c[sum].count, c[sum].bytes, c[sum].microseconds)
+    end
+  end
+  return table.concat(out, "\n")
+end
+
+trace.class = Trace
+return trace

@@ -1,0 +1,379 @@
+-- Real peers as child processes: started on a free port of 127.0.0.1, watched, and ended whatever happens (spec/support/keep).
+local socket = require "socket" -- also makes a broken pipe an error instead of the end of this process
+
+local peers = {}
+
+local here = debug.getinfo(1, "S").source:match "^@(.-)[^/]*$"
+local keep = here .. "keep"
+
+function peers.quote(s)
+  return "'" .. tostring(s):gsub("'", "'\\''") .. "'"
+end
+
+local function read_file(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read "a"
+  file:close()
+  return text
+end
+peers.read_file = read_file
+
+-- A directory of this process's own; gone when it ends.
+local base
+local function base_dir()
+  if not base then
+    local pipe = assert(io.popen "mktemp -d /tmp/akushu-spec.XXXXXX")
+    local path = pipe:read "l"
+    pipe:close()
+    base = setmetatable({ path = assert(path, "no temporary directory"), count = 0 }, {
+      __gc = function(self) os.execute("rm -rf " .. peers.quote(self.path)) end,
+    })
+  end
+  return base
+end
+
+-- A fresh directory below it.
+function peers.tmpdir()
+  local b = base_dir()
+  b.count = b.count + 1
+  local path = ("%s/%d"):format(b.path, b.count)
+  assert(os.execute("mkdir -p " .. path))
+  return path
+end
+
+-- Writes text to a new temporary file and returns its path.
+function peers.tmpfile(text, name)
+  local path = peers.tmpdir() .. "/" .. (name or "file")
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  assert(file:close())
+  return path
+end
+
+-- Waits until probe() gives something, for `seconds` at most.
+function peers.wait_for(probe, seconds)
+  local deadline = socket.gettime() + seconds
+  while true do
+    local got = probe()
+    if got then return got end
+    if socket.gettime() > deadline then return nil end
+    socket.sleep(0.02)
+  end
+end
+
+-- A port that nobody listens on. Below the range that the kernel gives to outgoing connections.
+function peers.free_port()
+  for _ = 1, 100 do
+    local port = math.random(12000, 31000)
+    local s = socket.bind("127.0.0.1", port)
+    if s then
+      s:close()
+      return port
+    end
+  end
+  error "no free port"
+end
+
+local process = {}
+process.__index = process
+
+-- peers.spawn{ command…, input = text, pipe = true, limit = seconds, dir = cwd, env = {NAME=value} }
+-- Standard input: `input`, or with `pipe` whatever proc:write() gives, or nothing.
+function peers.spawn(spec)
+  local dir = peers.tmpdir()
+  local words = {}
+  for i, word in ipairs(spec) do words[i] = peers.quote(word) end
+  if spec.env then
+    local env = {}
+    for k, v in pairs(spec.env) do env[#env + 1] = peers.quote(k .. "=" .. v) end
+    table.insert(words, 1, "env " .. table.concat(env, " "))
+  end
+  local self = setmetatable({ dir = dir, command = table.concat(words, " ") }, process)
+  if spec.pipe then
+    assert(os.execute("mkfifo " .. dir .. "/in"))
+  elseif spec.input then
+    local file = assert(io.open(dir .. "/input", "wb"))
+    assert(file:write(spec.input))
+    assert(file:close())
+  end
+  local cd = spec.dir and ("cd " .. peers.quote(spec.dir) .. " && ") or ""
+  local pipe = io.popen("readlink -f " .. peers.quote(keep))
+  local runner = pipe:read "l"
+  pipe:close()
+  self.lifeline = assert(io.popen(("%sexec %s %s %d %s"):format(cd, peers.quote(runner), dir, spec.limit or 60, self.command), "w"))
+  self.lifeline:setvbuf "no"
+  if spec.pipe then
+    self.stdin = assert(io.open(dir .. "/in", "wb")) -- meets the command's open
+    self.stdin:setvbuf "no"
+  end
+  return self
+end
+
+function process:log() return read_file(self.dir .. "/log") or "" end
+
+-- The exit code once it has ended (124: out of time), else nil.
+function process:code() return tonumber(read_file(self.dir .. "/code") or "") end
+
+function process:write(text) return self.stdin:write(text) end
+
+-- End of standard input.
+function process:finish_input()
+  if self.stdin then
+    self.stdin:close()
+    self.stdin = nil
+  end
+end
+
+-- Waits until the log holds a Lua pattern; returns its captures. nil, log: it ended or took too long.
+function process:wait_log(pattern, seconds)
+  local deadline = socket.gettime() + (seconds or 10)
+  while true do
+    local ended = self:code()
+    local log = self:log()
+    if log:find(pattern) then return log:match(pattern) end
+    if ended or socket.gettime() > deadline then return nil, log end
+    socket.sleep(0.02)
+  end
+end
+
+-- Waits until it has ended by itself; returns its exit code, or nil.
+function process:wait(seconds)
+  return peers.wait_for(function() return self:code() end, seconds or 20)
+end
+
+-- Ends it (if it still runs); afterwards the log is whole.
+function process:stop()
+  self:finish_input()
+  if self.lifeline then
+    self.lifeline:close()
+    self.lifeline = nil
+  end
+  return self
+end
+
+-- Takes it away without a word, as a crash would: no close_notify, just the end of its sockets.
+function process:kill()
+  local group = tonumber(read_file(self.dir .. "/group") or "")
+  if group then os.execute(("kill -KILL -%d"):format(group)) end
+  self:wait(5)
+end
+
+process.__close = process.stop
+process.__gc = process.stop
+
+-- Starts a server given by fn(port) → spawn table; `ready` is a pattern of its log, or a function(proc). A port may have been taken in
+-- between, so it tries again.
+local function start_server(fn, ready)
+  local last
+  for _ = 1, 4 do
+    local port = peers.free_port()
+    local proc = peers.spawn(fn(port))
+    proc.port = port
+    local up
+    if type(ready) == "string" then
+      up = proc:wait_log(ready, 15)
+    else
+      up = peers.wait_for(function() return proc:code() and "ended" or ready(proc) end, 15)
+      if up == "ended" then up = nil end
+    end
+    if up then return proc end
+    last = proc:stop():log()
+  end
+  error("the server did not start: " .. tostring(last), 2)
+end
+peers.start_server = start_server
+
+local function connectable(proc)
+  local s = socket.tcp()
+  s:settimeout(1)
+  local ok = s:connect("127.0.0.1", proc.port)
+  s:close()
+  return ok
+end
+
+local function with_args(words, args)
+  for _, word in ipairs(args or {}) do words[#words + 1] = word end
+  return words
+end
+
+-- Whether a program is there at all.
+function peers.have(program)
+  return (os.execute("command -v " .. peers.quote(program) .. " >/dev/null 2>&1")) == true
+end
+
+-- openssl s_server. o: chain, key (PEM file names), args, pipe (data by proc:write and proc:log), limit.
+-- The chain file holds the end entity first; what follows it is sent too.
+function peers.openssl_server(o)
+  return start_server(function(port)
+    local words = { "openssl", "s_server", "-accept", "127.0.0.1:" .. port, "-cert", o.chain, "-key", o.key, "-cert_chain", o.chain }
+    with_args(words, o.args)
+    words.pipe, words.limit, words.dir = o.pipe, o.limit, o.dir
+    return words
+  end, o.quiet and connectable or "ACCEPT")
+end
+
+-- openssl s_client. o: port, ca, args, input / pipe, server_name.
+function peers.openssl_client(o)
+  local words = { "openssl", "s_client", "-connect", "127.0.0.1:" .. o.port, "-servername", o.server_name or "localhost",
+    "-CAfile", o.ca, "-verify_return_error", "-verify_hostname", o.server_name or "localhost" }
+  with_args(words, o.args)
+  words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
+  return peers.spawn(words)
+end
+
+-- gnutls-serv (--http by itself; --echo in args for an echo). o: chain, key, priority, args.
+function peers.gnutls_server(o)
+  return start_server(function(port)
+    local words = { "gnutls-serv", "--port", port, "--x509certfile", o.chain, "--x509keyfile", o.key }
+    if o.priority then with_args(words, { "--priority", o.priority }) end
+    with_args(words, o.args)
+    words.limit = o.limit
+    return words
+  end, "istening on IPv4[^\n]*done")
+end
+
+-- gnutls-cli. o: port, ca, priority, args, input / pipe, server_name.
+function peers.gnutls_client(o)
+  local name = o.server_name or "localhost"
+  local words = { "gnutls-cli", "--port", o.port, "--x509cafile", o.ca, "--sni-hostname", name, "--verify-hostname", name }
+  if o.priority then with_args(words, { "--priority", o.priority }) end
+  with_args(words, o.args)
+  words[#words + 1] = "127.0.0.1"
+  words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
+  return peers.spawn(words)
+end
+
+-- nginx in a directory of its own. o: chain, key, server (more lines for the server block), http (more lines for the http block),
+-- files = {name = text} below its root.
+function peers.nginx(o)
+  local dir = peers.tmpdir()
+  assert(os.execute(("mkdir -p %s/root %s/tmp"):format(dir, dir)))
+  for name, text in pairs(o.files or {}) do
+    local file = assert(io.open(dir .. "/root/" .. name, "wb"))
+    assert(file:write(text))
+    assert(file:close())
+  end
+  local proc = start_server(function(port)
+    local conf = assert(io.open(dir .. "/nginx.conf", "w"))
+    local text = ([[
+%s
+daemon off;
+master_process off;
+worker_processes 1;
+pid DIR/nginx.pid;
+error_log stderr info;
+events { worker_connections 64; }
+http {
+  access_log off;
+  client_body_temp_path DIR/tmp/body; proxy_temp_path DIR/tmp/proxy; fastcgi_temp_path DIR/tmp/fastcgi;
+  uwsgi_temp_path DIR/tmp/uwsgi; scgi_temp_path DIR/tmp/scgi;
+  client_max_body_size 64m;
+  keepalive_timeout 5;
+  %s
+  server {
+    listen 127.0.0.1:%d ssl %s;
+    server_name localhost;
+    ssl_certificate %s;
+    ssl_certificate_key %s;
+    root DIR/root;
+    %s
+  }
+}
+]]):format(peers.is_root() and "user root;" or "", o.http or "", port, o.listen or "", o.chain, o.key, o.server or ""):gsub("DIR", dir)
+    assert(conf:write(text))
+    assert(conf:close())
+    return { "nginx", "-p", dir, "-c", dir .. "/nginx.conf", "-e", "stderr", limit = o.limit }
+  end, connectable)
+  proc.root = dir .. "/root"
+  return proc
+end
+
+function peers.is_root()
+  local pipe = io.popen "id -u"
+  local id = pipe:read "l"
+  pipe:close()
+  return id == "0"
+end
+
+-- curl against https://localhost:PORT/path. o: port, ca, path, args, server_name.
+function peers.curl(o)
+  local name = o.server_name or "localhost"
+  local words = { "curl", "--silent", "--show-error", "--no-progress-meter", "--max-time", "30", "--noproxy", "*",
+    "--resolve", ("%s:%d:127.0.0.1"):format(name, o.port), "--cacert", o.ca }
+  with_args(words, o.args)
+  words[#words + 1] = ("https://%s:%d%s"):format(name, o.port, o.path or "/")
+  words.limit, words.input = o.limit, o.input
+  return peers.spawn(words)
+end
+
+-- NSS: a new database with CAs (PEM files) trusted and identities (PKCS#12 files without a password) in it; returns its directory.
+function peers.nss_database(o)
+  local dir = peers.tmpdir()
+  local function run(...)
+    local words = {}
+    for i, word in ipairs { ... } do words[i] = peers.quote(word) end
+    local pipe = io.popen(table.concat(words, " ") .. " 2>&1")
+    local out = pipe:read "a"
+    local ok = pipe:close()
+    if not ok then error(table.concat(words, " ") .. ": " .. out, 3) end
+  end
+  run("certutil", "-N", "-d", "sql:" .. dir, "--empty-password")
+  for i, file in ipairs(o.cas or {}) do run("certutil", "-A", "-d", "sql:" .. dir, "-n", "ca" .. i, "-t", "CT,CT,", "-i", file) end
+  for _, file in ipairs(o.identities or {}) do run("pk12util", "-i", file, "-d", "sql:" .. dir, "-W", "") end
+  return dir
+end
+
+-- A PKCS#12 file without a password, for NSS.
+function peers.pkcs12(chain, key, name)
+  local out = peers.tmpdir() .. "/identity.p12"
+  local command = ("openssl pkcs12 -export -in %s -inkey %s -name %s -passout pass: -out %s 2>&1"):format(
+    peers.quote(chain), peers.quote(key), peers.quote(name), out)
+  local pipe = io.popen(command)
+  local text = pipe:read "a"
+  if not pipe:close() then error(command .. ": " .. text, 2) end
+  return out
+end
+
+-- NSS selfserv. o: database, name (nickname), versions ("tls1.2:tls1.2"), args.
+function peers.nss_server(o)
+  return start_server(function(port)
+    local words = { "selfserv", "-d", "sql:" .. o.database, "-n", o.name, "-p", port, "-V", o.versions or "tls1.2:tls1.3", "-v", "-b" }
+    words.env, words.limit = { NSS_SDB_USE_CACHE = "no" }, o.limit
+    return with_args(words, o.args)
+  end, connectable)
+end
+
+-- NSS tstclnt. o: database, port, server_name, versions, args, input / pipe.
+function peers.nss_client(o)
+  local words = { "tstclnt", "-h", "127.0.0.1", "-a", o.server_name or "localhost", "-p", o.port, "-d", "sql:" .. o.database,
+    "-V", o.versions or "tls1.2:tls1.3", "-b", "-v" }
+  with_args(words, o.args)
+  words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
+  return peers.spawn(words)
+end
+
+-- A script of Python or Node.js.
+function peers.python(o)
+  local words = { "python3", "-u", "-c", o.script }
+  with_args(words, o.args)
+  words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
+  return peers.spawn(words)
+end
+
+function peers.node(o)
+  local words = { "node", "-e", o.script, "--" }
+  with_args(words, o.args)
+  words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
+  return peers.spawn(words)
+end
+
+-- A script of this project as a process of its own (examples/server.lua …), with this process's module paths.
+function peers.lua(o)
+  local words = { "lua5.4" }
+  with_args(words, o)
+  words.pipe, words.input, words.limit, words.env = o.pipe, o.input, o.limit, { LUA_PATH = package.path, LUA_CPATH = package.cpath }
+  return peers.spawn(words)
+end
+
+return peers

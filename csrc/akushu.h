@@ -100,7 +100,7 @@ struct ak_context {
     ak_psk psks[AK_PSKS_MAX]; /* ak_context_add_psk */
     size_t n_psks;             /* TLS <= 1.2: a client uses the one that the server's hint names, or the first */
     ak_buf psk_hint;           /* server, TLS <= 1.2: psk_identity_hint (RFC 4279 §5.2); empty: none */
-    bool ask_psk;              /* server, TLS <= 1.2: ask AK_EV_psk for an identity that is not in the list */
+    bool ask_psk;              /* server: ask AK_EV_psk for an identity that is not in the list (TLS 1.3: and is no ticket of ours) */
     bool hide_unknown_psk;     /* server, TLS <= 1.2: an unknown identity ends at Finished, as a wrong key does, and not with unknown_psk_identity */
     unsigned psk_modes;        /* TLS 1.3 (default AK_PSK_dhe_ke) */
     bool reuse_tickets;        /* client, TLS 1.3: offer a ticket more than once (default false, RFC 8446 §C.4) */
@@ -258,7 +258,7 @@ typedef enum ak_status {
 typedef enum ak_event_kind {
     AK_EV_none,
     AK_EV_gate,
-    AK_EV_untrusted,      /* report; answer.yes: go on all the same */
+    AK_EV_untrusted,      /* report; answer.yes: go on all the same; answer.remember: and when this session is resumed */
     AK_EV_session_get,    /* key; answer.bytes: the stored value, empty for none */
     AK_EV_session_put,    /* key, bytes */
     AK_EV_session_remove, /* key */
@@ -266,7 +266,7 @@ typedef enum ak_event_kind {
     AK_EV_alpn,           /* bytes: the client's list; answer.bytes: the choice, empty for none; yes=false refuses */
     AK_EV_early_data,     /* key: a hash of this first flight; answer.yes: it was never seen before, take its early data */
     AK_EV_ocsp,           /* bytes: our leaf certificate (DER); answer.bytes: the OCSPResponse to staple, empty for none */
-    AK_EV_psk             /* key: the client's psk_identity (TLS <= 1.2); answer.bytes: the key, empty for unknown */
+    AK_EV_psk             /* key: the client's psk_identity; answer.bytes: the key, empty for unknown */
 } ak_event_kind;
 
 typedef struct ak_event {
@@ -300,7 +300,7 @@ typedef struct ak_inject {
 
 typedef struct ak_answer {
     ak_verdict verdict;
-    bool yes;
+    bool yes, remember;
     ak_view bytes;             /* copied by ak_hs_answer */
     int alert;                 /* AK_REFUSE: the alert to send, AK_ALERT_none for none */
     ak_error error;
@@ -335,6 +335,7 @@ ak_error ak_hs_start(ak_hs *h, ak_failure *f);
 /* ak_hs_feed lends bytes until ak_hs_run has returned AK_NEED_INPUT, AK_DONE or AK_FAILED (what is incomplete is copied then). */
 void ak_hs_feed(ak_hs *h, ak_view bytes);
 bool ak_hs_started(const ak_hs *h);
+bool ak_hs_done(const ak_hs *h); /* and has not failed */
 ak_status ak_hs_run(ak_hs *h);
 const ak_event *ak_hs_event(const ak_hs *h);
 /* ak_hs_answer: false only when out of memory (the handshake has failed then). */
@@ -391,6 +392,7 @@ typedef struct ak_info {
     uint16_t max_fragment_length; /* agreed, RFC 6066 §4; 0: none */
     uint8_t end_point[64];        /* tls-server-end-point of the server's certificate, RFC 5929 §4 */
     uint8_t end_point_n;          /* 0: it showed none */
+    bool vouched;                 /* the application has taken the peer's chain for good, whatever the report says */
     bool renegotiated;            /* by a handshake inside the connection */
 } ak_info;
 const ak_info *ak_hs_info(const ak_hs *h);

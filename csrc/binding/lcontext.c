@@ -79,13 +79,35 @@ static void bytes(lua_State *L, int t, const char *name, ak_buf *out) {
     lua_pop(L, 1);
 }
 
+/* psks: { { identity =, key =, hash = "sha384" }, … } */
+static void psks(lua_State *L, int t, ak_context *c) {
+    if (lua_getfield(L, t, "psk") == LUA_TTABLE) {
+        lua_Integer len = luaL_len(L, -1);
+        for (lua_Integer i = 1; i <= len; i++) {
+            ak_failure f = {0};
+            lua_geti(L, -1, i);
+            int at = lua_gettop(L);
+            lua_getfield(L, at, "identity");
+            lua_getfield(L, at, "key");
+            lua_getfield(L, at, "hash");
+            const char *hash = luaL_optstring(L, -1, "sha256");
+            if (ak_context_add_psk(c, ak_lua_check_view(L, at + 1), ak_lua_check_view(L, at + 2), strcmp(hash, "sha384") == 0 ? AK_HASH_sha384 : AK_HASH_sha256, &f) != AK_OK)
+                luaL_error(L, "option 'psk': %s", f.detail);
+            lua_settop(L, at - 1);
+        }
+    }
+    lua_pop(L, 1);
+}
+
 static void read_lists(lua_State *L, ak_context *c) {
     ids(L, 2, "suites", c->suites, &c->n_suites);
     ids(L, 2, "groups", c->groups, &c->n_groups);
     ids(L, 2, "key_shares", c->key_shares, &c->n_key_shares);
     ids(L, 2, "schemes", c->schemes, &c->n_schemes);
     ids(L, 2, "signing_schemes", c->sign_schemes, &c->n_sign_schemes);
+    ids(L, 2, "cert_schemes", c->cert_schemes, &c->n_cert_schemes);
     identities(L, 2, c);
+    psks(L, 2, c);
     bytes(L, 2, "alpn", &c->alpn);
 }
 
@@ -98,6 +120,7 @@ static void read_numbers(lua_State *L, ak_context *c) {
     c->max_fragment = (uint16_t)number(L, 2, "max_fragment", c->max_fragment, 1, 16384);
     c->record_size_limit = (uint16_t)number(L, 2, "record_size_limit", c->record_size_limit, 64, 16385);
     c->max_message = (uint32_t)number(L, 2, "max_message", c->max_message, 1024, 1 << 24);
+    c->psk_modes = (unsigned)number(L, 2, "psk_modes", c->psk_modes, 0, AK_PSK_dhe_ke | AK_PSK_ke);
     c->max_early_data = (uint32_t)number(L, 2, "max_early_data", c->max_early_data, 0, UINT32_MAX);
     c->early_data_window = (uint32_t)number(L, 2, "early_data_window", c->early_data_window, 1, 604800);
     c->security_level = (unsigned)number(L, 2, "security_level", c->security_level, 0, 5);
@@ -119,6 +142,9 @@ static void read_flags(lua_State *L, ak_context *c) {
     c->coalesce_set = flag(L, 2, "coalesce", &c->coalesce);
     flag(L, 2, "ask_ocsp", &c->ask_ocsp);
     flag(L, 2, "ask_early_data", &c->ask_early_data);
+    flag(L, 2, "ask_psk", &c->ask_psk);
+    flag(L, 2, "reuse_tickets", &c->reuse_tickets);
+    flag(L, 2, "ca_names", &c->send_ca_names);
     flag(L, 2, "ocsp", &c->ocsp);
     flag(L, 2, "sct", &c->sct);
     flag(L, 2, "keylog", &c->keylog);
@@ -196,6 +222,45 @@ static int l_stored(lua_State *L) {
     return 1;
 }
 
+/* keys_of: a server's ticket keys, made when it has none yet. */
+static ak_ticket_keys *keys_of(lua_State *L, ak_context *c) {
+    luaL_argcheck(L, c->server, 1, "a server's context");
+    if (c->ticket_keys == NULL) c->ticket_keys = ak_ticket_keys_new(c->provider, c->session_lifetime);
+    if (c->ticket_keys == NULL) luaL_error(L, "akushu: out of memory");
+    return c->ticket_keys;
+}
+
+/* context:ticket_keys(): the keys as option `ticket_keys` takes them, as a Secret. */
+static int l_ticket_keys(lua_State *L) {
+    ak_context *c = ak_lua_check_context(L, 1);
+    ak_ticket_keys *k = keys_of(L, c);
+    uint8_t room[8 * AK_TICKET_KEY_SIZE];
+    ak_buf b;
+    ak_buf_init_secret(&b, sizeof room);
+    bool ok = ak_ticket_keys_get(k, &b) || (ak_ticket_keys_rotate(k, ak_context_now(c)) && ak_ticket_keys_get(k, &b));
+    size_t n = b.n;
+    if (ok) memcpy(room, b.p, n);
+    ak_buf_free(&b);
+    if (!ok) return luaL_error(L, "akushu: no randomness for ticket keys");
+    ak_lua_push_secret(L, ak_view_of(room, n));
+    ak_wipe(room, sizeof room);
+    return 1;
+}
+
+/* context:set_ticket_keys(bytes): 1 to 8 keys, the current one first, in place of those it had. */
+static int l_set_ticket_keys(lua_State *L) {
+    ak_context *c = ak_lua_check_context(L, 1);
+    luaL_argcheck(L, ak_ticket_keys_set(keys_of(L, c), ak_lua_check_view(L, 2), ak_context_now(c)), 2, "1 to 8 keys of 48 bytes expected");
+    return 0;
+}
+
+/* context:rotate_ticket_keys(): a fresh key makes tickets from now on; those before it still open. */
+static int l_rotate_ticket_keys(lua_State *L) {
+    ak_context *c = ak_lua_check_context(L, 1);
+    if (!ak_ticket_keys_rotate(keys_of(L, c), ak_context_now(c))) return luaL_error(L, "akushu: no randomness for ticket keys");
+    return 0;
+}
+
 static int l_gc(lua_State *L) {
     lcontext *u = luaL_checkudata(L, 1, CLASS);
     if (u->c != NULL && u->c->clock_user == u) u->c->clock = NULL; /* handshakes that outlive it use the system's clock */
@@ -217,7 +282,8 @@ static void p_role(lua_State *L, void *o) {
 }
 
 void ak_open_context(lua_State *L) {
-    static const luaL_Reg methods[] = {{"_values", l_values}, {"stored_sessions", l_stored}, {"close", l_gc}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"_values", l_values}, {"stored_sessions", l_stored}, {"ticket_keys", l_ticket_keys}, {"set_ticket_keys", l_set_ticket_keys},
+                                       {"rotate_ticket_keys", l_rotate_ticket_keys}, {"close", l_gc}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     static const ak_lua_property properties[] = {{"role", p_role}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, properties, meta);

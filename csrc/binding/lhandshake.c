@@ -169,6 +169,7 @@ static void answer(lua_State *L, lhandshake *u, int t) {
         a.verdict = (ak_verdict)field_choice(L, t, "verdict", verdicts);
         a.transcript = (ak_transcript_mode)field_choice(L, t, "transcript", modes);
         a.yes = field_bool(L, t, "yes");
+        a.remember = field_bool(L, t, "remember");
         a.accept = field_bool(L, t, "accept");
         a.bytes = field_view(L, t, "bytes");
         a.transcript_bytes = field_view(L, t, "transcript_bytes");
@@ -378,6 +379,17 @@ static int l_secret(lua_State *L) {
     return 1;
 }
 
+/* hs:secret_origin(name): TLS 1.3: the label that a secret was derived with, and the transcript hash under it. */
+static int l_secret_origin(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    const char *label;
+    ak_view hash;
+    if (!ak_hs_secret_origin(u->h, luaL_checkstring(L, 2), &label, &hash)) return 0;
+    lua_pushstring(L, label);
+    ak_lua_push_view(L, hash);
+    return 2;
+}
+
 static int l_gates(lua_State *L) {
     ak_hs_set_gates(check(L, 1)->h, (uint32_t)luaL_checkinteger(L, 2));
     return 0;
@@ -431,9 +443,8 @@ static int l_index(lua_State *L) {
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
     if (name == NULL) return 1;
     lhandshake *u = check(L, 1);
-    const char *state = ak_hs_state(u->h);
-    if (strcmp(name, "state") == 0) lua_pushstring(L, state);
-    else if (strcmp(name, "done") == 0) lua_pushboolean(L, strcmp(state, "done") == 0);
+    if (strcmp(name, "done") == 0) lua_pushboolean(L, ak_hs_done(u->h));
+    else if (strcmp(name, "state") == 0) lua_pushstring(L, ak_hs_state(u->h));
     else if (strcmp(name, "failed") == 0) lua_pushboolean(L, ak_hs_failure(u->h) != NULL);
     else if (strcmp(name, "failure") == 0) {
         if (ak_hs_failure(u->h) == NULL) lua_pushnil(L);
@@ -444,7 +455,7 @@ static int l_index(lua_State *L) {
 
 void ak_open_handshake(lua_State *L) {
     static const luaL_Reg methods[] = {{"start", l_start}, {"step", l_step}, {"pending", l_pending}, {"eof", l_eof}, {"abort", l_abort}, {"session", l_session},
-                                       {"secret", l_secret}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"send", l_send}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
+                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"send", l_send}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     luaL_getmetatable(L, CLASS);

@@ -85,7 +85,7 @@ void *ak_lua_new(lua_State *L, const char *name, size_t size, bool values) {
     memset(p, 0, size);
     luaL_setmetatable(L, name);
     if (values) {
-        lua_newtable(L);
+        lua_createtable(L, 0, 8);
         lua_setiuservalue(L, -2, 1);
     }
     return p;

@@ -73,7 +73,8 @@ static bool fill(void *user, ak_purpose purpose, uint8_t *out, size_t n) {
     if (take != 0) memcpy(out, given->p, take);
     ak_buf_drop(given, take);
     if (take == n) return true;
-    if (s->seed.n == 0) return false;
+    /* Blinding shows in no output: a lab of given values alone need not supply it. */
+    if (s->seed.n == 0 && purpose != AK_PURPOSE_blinding) return false;
     uint64_t which = s->asked[purpose]++;
     for (size_t i = 0; ok && take + 32 * i < n; i++) {
         size_t at = take + 32 * i, part = n - at < 32 ? n - at : 32;

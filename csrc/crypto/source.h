@@ -7,7 +7,8 @@
 /* ak_lab_source: by its own lifetime (ak_provider_free of the lab's provider releases it). */
 typedef struct ak_lab_source ak_lab_source;
 
-/* ak_lab_source_new: seed (copied) may be empty: then only given values are handed out, and what was not given fails closed (AK_ERR_randomness). */
+/* ak_lab_source_new: seed (copied) may be empty: then only given values are handed out, and what was not given fails closed (AK_ERR_randomness),
+ * blinding factors apart, which no output shows. */
 ak_lab_source *ak_lab_source_new(ak_view seed);
 void ak_lab_source_free(ak_lab_source *s);
 /* ak_lab_source_give: bytes for a purpose, handed out in the order in which they were given, before the seed's. */

@@ -97,7 +97,10 @@ static ak_error refuse_chain(ak_hs *h, ak_error e, const ak_failure *f) { return
 static ak_error answered_untrusted(ak_hs *h) {
     h->phase = 0;
     if (h->answer.verdict == AK_REFUSE) return ak_hs_refused(h);
-    if (h->answer.yes) return AK_OK;
+    if (h->answer.yes) {
+        h->info->vouched = h->answer.remember;
+        return AK_OK;
+    }
     ak_failure f = {0};
     const ak_report *r = h->info->report;
     if (r->n_reasons > 0) ak_fail(&f, r->verdict, "%s", r->reasons[0].text);
@@ -153,7 +156,8 @@ bool ak_auth_client_lists_group(const ak_hs *h, uint16_t group) {
 }
 
 static bool group_fits(ak_hs *h, const ak_group *g, uint16_t version, bool finite_field) {
-    return g != NULL && g->min_version <= version && version <= g->max_version && (version >= AK_TLS13 || (g->kind == AK_GROUP_ff) == finite_field) &&
+    /* below TLS 1.3 a finite-field group goes by its prime, so that SSL 3.0 can have it, too */
+    return g != NULL && (g->min_version <= version || finite_field) && version <= g->max_version && (version >= AK_TLS13 || (g->kind == AK_GROUP_ff) == finite_field) &&
            ak_group_usable(h->p, g);
 }
 
@@ -275,6 +279,23 @@ static void list_names(char *out, size_t room, const uint16_t *ids, size_t n) {
     if (at >= room && room > 4) memcpy(out + room - 4, "...", 4);
 }
 
+/* lacks_ffdhe_group: whether a finite-field suite would have been possible but for the group. */
+static bool lacks_ffdhe_group(ak_hs *h) {
+    const ak_context *c = h->ctx;
+    struct ak_ext_supported_groups x;
+    ak_failure ignored = {0};
+    ak_view body;
+    if (h->info->version >= AK_TLS13 || !ak_ext_client_sent(h, AK_EXT_supported_groups, &body) || ak_decode_ext_supported_groups(body, &x, &ignored) != AK_OK ||
+        !speaks_ffdhe(x.named_group_list) || ak_auth_shared_group(h, h->info->version, true) != NULL)
+        return false;
+    for (size_t i = 0; i < c->n_suites; i++) {
+        const ak_suite *s = ak_suite_find(c->suites[i]);
+        if (s != NULL && (s->kx == AK_KX_dhe || s->kx == AK_KX_dhe_psk) && ak_suite_fits(s, h->info->version) && ak_list_u16_has(h->client_hello.cipher_suites, s->id))
+            return true;
+    }
+    return false;
+}
+
 ak_error ak_auth_no_suite(ak_hs *h) {
     char theirs[100], ours[100];
     uint16_t offered[AK_LIST_MAX];
@@ -283,6 +304,8 @@ ak_error ak_auth_no_suite(ak_hs *h) {
     for (size_t i = 0; i + 1 < list.n && n < AK_LIST_MAX; i += 2) offered[n++] = (uint16_t)(list.p[i] << 8 | list.p[i + 1]);
     list_names(theirs, sizeof theirs, offered, n);
     list_names(ours, sizeof ours, h->ctx->suites, h->ctx->n_suites);
+    if (lacks_ffdhe_group(h)) /* RFC 7919 §4 */
+        return ak_hs_fail_alert(h, AK_ERR_no_shared_group, AK_ALERT_insufficient_security, "none of the client's finite-field groups is one of the server's, and all suites in common need one");
     return ak_hs_fail(h, AK_ERR_no_shared_suite, "client: %s; server: %s", theirs, ours);
 }
 

@@ -47,7 +47,7 @@ ak_error ak_receive_server_certificate12(ak_hs *h, ak_view body) {
     size_t n = 0;
     if (h->phase != AT_START) return ak_auth_verify(h);
     ak_error e = decode_chain(h, body, &n);
-    if (e == AK_OK && n == 0) e = ak_hs_fail(h, AK_ERR_no_certificate, NULL);
+    if (e == AK_OK && n == 0) e = ak_hs_fail(h, AK_ERR_no_certificate, "an empty certificate_list");
     if (e == AK_OK) e = check_leaf(h);
     /* a stapled status comes in the next message: the chain is judged when it is there */
     if (e == AK_OK && !h->expect_status) e = ak_auth_verify(h);
@@ -56,7 +56,7 @@ ak_error ak_receive_server_certificate12(ak_hs *h, ak_view body) {
 
 /* no_certificate: the client has none: an empty Certificate, or SSL 3.0's alert. */
 static ak_error no_certificate(ak_hs *h) {
-    if (h->ctx->client_auth == AK_CLIENT_AUTH_require) return ak_hs_fail(h, AK_ERR_certificate_required_12, NULL);
+    if (h->ctx->client_auth == AK_CLIENT_AUTH_require) return ak_hs_fail(h, AK_ERR_certificate_required_12, "an empty certificate_list");
     ak_transcript_forget_raw(&h->transcript);
     return AK_OK;
 }

@@ -225,7 +225,7 @@ ak_error ak_receive_server_certificate13(ak_hs *h, ak_view body) {
     size_t n = 0;
     if (h->phase != 0) return ak_auth_verify(h);
     ak_error e = receive(h, body, &n);
-    if (e == AK_OK && n == 0) e = ak_hs_fail(h, AK_ERR_no_certificate, NULL);
+    if (e == AK_OK && n == 0) e = ak_hs_fail(h, AK_ERR_no_certificate, "an empty certificate_list");
     return e == AK_OK ? ak_auth_verify(h) : e;
 }
 
@@ -235,7 +235,7 @@ ak_error ak_receive_client_certificate13(ak_hs *h, ak_view body) {
     ak_error e = receive(h, body, &n);
     if (e != AK_OK) return e;
     if (n != 0) return ak_auth_verify(h);
-    return h->ctx->client_auth == AK_CLIENT_AUTH_require ? ak_hs_fail(h, AK_ERR_certificate_required, NULL) : AK_OK;
+    return h->ctx->client_auth == AK_CLIENT_AUTH_require ? ak_hs_fail(h, AK_ERR_certificate_required, "an empty certificate_list") : AK_OK;
 }
 
 /* ---- CertificateVerify -------------------------------------------------------------------------------------------------------------------- */

@@ -12,12 +12,13 @@ void ak_note_end_point(const ak_hs *h) {
     const ak_cert *leaf = NULL;
     const ak_view none = {NULL, 0};
     if (i->end_point_n != 0) return;
-    if (h->server) leaf = h->identity != NULL ? h->identity->chain.certs[0] : NULL;
-    else leaf = i->peer_chain != NULL && i->peer_chain->n != 0 ? i->peer_chain->certs[0] : NULL;
-    if (leaf == NULL && i->resumed && r != NULL) {
+    if (i->resumed && r != NULL && r->end_point_n != 0) {
         memcpy(i->end_point, r->end_point, sizeof i->end_point);
         i->end_point_n = r->end_point_n;
+        return;
     }
+    if (h->server) leaf = h->identity != NULL ? h->identity->chain.certs[0] : NULL;
+    else leaf = i->peer_chain != NULL && i->peer_chain->n != 0 ? i->peer_chain->certs[0] : NULL;
     ak_hash hash = leaf != NULL ? ak_cert_binding_hash(leaf) : AK_HASH_none;
     if (hash != AK_HASH_none && ak_digest(h->p, hash, leaf->der, none, none, i->end_point)) i->end_point_n = (uint8_t)ak_hash_size(hash);
 }

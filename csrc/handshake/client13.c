@@ -41,8 +41,9 @@ static ak_error check_exchange(ak_hs *h) {
     if (f->offers[f->psk_at].hash != h->info->suite->prf) return ak_hs_fail(h, AK_ERR_resumed_suite_mismatch, "%s has another hash than the pre-shared key", h->info->suite->name);
     bool known = ak_ext_client_sent(h, AK_EXT_psk_key_exchange_modes, &body) && ak_decode_ext_psk_key_exchange_modes(body, &modes, &ignored) == AK_OK;
     uint8_t mode = h->info->group != NULL ? AK_PSK_MODE_psk_dhe_ke : AK_PSK_MODE_psk_ke;
-    if (known && !ak_list_u8_has(modes.ke_modes, mode))
-        return ak_hs_fail(h, AK_ERR_illegal_parameter, "a pre-shared key %s a key share, which psk_key_exchange_modes does not allow", h->info->group != NULL ? "with" : "without");
+    if (!known || ak_list_u8_has(modes.ke_modes, mode)) return AK_OK;
+    if (h->info->group == NULL) return ak_hs_fail(h, AK_ERR_missing_key_share, "a pre-shared key alone, which psk_key_exchange_modes does not allow");
+    return ak_hs_fail(h, AK_ERR_illegal_parameter, "a pre-shared key with a key share, which psk_key_exchange_modes does not allow");
     return AK_OK;
 }
 
@@ -97,6 +98,10 @@ ak_error ak_after_server_hello13(ak_hs *h) {
         return AK_OK;
     }
     ak_keys13_use(h, false, &s->server_handshake_traffic);
+    if (h->ctx->middlebox_compat && h->offered_session_id_n != 0 && !f->ccs_sent) {
+        h->actions |= AK_ACT_dummy_ccs; /* RFC 8446 §D.4: before the second flight, which may be an alert */
+        f->ccs_sent = true;
+    }
     if (f->early == AK_EARLY_offered && (!f->psk || f->psk_at != 0)) { /* RFC 8446 §4.2.10: it goes with the first identity alone */
         f->early = AK_EARLY_refused;
         h->info->early_data = AK_EARLY_DATA_refused;

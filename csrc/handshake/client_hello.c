@@ -225,11 +225,11 @@ static ak_error read_hello(ak_hs *h, ak_view body) {
     if (e != AK_OK) return e;
     if (h->info->hello_retry && !ak_hs_is_13(h)) return ak_hs_fail(h, AK_ERR_hello_changed, "version %04x after a HelloRetryRequest", h->info->version);
     if (ak_hs_is_13(h) && (e = ak_server13_check_hello(h)) != AK_OK) return e;
-    if (memchr(h->client_hello.compression_methods.p, 0, h->client_hello.compression_methods.n) == NULL) return ak_hs_fail(h, AK_ERR_no_null_compression, NULL);
+    if (memchr(h->client_hello.compression_methods.p, 0, h->client_hello.compression_methods.n) == NULL) return ak_hs_fail(h, AK_ERR_no_null_compression, "compression_methods has no 0 (RFC 5246 §7.4.1.2)");
     if (ak_list_u16_has(h->client_hello.cipher_suites, SCSV_RENEGOTIATION)) h->info->secure_renegotiation = true;
     ak_auth_default_schemes(h);
     e = ak_ext_read_offer(h);
-    if (e == AK_OK && h->ctx->require_ems && !h->info->ems && h->info->version <= AK_TLS12) return ak_hs_fail(h, AK_ERR_ems_required, NULL);
+    if (e == AK_OK && h->ctx->require_ems && !h->info->ems && h->info->version <= AK_TLS12) return ak_hs_fail(h, AK_ERR_ems_required, "the ClientHello has none (RFC 7627 §5.2)");
     return e;
 }
 
@@ -241,7 +241,7 @@ static ak_error take_identity(ak_hs *h) {
 
 static ak_error take_alpn(ak_hs *h) {
     ak_view v = h->answer.bytes;
-    if (h->answer.verdict == AK_REFUSE || (!h->answer.yes && v.n == 0)) return ak_hs_fail(h, AK_ERR_no_application_protocol, NULL);
+    if (h->answer.verdict == AK_REFUSE || (!h->answer.yes && v.n == 0)) return ak_hs_fail(h, AK_ERR_no_application_protocol, "the application wants none of the client's");
     if (v.n > 255) return ak_hs_fail(h, AK_ERR_hook_failed, "an ALPN name of %zu bytes", v.n);
     if (v.n != 0) memcpy(h->info->alpn, v.p, v.n);
     h->info->alpn_n = (uint8_t)v.n;

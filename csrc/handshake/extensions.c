@@ -219,6 +219,19 @@ static ak_error answered_session_ticket(ak_hs *h, ak_message_kind where, ak_view
 /* ---- application_layer_protocol_negotiation (RFC 7301) ------------------------------------------------------------------------------------ */
 
 /* A renegotiation keeps the protocol that was agreed first. */
+/* protocol_names: a list as a person may read it: what a peer calls a protocol can be any bytes. */
+static void protocol_names(char *out, size_t room, ak_view list) {
+    ak_rd r;
+    ak_view name;
+    size_t at = 0;
+    ak_rd_view(&r, list);
+    while (ak_rd_left(&r) > 0 && ak_rd_vec(&r, &name, 1)) {
+        if (at != 0 && at + 1 < room) out[at++] = ' ';
+        for (size_t i = 0; i < name.n && at + 1 < room; i++) out[at++] = name.p[i] > 0x20 && name.p[i] < 0x7f ? (char)name.p[i] : '?';
+    }
+    out[at] = '\0';
+}
+
 static bool offer_alpn(ak_hs *h, ak_buf *b) { return h->ctx->alpn.n != 0 && h->renegotiation == NULL && ak_buf_vec(b, ak_buf_view(&h->ctx->alpn), 2); }
 
 static ak_error offered_alpn(ak_hs *h, ak_view body) {
@@ -239,7 +252,10 @@ static ak_error offered_alpn(ak_hs *h, ak_view body) {
             return AK_OK;
         }
     }
-    return ak_hs_fail(h, AK_ERR_no_application_protocol, NULL);
+    char offered[100], own[100];
+    protocol_names(offered, sizeof offered, x.protocol_name_list);
+    protocol_names(own, sizeof own, ak_buf_view(&h->ctx->alpn));
+    return ak_hs_fail(h, AK_ERR_no_application_protocol, "client: %s; server: %s", offered, own);
 }
 
 static bool answer_alpn(ak_hs *h, ak_message_kind where, ak_buf *b) {
@@ -269,7 +285,9 @@ static ak_error answered_alpn(ak_hs *h, ak_message_kind where, ak_view body) {
         h->info->alpn_n = (uint8_t)name.n;
         return AK_OK;
     }
-    return ak_hs_fail(h, AK_ERR_wrong_application_protocol, NULL);
+    char chosen[260];
+    protocol_names(chosen, sizeof chosen, x.protocol_name_list);
+    return ak_hs_fail(h, AK_ERR_wrong_application_protocol, "%s", chosen);
 }
 
 /* ---- status_request (RFC 6066 §8, RFC 8446 §4.4.2.1), signed_certificate_timestamp (RFC 6962 §3.3) ------------------------------------------ */

@@ -45,7 +45,7 @@ ak_error ak_receive_finished12(ak_hs *h, ak_view body) {
     if (body.n != n) return ak_hs_fail(h, AK_ERR_decode_error, "Finished has %zu bytes, not %zu", body.n, n);
     ak_error e = ak_keys12_verify_data(h, !h->server, verify_data);
     if (e != AK_OK) return e;
-    if (!ak_ct_eq(verify_data, body.p, n)) return ak_hs_fail(h, AK_ERR_bad_finished, NULL);
+    if (!ak_ct_eq(verify_data, body.p, n)) return ak_hs_fail(h, AK_ERR_bad_finished, "verify_data is not what the messages so far make it");
     note(h, !h->server, verify_data, n);
     return AK_OK;
 }
@@ -86,7 +86,7 @@ ak_resumption *ak_resumption12(const ak_hs *h) {
     ak_secret_set(&r->context_id, context.p, context.n);
     /* a chain that nobody verified must not become one that was */
     ak_error unseen = h->ctx->verify || i->peer_chain == NULL ? AK_OK : AK_ERR_certificate_rejected;
-    r->verdict = i->report != NULL ? i->report->verdict : old != NULL ? old->verdict : unseen;
+    r->verdict = i->vouched ? AK_OK : i->report != NULL ? i->report->verdict : old != NULL ? old->verdict : unseen;
     if (i->peer_chain == NULL || i->peer_chain->n == 0) return r;
     r->peer_chain = calloc(1, sizeof *r->peer_chain);
     bool ok = r->peer_chain != NULL;

@@ -32,20 +32,15 @@ ak_error ak_receive_finished13(ak_hs *h, ak_view body) {
     ak_error e = ak_keys13_verify_data(h, !h->server, verify_data, &n);
     if (e != AK_OK) return e;
     if (body.n != n) return ak_hs_fail(h, AK_ERR_decode_error, "Finished has %zu bytes, not %zu", body.n, n);
-    if (!ak_ct_eq(verify_data, body.p, n)) return ak_hs_fail(h, AK_ERR_bad_finished, NULL);
+    if (!ak_ct_eq(verify_data, body.p, n)) return ak_hs_fail(h, AK_ERR_bad_finished, "verify_data is not what the messages so far make it");
     note(h, !h->server, verify_data, n);
     return AK_OK;
 }
 
 ak_error ak_after_server_finished13(ak_hs *h) {
-    ak_flow13 *f = ak_flow13_of(h);
     ak_error e = ak_keys13_master(h);
     if (e != AK_OK) return e;
     ak_keys13_use(h, h->server, &h->secrets.server_application_traffic);
-    if (!h->server && h->ctx->middlebox_compat && h->offered_session_id_n != 0 && !f->ccs_sent) {
-        h->actions |= AK_ACT_dummy_ccs; /* RFC 8446 §D.4: before the client's second flight */
-        f->ccs_sent = true;
-    }
     return AK_OK;
 }
 

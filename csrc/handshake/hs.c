@@ -123,10 +123,11 @@ void ak_hs_finished(ak_hs *h) {
     ak_info *i = h->info;
     ak_note_end_point(h);
     for (size_t k = 0; i->peer_chain != NULL && k < i->peer_chain->n; k++) ak_cert_forget_key(i->peer_chain->certs[k]);
-    if (!ak_hs_is_13(h) && (i->session_id_n != 0 || h->ticket.n != 0) && !h->server) {
+    if (!ak_hs_is_13(h) && !h->server && i->resumed && h->offered != NULL && h->ticket.n == 0) {
+        i->resumption = ak_resumption_ref(h->offered); /* nothing new has come: the same session goes on */
+    } else if (!ak_hs_is_13(h) && (i->session_id_n != 0 || h->ticket.n != 0) && !h->server) {
         i->resumption = ak_resumption12(h);
-        const ak_buf *ticket = h->ticket.n != 0 ? &h->ticket : i->resumed && h->offered != NULL ? &h->offered->ticket : NULL;
-        if (i->resumption != NULL && ticket != NULL) ak_buf_put_view(&i->resumption->ticket, ak_buf_view(ticket));
+        if (i->resumption != NULL) ak_buf_put_view(&i->resumption->ticket, ak_buf_view(&h->ticket));
         if (i->resumption != NULL && h->ticket.n != 0 && h->ticket_lifetime != 0 && h->ticket_lifetime < h->ctx->session_lifetime)
             i->resumption->expires = ak_context_now(h->ctx) + h->ticket_lifetime;
     }
@@ -156,6 +157,7 @@ ak_error ak_hs_start(ak_hs *h, ak_failure *f) {
 }
 
 bool ak_hs_started(const ak_hs *h) { return h->started; }
+bool ak_hs_done(const ak_hs *h) { return h->done && !h->failed; }
 
 void ak_hs_feed(ak_hs *h, ak_view bytes) {
     if (!h->failed) ak_deframer_feed(&h->deframer, bytes); /* what comes after a failure is nobody's */

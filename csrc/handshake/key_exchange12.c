@@ -154,6 +154,13 @@ static ak_error derive_ecdhe(ak_hs *h, const parts *k) {
     return e == AK_OK ? AK_OK : bad(h, e, &why);
 }
 
+/* derived: the end of a derivation. RFC 7919 §3 and §4 want handshake_failure for a finite-field value outside 2..p-2. */
+static ak_error derived(ak_hs *h, ak_error e, bool finite_field, const ak_failure *why) {
+    if (e == AK_OK) return AK_OK;
+    if (finite_field && e == AK_ERR_bad_key_share) return ak_hs_fail_alert(h, e, AK_ALERT_handshake_failure, "%s", why->detail);
+    return bad(h, e, why);
+}
+
 static ak_error derive_dhe(ak_hs *h, const parts *k) {
     struct ak_server_dh_params p;
     ak_failure why = {0};
@@ -169,7 +176,7 @@ static ak_error derive_dhe(ak_hs *h, const parts *k) {
     if (h->shares[0] == NULL) return bad(h, why.error, &why);
     h->n_shares = 1;
     e = ak_share_derive(h->p, h->shares[0], p.dh_ys, true, &h->secrets.premaster, &why);
-    return e == AK_OK ? AK_OK : bad(h, e, &why);
+    return derived(h, e, true, &why);
 }
 
 /* check_form: the strict decode by the form that the suite and the version give the message. */
@@ -263,8 +270,9 @@ static ak_error receive_rsa(ak_hs *h, ak_view ciphertext) {
 
 static ak_error receive_share(ak_hs *h, ak_view value) {
     ak_failure why = {0};
-    ak_error e = ak_share_derive(h->p, h->shares[0], value, is_dhe(h->info->suite->kx), &h->secrets.premaster, &why);
-    return e == AK_OK ? AK_OK : bad(h, e, &why);
+    bool finite_field = is_dhe(h->info->suite->kx);
+    ak_error e = ak_share_derive(h->p, h->shares[0], value, finite_field, &h->secrets.premaster, &why);
+    return derived(h, e, finite_field, &why);
 }
 
 /* Called a second time, in phase 1, when the application has been asked for the key of an identity. */

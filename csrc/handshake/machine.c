@@ -263,7 +263,7 @@ const char *ak_hs_state(const ak_hs *h) {
     const ak_row *r = h->out_msg.stage != AK_OUT_idle ? h->out_msg.row : current(h);
     if (h->in_msg.stage != AK_INS_idle && h->in_msg.row != NULL) r = h->in_msg.row;
     /* while nothing is there a state is named after what must come, not after what may come before it */
-    else while (r != NULL && r->name != NULL && r->server != h->server && when(h, r) != AK_YES) r++;
+    else while (r != NULL && r->name != NULL && (when(h, r) == AK_NO || (r->server != h->server && when(h, r) == AK_MAYBE))) r++;
     if (r == NULL || r->name == NULL) return "finishing";
     return r->server == h->server ? r->sending : r->waiting;
 }

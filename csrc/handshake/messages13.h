@@ -46,6 +46,7 @@ typedef struct ak_flow13 {
     size_t n_offers;
     bool psk;                    /* one was chosen */
     bool psk_external;
+    bool key_asked;              /* server: the question is AK_EV_psk, not AK_EV_session_get */
     bool unknown_psk;            /* server: some were offered, and none is known here */
     size_t psk_at;               /* server: the identity being looked at; client: the chosen one */
     unsigned psk_modes;          /* server: what the client allows */

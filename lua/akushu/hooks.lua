@@ -149,13 +149,13 @@ local function refusal(code, alert)
   return { verdict = "refuse", error = code, alert = number }
 end
 
--- on_untrusted(report, hs) → yes [, alert]
+-- on_untrusted(report, hs) → yes, false [, alert], or "remember": yes, and for the sessions that come of this one
 function questions.untrusted(values, event, hs)
   local yes, alert = values.kept.on_untrusted(event.report, hs)
   if not yes and alert ~= nil then
     return refusal(alert == "bad_certificate_status_response" and "bad_ocsp_response" or "certificate_rejected", alert)
   end
-  return { yes = yes and true or false }
+  return { yes = yes and true or false, remember = yes == "remember" }
 end
 
 -- on_ocsp(certificate, hs) → response, nil for none, or false [, alert] to end it
@@ -169,6 +169,15 @@ end
 -- on_early_data(key, hs) → whether this first flight was never seen before
 function questions.early_data(values, event, hs)
   return { yes = values.kept.on_early_data(event.key, hs) and true or false }
+end
+
+-- on_psk(identity, hs) → the pre-shared key of this identity, nil for none, or false [, alert] to end it
+function questions.psk(values, event, hs)
+  local key, alert = values.kept.on_psk(event.key, hs)
+  if key == false then return refusal("unknown_psk_identity", alert) end
+  if type(key) == "userdata" and getmetatable(key).__name == "akushu.Secret" then key = key:reveal() end
+  if key ~= nil and type(key) ~= "string" then error("on_psk must return a string, a Secret, nil or false", 0) end
+  return { bytes = key }
 end
 
 function questions.session_get(values, event)

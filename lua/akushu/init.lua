@@ -46,9 +46,11 @@ function context_methods:handshake(opts)
   local hs, message, failure = core.handshake(self, hooks.dispatch, o.server_name, o.session)
   if not hs then return nil, message, failure end
   local values = hs:_values()
-  values.kept, values.role, values.hooks = kept, kept.role, {}
-  for _, h in ipairs(kept.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
-  for _, h in ipairs(o.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
+  values.kept, values.role = kept, kept.role
+  if kept.hooks or o.hooks then
+    for _, h in ipairs(kept.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
+    for _, h in ipairs(o.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
+  end
   return hs
 end
 

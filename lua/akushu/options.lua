@@ -97,6 +97,33 @@ local function hooks(name, value)
   return value
 end
 
+local function psk_list(name, value)
+  if type(value) == "table" and value.identity then value = { value } end
+  if type(value) ~= "table" or #value == 0 then type_error(name, "a list of {identity =, key =, hash =}", value) end
+  local out = {}
+  for i, p in ipairs(value) do
+    if type(p) ~= "table" then fail(4, "option '%s': entry %d is not {identity =, key =, hash =}", name, i) end
+    for key in pairs(p) do
+      if key ~= "identity" and key ~= "key" and key ~= "hash" then fail(4, "option '%s': unknown field '%s'", name, tostring(key)) end
+    end
+    local secret = type(p.key) == "userdata" and getmetatable(p.key).__name == "akushu.Secret" and p.key:reveal() or p.key
+    if type(p.identity) ~= "string" or type(secret) ~= "string" then fail(4, "option '%s': entry %d needs the strings 'identity' and 'key'", name, i) end
+    if p.hash ~= nil and p.hash ~= "sha256" and p.hash ~= "sha384" then fail(4, "option '%s': hash: sha256 or sha384 expected", name) end
+    out[i] = { identity = p.identity, key = secret, hash = p.hash }
+  end
+  return out
+end
+
+local function psk_modes(name, value)
+  local bits = 0
+  for _, mode in ipairs(type(value) == "table" and value or { value }) do
+    local bit = ({ psk_dhe_ke = 1, psk_ke = 2 })[mode]
+    if not bit then fail(4, "option '%s': one of psk_dhe_ke, psk_ke expected, got '%s'", name, tostring(mode)) end
+    bits = bits | bit
+  end
+  return bits
+end
+
 local boolean, integer, any = is "boolean", function(name, value)
   if math.type(value) ~= "integer" then type_error(name, "an integer", value) end
   return value
@@ -139,6 +166,12 @@ local known = {
     type_error(name, "a boolean, or the number of tickets", value)
   end },
   ticket_keys = { is "string", "server" },
+  reuse_tickets = { boolean, "client" },
+  psk = { psk_list },
+  psk_modes = { psk_modes },
+  on_psk = { callable, "server" },
+  cert_schemes = { list_of(core.find_scheme, "signature scheme") },
+  ca_names = { boolean, "client" },
   early_data = { integer, "server" },
   early_data_window = { integer, "server" },
   on_early_data = { callable, "server" },
@@ -173,9 +206,12 @@ local in_handshake = {
   hooks = { hooks },
 }
 
-local function check_all(opts, table_of_known, role, what)
+local nothing = setmetatable({}, { __newindex = function() end })
+
+-- Each option is known, belongs to the role, and has a value that will do; out: where what the checks make of them goes.
+local function check_all(opts, table_of_known, role, what, out)
   if type(opts) ~= "table" then fail(4, "%s: a table of options expected, got %s", what, type(opts)) end
-  local out = {}
+  out = out or {}
   for name, value in pairs(opts) do
     local row = table_of_known[name]
     if not row then fail(4, "%s: unknown option '%s'", what, tostring(name)) end
@@ -249,6 +285,37 @@ end
 
 options.default_profile = "modern"
 
+local suite_table
+
+-- The versions that a list of suites can do: lowest, highest.
+local function versions_of(suites)
+  if not suite_table then
+    suite_table = {}
+    for _, s in ipairs(core.crypto.suites()) do suite_table[s.id] = s end
+  end
+  local lowest, highest = 0xffff, 0
+  for _, id in ipairs(suites) do
+    local s = suite_table[id]
+    if s then lowest, highest = math.min(lowest, s.min_version), math.max(highest, s.max_version) end
+  end
+  return lowest, highest
+end
+
+-- A version that no suite can do is not spoken of: a server would choose it, and find nothing in common. Who names it contradicts himself.
+local function fit_versions(o, fields)
+  local lowest, highest = versions_of(fields.suites)
+  local function check(name, number)
+    if number >= lowest and number <= highest then return end
+    for version, n in pairs(versions) do
+      if n == number then fail(5, "option '%s': no cipher suite of this context does %s", name, version) end
+    end
+  end
+  if o.max_version or o.versions then check(o.versions and "versions" or "max_version", fields.max_version) end
+  if o.min_version or o.versions then check(o.versions and "versions" or "min_version", fields.min_version) end
+  fields.min_version, fields.max_version = math.max(fields.min_version, lowest), math.min(fields.max_version, highest)
+  if fields.min_version > fields.max_version then fail(4, "option 'suites': none fits the versions of this context") end
+end
+
 --- Checks a context's options for a role; returns the fields for core.context, and what stays in Lua (functions).
 function options.context(role, opts, x509)
   local o = check_all(opts or {}, known, role, "akushu." .. role)
@@ -256,11 +323,14 @@ function options.context(role, opts, x509)
   version_range(o, fields)
   if not fields.min_version then fields.min_version, fields.max_version = options.lowest, options.highest end
   fields.suites = o.suites or profile_suites(o)
+  fit_versions(o, fields)
   fields.groups = o.groups or defaults(default_groups, core.find_group)
   fields.schemes = o.schemes or defaults(default_schemes, core.find_scheme)
   fields.signing_schemes = o.signing_schemes
   fields.key_shares = o.key_shares
   fields.ticket_keys, fields.max_early_data = o.ticket_keys, o.early_data
+  fields.psk, fields.psk_modes, fields.ask_psk = o.psk, o.psk_modes, o.on_psk ~= nil
+  fields.reuse_tickets, fields.cert_schemes, fields.ca_names = o.reuse_tickets, o.cert_schemes, o.ca_names
   fields.ask_ocsp, fields.ask_early_data = o.on_ocsp ~= nil, o.on_early_data ~= nil
   fields.identities = identities(o.identity, x509)
   if o.trust ~= nil and not is_class(o.trust, "akushu.TrustStore") then type_error("trust", "a trust store (akushu.trust{…})", o.trust) end
@@ -287,7 +357,7 @@ function options.context(role, opts, x509)
   fields.prefer_client = o.prefer == "client"
   fields.ask_untrusted = o.on_untrusted ~= nil
   if o.on_identity then fields[role == "server" and "ask_identity" or "ask_client_identity"] = true end
-  if role == "server" and not fields.identities and not o.on_identity and not options.needs_no_identity(fields) then
+  if role == "server" and not fields.identities and not o.on_identity and not o.psk and not o.on_psk and not options.needs_no_identity(fields) then
     fail(3, "akushu.server: option 'identity' is missing")
   end
   if role == "server" then
@@ -302,7 +372,7 @@ function options.context(role, opts, x509)
     fields[name] = o[name]
   end
   if o.renegotiation == "fatal" then fields.renegotiation_fatal = true else fields.renegotiation = o.renegotiation end
-  local kept = { role = role, on_ocsp = o.on_ocsp, on_early_data = o.on_early_data, on_untrusted = o.on_untrusted, on_identity = o.on_identity, alpn = fields.ask_alpn and o.alpn or nil, keylog = o.keylog,
+  local kept = { role = role, on_psk = o.on_psk, on_ocsp = o.on_ocsp, on_early_data = o.on_early_data, on_untrusted = o.on_untrusted, on_identity = o.on_identity, alpn = fields.ask_alpn and o.alpn or nil, keylog = o.keylog,
     clock = o.clock, hooks = o.hooks, sessions = type(o.sessions) == "table" and o.sessions or nil, verify_host = fields.verify_host }
   return fields, kept
 end
@@ -315,9 +385,10 @@ function options.needs_no_identity(fields)
   return true
 end
 
---- Checks the options of one handshake.
+--- Checks the options of one handshake; they are used as they are.
 function options.handshake(kept, opts)
-  local o = check_all(opts or {}, in_handshake, kept.role, "handshake")
+  local o = opts or nothing
+  check_all(o, in_handshake, kept.role, "handshake", nothing)
   if kept.verify_host and not o.server_name then
     fail(3, "handshake: option 'server_name' is missing: the host name could not be verified (verify = \"chain\" checks the chain alone)")
   end

@@ -287,7 +287,8 @@ local function handshake_keys(self, hello)
   local share = hello.extensions:find "key_share"
   local shared
   if share then
-    local group, public = share.data.server_share.group, share.data.server_share.key_exchange
+    local entry = share.data.server_share or share.data
+    local group, public = entry.group, entry.key_exchange
     self.group = group
     local theirs = self.client_shares and self.client_shares[group]
     shared = theirs and agree(self, group, theirs, public)
@@ -368,7 +369,7 @@ local function read_client_hello(self, msg, bytes)
   self.client_shares, self.offered_psks, self.offered_ticket = {}, nil, nil
   if not exts then return end
   local shares, psk, ticket, name = exts:find "key_share", exts:find "pre_shared_key", exts:find "session_ticket", exts:find "server_name"
-  for _, s in ipairs(shares and type(shares.data) == "table" and shares.data.client_shares or {}) do self.client_shares[s.group] = s.key_exchange end
+  for _, s in ipairs(shares and type(shares.data) == "table" and shares.data.key_shares or {}) do self.client_shares[s.group] = s.key_exchange end
   if psk and type(psk.data) == "table" then
     self.offered_psks = {}
     for i, identity in ipairs(psk.data.identities) do self.offered_psks[i] = identity.identity end
@@ -415,6 +416,7 @@ end
 
 function handlers.server_hello(self, _, msg, bytes)
   read_server_hello(self, msg, bytes)
+  if self.version_number == 0x0304 then self.client.encrypted, self.server.encrypted = true, true end
   if self.version_number == 0x0304 and not self.blind then
     return function() handshake_keys(self, msg) end
   end

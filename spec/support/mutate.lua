@@ -19,6 +19,9 @@ local setups = {
   ecdhe_rsa = { "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "rsa" },
   dhe = { "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256", "rsa" },
   client_auth = { "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "ecdsa", nil, true },
+  tls13 = { "TLS_AES_128_GCM_SHA256", "ecdsa", { versions = "1.3" } },
+  tls13_rsa = { "TLS_AES_128_GCM_SHA256", "rsa", { versions = "1.3" } },
+  tls13_client_auth = { "TLS_AES_128_GCM_SHA256", "ecdsa", { versions = "1.3" }, true },
 }
 mutate.setups = setups
 

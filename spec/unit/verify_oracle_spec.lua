@@ -18,9 +18,10 @@ local function merged(base, more)
   return out
 end
 
--- Left out, because we differ on purpose: the last second of the validity (ours counts it, RFC 5280 §4.1.2.5; libcrypto's does not), CAs with
--- anyExtendedKeyUsage, key identifiers that lie about a signature that holds, or are missing where two CAs have one name (libcrypto looks no further than
--- the first), the common name as a host name.
+-- Left out, because we differ on purpose: the last second of the validity (it counts here, RFC 5280 §4.1.2.5, and not there), CAs with
+-- anyExtendedKeyUsage, key identifiers that lie about a signature that holds or are missing where two CAs have one name (libcrypto looks no
+-- further than the first), the common name as a host name. And policies: libcrypto 3.0.22 finds no valid policy in chains that the openssl
+-- command itself makes with one policy throughout.
 -- Each fault: what it changes, and what X509_verify_cert calls it (X509_V_ERR_…); nil: it depends on the rest.
 local unknown = { oid = "1.2.3.4", critical = true, value = "" }
 local leaf_faults = {
@@ -28,29 +29,29 @@ local leaf_faults = {
   { not_after = NOW - 1, err = 10 }, { not_before = NOW + 1, err = 9 }, { not_before = NOW },
   { names = { "b.example" }, err = 62 }, { names = { "*.example" }, err = 62 }, { names = { "email:a@a.example" }, err = 62 },
   { names = { "A.EXAMPLE" } }, { names = { "x.example", "a.example", "192.0.2.1" } },
-  { tamper = true, err = 7 }, { purpose = "client", err = 26 }, { purpose = "server" }, { purpose = false }, { purpose = { "any" }, err = 26 },
+  { tamper = true, err = 7 }, { purpose = "client", err = 26 }, { purpose = "server" }, { purpose = false },
+  { purpose = { "any" }, err = 26 },
   { key_usage = { "keyEncipherment" } }, { key_usage = { "cRLSign" }, err = 26 }, { key_usage = false },
   { key = short, err = 66 }, { key = rsa }, { key = "ed25519" }, { key = "ec:secp384r1" },
   { extensions = { unknown }, err = 34 }, { extensions = { { oid = "1.2.3.4", value = "" } } },
-  { authority_key_id = false }, { policies = { "1.2.3.1" } }, { policies = { "1.2.3.2" } }, { is_ca = true },
-  { names = { "a.example", "192.0.2.1" } }, { names = { "a.example", "10.1.2.3", "2001:db8::1" } }, { names = { "a.example", "x.other.example" } },
+  { authority_key_id = false }, { is_ca = true },
+  { names = { "a.example", "192.0.2.1" } }, { names = { "a.example", "10.1.2.3", "2001:db8::1" } },
+  { names = { "a.example", "x.other.example" } },
   { names = { "a.example", "email:x@a.example", "URI:https://a.example/" } }, { name = { { "C", "FR" }, { "CN", "leaf" } } },
 }
 local ca_faults = {
   {}, {}, {}, {}, {}, {},
   { not_after = NOW - 1, err = 10 }, { not_before = NOW + 1, err = 9 }, { is_ca = false, key_usage = false, purpose = false, err = 24 },
-  { key_usage = { "digitalSignature", "cRLSign" }, err = 24 }, { key_usage = false }, { purpose = "client", err = 24 }, { purpose = "server" },
+  { key_usage = { "digitalSignature", "cRLSign" }, err = 24 }, { key_usage = false }, { purpose = "client", err = 24 },
+  { purpose = "server" },
   { path_length = 0 }, { path_length = 1 }, { tamper = true, err = 7 }, { extensions = { unknown }, err = 34 }, { subject_key_id = false },
   { name_constraints = { permitted = { "DNS:a.example" } } }, { name_constraints = { permitted = { "DNS:example" } } },
   { name_constraints = { permitted = { "DNS:b.example" } } }, { name_constraints = { excluded = { "DNS:a.example" } } },
   { name_constraints = { excluded = { "DNS:other.example" } } }, { name_constraints = { permitted = { "IP:192.0.2.0/24" } } },
   { name_constraints = { excluded = { "IP:10.0.0.0/8" } } }, { name_constraints = { permitted = { "email:a.example" } } },
   { name_constraints = { permitted = { "URI:a.example" } } }, { name_constraints = { excluded = { "DNS:" } } },
-  { policies = { "1.2.3.1" }, require_policy = 0 }, { policies = { "any" }, require_policy = 0 }, { policies = { "1.2.3.1" }, require_policy = 1 },
-  { policies = { "1.2.3.1" }, policy_mappings = { { "1.2.3.1", "1.2.3.2" } }, require_policy = 0 },
-  { policies = { "any" }, require_policy = 0, inhibit_any_policy = 0 }, { inhibit_mapping = 0, policies = { "any" } },
 }
-local codes = { [7] = "certificate_signature", [9] = "certificate_not_yet_valid", [10] = "certificate_expired", [24] = true, [26] = "wrong_purpose",
+local codes = { [7] = "certificate_signature", [9] = "certificate_not_yet_valid", [10] = "certificate_expired", [26] = "wrong_purpose",
   [34] = "unknown_critical_extension", [62] = "host_mismatch", [66] = "key_too_short" }
 
 local function split(fault)
@@ -76,7 +77,8 @@ local function structure(n)
     local o, err = split(math.random() < 0.5 and {} or pick(ca_faults))
     local self_issued = twins and depth > 1
     if twins then o.subject_key_id = nil end
-    at = at:intermediate(merged(merged(period, { name = self_issued and "CA " .. (depth - 1) or "CA " .. depth, key = keys[depth + 1] }), o))
+    local name = self_issued and "CA " .. (depth - 1) or "CA " .. depth
+    at = at:intermediate(merged(merged(period, { name = name, key = keys[depth + 1] }), o))
     untrusted[#untrusted + 1] = at
     faults[#faults + 1] = err
   end
@@ -84,7 +86,8 @@ local function structure(n)
   for i = 1, LEAVES do
     local o, err = split(pick(leaf_faults))
     if twins then o.authority_key_id = nil end
-    local one = at:issue(merged(merged(period, { name = { { "C", "DE" }, { "CN", "leaf" } }, names = { "a.example" }, key = keys[5] }), o))
+    local plain = merged(period, { name = { { "C", "DE" }, { "CN", "leaf" } }, names = { "a.example" }, key = keys[5] })
+    local one = at:issue(merged(plain, o))
     leaves[i] = { issued = one, faults = #faults + (err and 1 or 0), err = err or faults[1] }
   end
   return top, untrusted, leaves
@@ -109,7 +112,7 @@ describe("libcrypto's X509_verify_cert", function()
         files[i] = i .. ".pem"
       end
       local pipe = io.popen(("cd %s && openssl verify -no-CApath -no-CAstore -CAfile root.pem -untrusted chain.pem -purpose sslserver " ..
-        "-verify_hostname a.example -auth_level 2 -policy_check -attime %d %s 2>&1"):format(dir, NOW, table.concat(files, " ")))
+        "-verify_hostname a.example -auth_level 2 -attime %d %s 2>&1"):format(dir, NOW, table.concat(files, " ")))
       local text = pipe:read "a"
       pipe:close()
       for i, l in ipairs(leaves) do
@@ -117,7 +120,7 @@ describe("libcrypto's X509_verify_cert", function()
         local r = trust:verify(l.issued.chain, { time = NOW, host = "a.example" })
         assert.equal(theirs, r.ok, ("structure %d, leaf %d\n%s\n%s"):format(n, i, text, r.text))
         if theirs then good = good + 1 else bad = bad + 1 end
-        if l.faults == 1 and #r.reasons == 1 and codes[l.err] and codes[l.err] ~= true then
+        if l.faults == 1 and #r.reasons == 1 and codes[l.err] then
           assert.equal(codes[l.err], r.verdict, r.text)
         end
       end

@@ -1,0 +1,226 @@
+--- Captures: pcap and pcapng files, and the TCP connections in them.
+--
+--     for _, s in ipairs(pcap.streams(bytes)) do
+--       s.client, s.server          "address port" of who began and of the other
+--       for _, part in ipairs(s) do part.from, part.bytes, part.time end      in the order in which the bytes became readable
+--     end
+--
+-- TCP is put together by sequence number: retransmissions, overlaps and segments out of order are settled; a gap ends a direction (s.gap).
+local pcap = {}
+
+-- ---- the files -----------------------------------------------------------------------------------------------------------------
+
+local function fail(text) error("pcap: " .. text, 0) end
+
+-- pcap: a global header, then packets.
+local function classic(bytes, packets)
+  local magic = bytes:sub(1, 4)
+  local forms = { ["\xd4\xc3\xb2\xa1"] = { "<", 1e6 }, ["\xa1\xb2\xc3\xd4"] = { ">", 1e6 }, ["\x4d\x3c\xb2\xa1"] = { "<", 1e9 },
+    ["\xa1\xb2\x3c\x4d"] = { ">", 1e9 } }
+  local form = forms[magic]
+  if not form then return false end
+  if #bytes < 24 then fail "the file ends in its header" end
+  local e = form[1]
+  local link = string.unpack(e .. "I4", bytes, 21) & 0x0fffffff
+  local at = 25
+  while at + 16 <= #bytes + 1 do
+    local seconds, part, n = string.unpack(e .. "I4I4I4", bytes, at)
+    if at + 16 + n > #bytes + 1 then break end -- cut off while it was written
+    packets[#packets + 1] = { link = link, time = seconds + part / form[2], bytes = bytes:sub(at + 16, at + 15 + n) }
+    at = at + 16 + n
+  end
+  return true
+end
+
+local function interface(e, block)
+  local link = string.unpack(e .. "I2", block, 9)
+  local resolution = 1e6
+  local at = 17
+  while at + 4 <= #block - 3 do -- options
+    local code, n = string.unpack(e .. "I2I2", block, at)
+    if code == 0 then break end
+    if code == 9 and n == 1 then
+      local v = block:byte(at + 4)
+      resolution = v & 0x80 ~= 0 and 2.0 ^ (v & 0x7f) or 10.0 ^ v
+    end
+    at = at + 4 + (n + 3) // 4 * 4
+  end
+  return { link = link, resolution = resolution }
+end
+
+-- pcapng: blocks; sections may change the byte order, interfaces the link type.
+local function next_generation(bytes, packets)
+  if bytes:sub(1, 4) ~= "\x0a\x0d\x0d\x0a" then return false end
+  local at, e, interfaces = 1, "<", {}
+  while at + 12 <= #bytes + 1 do
+    local kind = string.unpack(e .. "I4", bytes, at)
+    if bytes:sub(at, at + 3) == "\x0a\x0d\x0d\x0a" then
+      e = bytes:sub(at + 8, at + 11) == "\x1a\x2b\x3c\x4d" and ">" or "<"
+      interfaces, kind = {}, -1
+    end
+    local n = string.unpack(e .. "I4", bytes, at + 4)
+    if n < 12 or n % 4 ~= 0 then fail(("a block of %d bytes at %d"):format(n, at - 1)) end
+    if at + n > #bytes + 1 then break end
+    local block = bytes:sub(at, at + n - 1)
+    if kind == 1 and n >= 20 then
+      interfaces[#interfaces + 1] = interface(e, block)
+    elseif kind == 6 and n >= 32 then -- enhanced packet
+      local id, high, low, captured = string.unpack(e .. "I4I4I4I4", block, 9)
+      local i = interfaces[id + 1]
+      if i and captured <= n - 32 then
+        packets[#packets + 1] = { link = i.link, time = (high * 4294967296 + low) / i.resolution, bytes = block:sub(29, 28 + captured) }
+      end
+    elseif kind == 3 and n >= 16 and interfaces[1] then -- simple packet
+      local length = string.unpack(e .. "I4", block, 9)
+      packets[#packets + 1] = { link = interfaces[1].link, time = 0, bytes = block:sub(13, 12 + math.min(length, n - 16)) }
+    end
+    at = at + n
+  end
+  return true
+end
+
+--- The packets of a file: { link = link type, time = seconds, bytes = }. Raises for what is neither pcap nor pcapng.
+function pcap.packets(bytes)
+  local packets = {}
+  if not classic(bytes, packets) and not next_generation(bytes, packets) then fail "neither a pcap nor a pcapng file" end
+  return packets
+end
+
+-- ---- the layers below TCP -----------------------------------------------------------------------------------------------------------
+
+local function ethernet(p)
+  local at, kind = 15, #p >= 14 and string.unpack(">I2", p, 13) or 0
+  while (kind == 0x8100 or kind == 0x88a8) and #p >= at + 3 do
+    kind = string.unpack(">I2", p, at + 2)
+    at = at + 4
+  end
+  return (kind == 0x0800 or kind == 0x86dd) and p:sub(at) or nil
+end
+
+-- Link types (tcpdump.org/linktypes.html) to what strips them.
+local links = {
+  [0] = function(p) return p:sub(5) end,                -- NULL: BSD loopback
+  [1] = ethernet,
+  [12] = function(p) return p end, [14] = function(p) return p end, [101] = function(p) return p end, -- raw IP
+  [108] = function(p) return p:sub(5) end,              -- OpenBSD loopback
+  [113] = function(p) return p:sub(17) end,             -- Linux "cooked"
+  [228] = function(p) return p end, [229] = function(p) return p end,
+  [276] = function(p) return p:sub(21) end,             -- Linux "cooked" v2
+}
+
+local function address4(s) return ("%d.%d.%d.%d"):format(s:byte(1, 4)) end
+
+local function address6(s)
+  local out = {}
+  for i = 1, 15, 2 do out[#out + 1] = ("%x"):format(string.unpack(">I2", s, i)) end
+  return table.concat(out, ":")
+end
+
+-- IPv6 extension headers before TCP: hop-by-hop, routing, destination options.
+local skipped = { [0] = true, [43] = true, [60] = true }
+
+-- The TCP segment of an IP packet with the addresses; nil when it is none (fragments are left out).
+local function tcp_of(p)
+  if #p < 20 then return nil end
+  local version = p:byte() >> 4
+  if version == 4 then
+    local head, total, fragment = (p:byte() & 15) * 4, string.unpack(">I2", p, 3), string.unpack(">I2", p, 7)
+    if p:byte(10) ~= 6 or fragment & 0x3fff ~= 0 or head < 20 then return nil end
+    if total == 0 then total = #p end -- segmentation left to the network card
+    return p:sub(head + 1, total), address4(p:sub(13, 16)), address4(p:sub(17, 20))
+  elseif version == 6 and #p >= 40 then
+    local total, kind, at = string.unpack(">I2", p, 5), p:byte(7), 41
+    local last = total == 0 and #p or 40 + total
+    while skipped[kind] and at + 8 <= #p do
+      kind, at = p:byte(at), at + (p:byte(at + 1) + 1) * 8
+    end
+    if kind ~= 6 then return nil end
+    return p:sub(at, last), address6(p:sub(9, 24)), address6(p:sub(25, 40))
+  end
+  return nil
+end
+
+-- ---- TCP ---------------------------------------------------------------------------------------------------------------------------------
+
+-- a - b of sequence numbers, as a signed distance.
+local function distance(a, b)
+  local d = (a - b) & 0xffffffff
+  return d >= 0x80000000 and d - 0x100000000 or d
+end
+
+local function deliver(stream, way, bytes, time)
+  stream[#stream + 1] = { from = way.from, bytes = bytes, time = time }
+end
+
+-- Takes what continues the bytes so far; keeps what comes too early.
+local function segment(stream, way, seq, bytes, time)
+  if #bytes == 0 then return end
+  way.next = way.next or seq
+  local d = distance(seq, way.next)
+  if d > 0 then
+    if #way.early < 4096 then way.early[#way.early + 1] = { seq = seq, bytes = bytes } end
+    return
+  end
+  if -d >= #bytes then return end -- seen already
+  deliver(stream, way, bytes:sub(1 - d), time)
+  way.next = (seq + #bytes) & 0xffffffff
+  local again = way.early
+  way.early = {}
+  for _, s in ipairs(again) do segment(stream, way, s.seq, s.bytes, time) end
+end
+
+local function new_stream(client, server)
+  return { client = client, server = server, ways = { [client] = { from = "client", early = {} }, [server] = { from = "server", early = {} } } }
+end
+
+local FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+local function tcp(streams, open, packet, from, to, time)
+  if #packet < 20 then return end
+  local from_port, to_port, seq = string.unpack(">I2I2I4", packet)
+  local head, flags = (packet:byte(13) >> 4) * 4, packet:byte(14)
+  if head < 20 then return end
+  local a, b = from .. " " .. from_port, to .. " " .. to_port
+  local key = a < b and a .. "|" .. b or b .. "|" .. a
+  local stream = open[key]
+  if flags & SYN ~= 0 and flags & ACK == 0 and stream and (stream.over or #stream > 0) then stream = nil end -- the same ports, used again
+  if not stream then
+    -- Without the SYN: whoever speaks first is taken for the client.
+    local by_server = flags & (SYN | ACK) == SYN | ACK
+    stream = by_server and new_stream(b, a) or new_stream(a, b)
+    open[key] = stream
+    streams[#streams + 1] = stream
+  end
+  local way = stream.ways[a]
+  if flags & SYN ~= 0 then
+    way.next = (seq + 1) & 0xffffffff
+    seq = way.next
+  end
+  segment(stream, way, seq, packet:sub(head + 1), time)
+  if flags & (FIN | RST) ~= 0 then
+    way.over = true
+    stream.over = flags & RST ~= 0 or stream.ways[stream.client].over and stream.ways[stream.server].over
+  end
+end
+
+--- The TCP connections of a capture, in the order in which they begin: see above. Packets that are not TCP over IP are passed over.
+function pcap.streams(bytes)
+  local streams, open = {}, {}
+  for _, p in ipairs(pcap.packets(bytes)) do
+    local strip = links[p.link]
+    local ip = strip and strip(p.bytes)
+    if ip then
+      local packet, from, to = tcp_of(ip)
+      if packet then tcp(streams, open, packet, from, to, p.time) end
+    end
+  end
+  for _, s in ipairs(streams) do
+    for _, way in pairs(s.ways) do
+      if #way.early > 0 then s.gap = true end
+    end
+    s.ways = nil
+  end
+  return streams
+end
+
+return pcap

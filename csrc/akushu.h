@@ -218,6 +218,7 @@ typedef struct ak_resumption {
     uint8_t alpn_n;
     ak_chain *peer_chain;   /* may be NULL */
     ak_error verdict;       /* of the peer's chain when it was verified */
+    ak_buf ocsp_response, scts; /* client: what came with the chain */
     ak_secret context_id;   /* hash of what the session may be used for (ak_context_identity) */
     uint16_t max_fragment_length; /* RFC 6066 §4: it holds for the resumed sessions too */
     ak_buf psk_identity;    /* of the pre-shared key it began with (TLS <= 1.2) */
@@ -385,6 +386,8 @@ typedef struct ak_info {
     size_t n_tickets;
     bool external_psk;         /* an external pre-shared key authenticates both sides */
     ak_early early_data;
+    const char *early_reason;  /* server: why early data was refused, in a word; NULL: it was not */
+    int32_t ticket_age_skew;   /* server, TLS 1.3: seconds by which the client takes its ticket to be older than it is here */
     int64_t authenticated;     /* of a resumed session: when the original handshake was; else 0 */
     uint8_t client_finished[64], server_finished[64]; /* verify_data */
     uint8_t client_finished_n, server_finished_n;

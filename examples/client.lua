@@ -40,6 +40,7 @@ end
 
 -- What the client is willing to do, made once; any number of connections could share it.
 local o = support.context_options(options, misuse)
+local warned
 if options.insecure then
   o.verify = false
 else
@@ -51,6 +52,7 @@ else
   -- Like a browser's warning: the report says what is wrong, and somebody decides.
   function o.on_untrusted(report)
     say("%s", tostring(report))
+    warned = true
     if not options.ask then return false end
     io.stderr:write "Go on all the same? [y/N] "
     return (io.read "l" or ""):lower():match "^%s*y" ~= nil
@@ -145,7 +147,7 @@ while out do
     out, message, failure = hs:step(data)
   end
 end
-if hs.report and not options.insecure then say("%s", tostring(hs.report)) end
+if hs.report and not warned and not options.insecure then say("%s", tostring(hs.report)) end
 if not out then fail(hs:pending(), message, failure) end
 
 local session = hs:session()

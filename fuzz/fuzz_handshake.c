@@ -33,11 +33,21 @@ static int64_t the_time(void *user) {
 static ak_provider *provider;
 static ak_context *clients[3], *servers[3];
 
-static ak_context *context(bool server, const char *profile) {
+static void numbers(uint16_t *out, size_t *n, const uint16_t *in, size_t count) {
+    memcpy(out, in, count * sizeof *in);
+    *n = count;
+}
+
+static ak_context *context(bool server, const char *profile, uint16_t max_version) {
+    static const uint16_t groups[] = {29, 23, 24}; /* x25519, secp256r1, secp384r1 */
+    static const uint16_t schemes[] = {0x0804, 0x0805, 0x0403, 0x0401, 0x0501}; /* RSA-PSS, ECDSA P-256, PKCS#1 */
     ak_failure f = {0};
     ak_context *c = ak_context_new(provider, server);
     if (c == NULL) abort();
     c->clock = the_time;
+    c->max_version = max_version;
+    numbers(c->groups, &c->n_groups, groups, sizeof groups / sizeof *groups);
+    numbers(c->schemes, &c->n_schemes, schemes, sizeof schemes / sizeof *schemes);
     c->n_suites = ak_profile_suites(profile, c->suites, AK_LIST_MAX);
     if (c->n_suites > AK_LIST_MAX) c->n_suites = AK_LIST_MAX;
     ak_view pem = ak_view_of(fuzz_certificate, strlen(fuzz_certificate));
@@ -63,13 +73,14 @@ static ak_context *context(bool server, const char *profile) {
 
 static void setup(void) {
     static const char *const profiles[3] = {"classic", "modern", "compatible"};
+    static const uint16_t versions[3] = {0x0303, 0x0304, 0x0303};
     ak_failure f = {0};
     ak_source source = {fill, NULL, NULL};
     provider = ak_provider_new(&source, &f);
     if (provider == NULL) abort();
     for (int i = 0; i < 3; i++) {
-        clients[i] = context(false, profiles[i]);
-        servers[i] = context(true, profiles[i]);
+        clients[i] = context(false, profiles[i], versions[i]);
+        servers[i] = context(true, profiles[i], versions[i]);
     }
 }
 

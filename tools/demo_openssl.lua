@@ -20,8 +20,8 @@ local function run(title, arguments)
   local text = pipe:read "a"
   local ok = pipe:close()
   -- s_server's page is long: the connection is what matters here.
-  local head, body = text:match "^(.-\r?\n\r?\n)(.*)$"
-  print((head or text):gsub("%s+$", "") .. (body and ("\n(and %d bytes of page)"):format(#body) or ""))
+  local head, body = text:match "^(.*HTTP/1.-\r?\n\r?\n)(.*)$"
+  print(((head or text):gsub("%s+$", "") .. (body and ("\n(and %d bytes of page)"):format(#body) or "")))
   return ok == true
 end
 

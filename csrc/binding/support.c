@@ -209,7 +209,8 @@ static void push_some(lua_State *L, const void *p, size_t n) {
 bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
     static const char *const names[] = {"version", "suite", "group", "scheme", "own_scheme", "extended_master_secret", "encrypt_then_mac", "resumed",
                                         "server_name", "alpn", "peer", "report", "session_id", "client_random", "server_random", "ocsp_response", "scts",
-                                        "role", "secure_renegotiation", "hello_retry", "tls_unique", "early_data", NULL};
+                                        "role", "secure_renegotiation", "hello_retry", "tls_unique", "early_data",
+                                        "early_data_reason", "ticket_age_skew", NULL};
     int which = 0;
     while (names[which] != NULL && strcmp(names[which], name) != 0) which++;
     switch (which) {
@@ -236,9 +237,9 @@ bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
     case 17: lua_pushstring(L, i->server ? "server" : "client"); break;
     case 18: lua_pushboolean(L, i->secure_renegotiation); break;
     case 19: lua_pushboolean(L, i->hello_retry); break;
-    case 20: { /* RFC 5929 §3: the first Finished; only where extended_master_secret binds it to this connection (RFC 7627 §1) */
+    case 20: { /* RFC 5929 §3: the first Finished; of a resumed session only where extended_master_secret binds it to this connection (RFC 7627 §1) */
         bool server_first = i->resumed;
-        bool ok = i->ems && i->version != 0 && i->version <= AK_TLS12;
+        bool ok = (i->ems || !i->resumed) && i->version != 0 && i->version <= AK_TLS12;
         push_some(L, server_first ? i->server_finished : i->client_finished, !ok ? 0 : server_first ? i->server_finished_n : i->client_finished_n);
         break;
     }
@@ -247,6 +248,8 @@ bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
         lua_pushstring(L, states[i->early_data]);
         break;
     }
+    case 22: push_name(L, i->early_reason); break;
+    case 23: lua_pushinteger(L, i->ticket_age_skew); break;
     default: return false;
     }
     return true;

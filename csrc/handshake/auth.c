@@ -88,7 +88,10 @@ ak_error ak_hs_adopt_peer(ak_hs *h, const ak_resumption *r) {
     ak_chain_clear(h->info->peer_chain);
     for (size_t i = 0; i < r->peer_chain->n; i++)
         if (ak_chain_push(h->info->peer_chain, r->peer_chain->certs[i], &why) != AK_OK) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
-    return AK_OK;
+    ak_buf_clear(&h->info->ocsp_response);
+    ak_buf_clear(&h->info->scts);
+    bool kept = ak_buf_put_view(&h->info->ocsp_response, ak_buf_view(&r->ocsp_response)) && ak_buf_put_view(&h->info->scts, ak_buf_view(&r->scts));
+    return kept ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
 
 static ak_error refuse_chain(ak_hs *h, ak_error e, const ak_failure *f) { return ak_hs_fail(h, e, "%s", f->detail); }

@@ -75,7 +75,7 @@ static ak_error read_request(ak_hs *h, ak_view extensions) {
     ak_error e = ak_extensions_check(extensions, NULL, &why);
     if (e != AK_OK) return bad(h, e, &why);
     if (ak_extensions_misplaced(extensions, AK_IN_certificate_request, &type)) return ak_hs_fail(h, AK_ERR_misplaced_extension, "extension %u in a CertificateRequest", type);
-    if (!ak_ext_find(extensions, AK_EXT_signature_algorithms, &body)) return ak_hs_fail(h, AK_ERR_missing_extension, "signature_algorithms in CertificateRequest");
+    if (!ak_ext_find(extensions, AK_EXT_signature_algorithms, &body)) return ak_hs_fail(h, AK_ERR_request_without_schemes, "(RFC 8446 §4.3.2)");
     e = ak_decode_ext_signature_algorithms(body, &schemes, &why);
     if (e == AK_OK) ak_auth_peer_schemes(h, schemes.supported_signature_algorithms);
     if (e == AK_OK && ak_ext_find(extensions, AK_EXT_signature_algorithms_cert, &body)) e = ak_decode_ext_signature_algorithms_cert(body, &cert_schemes, &why);
@@ -225,7 +225,7 @@ ak_error ak_receive_server_certificate13(ak_hs *h, ak_view body) {
     size_t n = 0;
     if (h->phase != 0) return ak_auth_verify(h);
     ak_error e = receive(h, body, &n);
-    if (e == AK_OK && n == 0) e = ak_hs_fail(h, AK_ERR_no_certificate, "an empty certificate_list");
+    if (e == AK_OK && n == 0) e = ak_hs_fail(h, AK_ERR_empty_certificate, "(RFC 8446 §4.4.2.4)");
     return e == AK_OK ? ak_auth_verify(h) : e;
 }
 

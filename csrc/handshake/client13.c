@@ -26,7 +26,7 @@ static ak_error check_suite(ak_hs *h, const struct ak_server_hello *s) {
 ak_error ak_check_hello13(ak_hs *h, const struct ak_server_hello *s) {
     if (!ak_view_eq(s->session_id, ak_view_of(h->offered_session_id, h->offered_session_id_n)))
         return ak_hs_fail(h, AK_ERR_session_id_mismatch, "%zu bytes (RFC 8446 §4.1.3)", s->session_id.n);
-    if (s->compression_method != 0) return ak_hs_fail(h, AK_ERR_wrong_compression, "method %u", s->compression_method);
+    if (s->compression_method != 0) return ak_hs_fail(h, AK_ERR_compression_in_tls13, "method %u", s->compression_method);
     return check_suite(h, s);
 }
 
@@ -38,7 +38,7 @@ static ak_error check_exchange(ak_hs *h) {
     ak_view body;
     if (!f->psk && h->info->group == NULL) return ak_hs_fail(h, AK_ERR_missing_key_share, "and none of the pre-shared keys was taken");
     if (!f->psk) return AK_OK;
-    if (f->offers[f->psk_at].hash != h->info->suite->prf) return ak_hs_fail(h, AK_ERR_resumed_suite_mismatch, "%s has another hash than the pre-shared key", h->info->suite->name);
+    if (f->offers[f->psk_at].hash != h->info->suite->prf) return ak_hs_fail(h, AK_ERR_resumed_hash_mismatch, "%s", h->info->suite->name);
     bool known = ak_ext_client_sent(h, AK_EXT_psk_key_exchange_modes, &body) && ak_decode_ext_psk_key_exchange_modes(body, &modes, &ignored) == AK_OK;
     uint8_t mode = h->info->group != NULL ? AK_PSK_MODE_psk_dhe_ke : AK_PSK_MODE_psk_ke;
     if (!known || ak_list_u8_has(modes.ke_modes, mode)) return AK_OK;
@@ -126,7 +126,7 @@ ak_error ak_receive_encrypted_extensions(ak_hs *h, ak_view body) {
     const ak_resumption *r = h->offered;
     bool same = h->info->alpn_n == r->alpn_n && memcmp(h->info->alpn, r->alpn, r->alpn_n) == 0;
     if (!same) return ak_hs_fail(h, AK_ERR_early_data_alpn, "(RFC 8446 §4.2.10)");
-    if (h->info->suite->id != r->suite) return ak_hs_fail(h, AK_ERR_resumed_suite_mismatch, "early data was accepted under another suite (RFC 8446 §4.2.10)");
+    if (h->info->suite->id != r->suite) return ak_hs_fail(h, AK_ERR_early_data_suite, "(RFC 8446 §4.2.10)");
     return AK_OK;
 }
 

@@ -175,7 +175,7 @@ static ak_error consider(ak_hs *h, ak_view stored) {
     bool good = suits(h, r), client_ems = ak_ext_client_sent(h, AK_EXT_extended_master_secret, NULL);
     if (good && r->ems && !client_ems) {
         ak_resumption_free(r);
-        return ak_hs_fail(h, AK_ERR_ems_mismatch, "the client resumes a session with extended_master_secret and does not offer it (RFC 7627 §5.3)");
+        return ak_hs_fail(h, AK_ERR_ems_dropped, "the client resumes a session with extended_master_secret and does not offer it (RFC 7627 §5.3)");
     }
     if (!good || r->ems != client_ems || (h->ctx->require_ems && !r->ems)) {
         ak_resumption_free(r);

@@ -147,8 +147,8 @@ static ak_error accept(ak_hs *h) {
     return AK_OK;
 }
 
-/* fresh: §8.3: the age that the client says the ticket has, beside the age it has by our clock. */
-static bool fresh(const ak_hs *h) {
+/* skew: §8.3: the age that the client says the ticket has, less the age it has by our clock, in milliseconds. False: it says nothing. */
+static bool skew(const ak_hs *h, int64_t *out) {
     const ak_resumption *r = h->resumed;
     struct ak_ext_pre_shared_key_client x;
     struct ak_psk_identity identity;
@@ -158,17 +158,32 @@ static bool fresh(const ak_hs *h) {
     if (!ak_ext_client_sent(h, AK_EXT_pre_shared_key, &body) || ak_decode_ext_pre_shared_key_client(body, &x, &ignored) != AK_OK) return false;
     ak_rd_view(&rd, x.identities);
     if (!ak_next_psk_identity(&rd, &identity)) return false;
-    int64_t said = (int64_t)(uint32_t)(identity.obfuscated_ticket_age - r->age_add), window = 1000 * (int64_t)h->ctx->early_data_window;
-    int64_t ours = (int64_t)(ak_context_now_ms(h->ctx) - r->received_ms);
-    return said - ours <= window && ours - said <= window;
+    int64_t said = (int64_t)(uint32_t)(identity.obfuscated_ticket_age - r->age_add);
+    *out = said - (int64_t)(ak_context_now_ms(h->ctx) - r->received_ms);
+    return true;
 }
 
-/* possible: all that does not need a memory. */
-static bool possible(const ak_hs *h) {
+static bool fresh(const ak_hs *h) {
+    int64_t off, window = 1000 * (int64_t)h->ctx->early_data_window;
+    return skew(h, &off) && off <= window && -off <= window;
+}
+
+void ak_early_note_age(ak_hs *h) {
+    int64_t off;
+    if (skew(h, &off) && off / 1000 <= INT32_MAX && off / 1000 >= INT32_MIN) h->info->ticket_age_skew = (int32_t)(off / 1000);
+}
+
+/* impossible: why it cannot be taken; NULL: it can, as far as that does not need a memory. */
+static const char *impossible(const ak_hs *h) {
     const ak_flow13 *f = ak_flow13_of(h);
     const ak_resumption *r = h->resumed;
-    return h->ctx->max_early_data != 0 && r != NULL && f->psk && f->psk_at == 0 && !h->info->hello_retry && r->max_early_data != 0 &&
-           r->suite == h->info->suite->id && r->alpn_n == h->info->alpn_n && memcmp(r->alpn, h->info->alpn, r->alpn_n) == 0 && fresh(h);
+    if (h->ctx->max_early_data == 0) return "disabled";
+    if (r == NULL || !f->psk || f->psk_at != 0) return "session_not_resumed";
+    if (h->info->hello_retry) return "hello_retry_request";
+    if (r->max_early_data == 0) return "unsupported_for_session";
+    if (r->suite != h->info->suite->id) return "suite_mismatch";
+    if (r->alpn_n != h->info->alpn_n || memcmp(r->alpn, h->info->alpn, r->alpn_n) != 0) return "alpn_mismatch";
+    return fresh(h) ? NULL : "ticket_age_skew";
 }
 
 /* first_time: §8.2, by our own memory. Tickets under keys that others have, too, may have been used elsewhere or before this memory began; within the window after
@@ -183,21 +198,27 @@ static bool first_time(ak_hs *h, const uint8_t id[32]) {
     return ak_replay_first(c->replay, id, now, now + 2 * window + 1);
 }
 
+static ak_error replayed(ak_hs *h) {
+    h->info->early_reason = "replayed";
+    return ak_early_refuse(h);
+}
+
 ak_error ak_early_decide(ak_hs *h) {
     ak_flow13 *f = ak_flow13_of(h);
     ak_view none = {NULL, 0};
     if (f->early != AK_EARLY_offered) return AK_OK;
-    if (!possible(h)) return ak_early_refuse(h);
+    h->info->early_reason = impossible(h);
+    if (h->info->early_reason != NULL) return ak_early_refuse(h);
     if (!ak_digest(h->p, AK_HASH_sha256, ak_hs_message(h), none, none, f->early_id)) return ak_hs_fail(h, AK_ERR_crypto_failed, NULL);
     if (h->ctx->ask_early_data) {
         h->event.key = ak_view_of(f->early_id, sizeof f->early_id);
         h->phase = AK_PHASE_13;
         return ak_hs_ask(h, AK_EV_early_data);
     }
-    return f->taken_from_store || first_time(h, f->early_id) ? accept(h) : ak_early_refuse(h);
+    return f->taken_from_store || first_time(h, f->early_id) ? accept(h) : replayed(h);
 }
 
-ak_error ak_early_answered(ak_hs *h) { return h->answer.yes ? accept(h) : ak_early_refuse(h); }
+ak_error ak_early_answered(ak_hs *h) { return h->answer.yes ? accept(h) : replayed(h); }
 
 /* ---- what came ------------------------------------------------------------------------------------------------------------------------ */
 

@@ -47,7 +47,7 @@ static ak_error offered_server_name(ak_hs *h, ak_view body) {
     uint8_t type;
     ak_view name;
     if (!ak_rd_u8(&r, &type) || !ak_rd_vec(&r, &name, 2) || !ak_rd_done(&r) || type != 0 || name.n == 0 || name.n > 255 || memchr(name.p, 0, name.n) != NULL)
-        return ak_hs_fail(h, AK_ERR_decode_error, "server_name must hold one host_name of 1 to 255 bytes");
+        return ak_hs_fail(h, AK_ERR_bad_extension, "server_name must hold one host_name of 1 to 255 bytes");
     memcpy(h->info->server_name, name.p, name.n);
     h->info->server_name[name.n] = '\0';
     return AK_OK;
@@ -175,7 +175,7 @@ static ak_error uncompressed_listed(ak_hs *h, ak_view body) {
     struct ak_ext_ec_point_formats x;
     READ(ext_ec_point_formats, &x);
     if (memchr(x.ec_point_format_list.p, 0, x.ec_point_format_list.n) == NULL)
-        return ak_hs_fail(h, AK_ERR_illegal_parameter, "ec_point_formats without uncompressed (RFC 8422 §5.1.2)");
+        return ak_hs_fail_alert(h, AK_ERR_bad_extension, AK_ALERT_illegal_parameter, "ec_point_formats without uncompressed (RFC 8422 §5.1.2)");
     return AK_OK;
 }
 
@@ -326,6 +326,7 @@ static ak_error answered_sct(ak_hs *h, ak_message_kind where, ak_view body) {
     struct ak_ext_signed_certificate_timestamp x;
     (void)where;
     READ(ext_signed_certificate_timestamp, &x);
+    if (h->info->resumed) return AK_OK; /* it has no certificate to speak of: what the session has stays */
     ak_buf_clear(&h->info->scts);
     return ak_buf_put_view(&h->info->scts, body) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
@@ -422,7 +423,7 @@ const ak_ext_row ak_ext_rows[] = {
     {AK_EXT_encrypt_then_mac, offer_etm, offered_etm, answer_etm, answered_etm},
     {AK_EXT_status_request, offer_status_request, offered_status_request, answer_status_request, answered_status_request},
     {AK_EXT_key_share, ak_offer_key_share, ak_offered_key_share, ak_answer_key_share, ak_answered_key_share},
-    {AK_EXT_cookie, NULL, NULL, ak_answer_cookie, ak_answered_cookie},
+    {AK_EXT_cookie, NULL, ak_offered_cookie, ak_answer_cookie, ak_answered_cookie},
     {AK_EXT_early_data, ak_offer_early_data, ak_offered_early_data, ak_answer_early_data, ak_answered_early_data},
     {AK_EXT_supported_versions, ak_offer_supported_versions, NULL, ak_answer_supported_versions, NULL},
     {AK_EXT_signature_algorithms, offer_signature_algorithms, offered_signature_algorithms, NULL, NULL},
@@ -543,9 +544,13 @@ ak_error ak_ext_read_answers(ak_hs *h, ak_message_kind where, ak_view extensions
         const char *name = ak_name(AK_REG_extensions, type);
         if (name == NULL) name = "unknown";
         bool cookie = type == AK_EXT_cookie && where == AK_IN_hello_retry_request; /* RFC 8446 §4.2.2: the one that answers nothing */
+        if (type == AK_EXT_pre_shared_key && h->offered != NULL && h->offered->version < AK_TLS13)
+            return ak_hs_fail(h, AK_ERR_resumed_version_mismatch, "a pre-shared key was taken, and the session that was offered has version %04x", h->offered->version);
         if (!cookie && !solicited(h, type)) return ak_hs_fail(h, AK_ERR_unsolicited_extension, "%s (%u)", name, type);
         const ak_ext_row *row = find_row(type);
         if (h->info->version == AK_SSL30 && type != AK_EXT_renegotiation_info) return ak_hs_fail(h, AK_ERR_misplaced_extension, "%s (%u) in SSL 3.0", name, type);
+        bool old = type == AK_EXT_renegotiation_info || type == AK_EXT_extended_master_secret || type == AK_EXT_session_ticket || type == AK_EXT_ec_point_formats;
+        if (old && where == AK_IN_encrypted_extensions) return ak_hs_fail(h, AK_ERR_legacy_extension, "%s (%u)", name, type);
         /* supported_groups in a ServerHello of TLS 1.2: some servers do it, and nothing follows from it */
         if (ak_extension_allowed(type, where) == AK_PLACE_wrong && !(type == AK_EXT_supported_groups && where == AK_IN_server_hello_12)) return ak_hs_fail(h, AK_ERR_misplaced_extension, "%s (%u)", name, type);
         if (row != NULL && row->answered != NULL) e = row->answered(h, where, body);

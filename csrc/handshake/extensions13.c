@@ -100,7 +100,7 @@ ak_error ak_offered_key_share(ak_hs *h, ak_view body) {
     ak_rd r;
     if (!ak_hs_is_13(h)) return AK_OK;
     READ(ext_key_share_client, &x);
-    if (!ak_ext_client_sent(h, AK_EXT_supported_groups, &list)) return ak_hs_fail(h, AK_ERR_missing_extension, "key_share without supported_groups (RFC 8446 §9.2)");
+    if (!ak_ext_client_sent(h, AK_EXT_supported_groups, &list)) return ak_hs_fail(h, AK_ERR_missing_groups, "key_share without supported_groups (RFC 8446 §9.2)");
     body = list;
     READ(ext_supported_groups, &groups);
     for (size_t i = 0; i < ak_list_u16_count(groups.named_group_list); i++) add(&listed, ak_list_u16_at(groups.named_group_list, i));
@@ -145,7 +145,7 @@ static ak_error answered_retry(ak_hs *h, ak_view body) {
     if (name == NULL) name = "unknown";
     if (g == NULL || !ak_auth_client_lists_group(h, x.selected_group))
         return ak_hs_fail(h, AK_ERR_wrong_group, "a HelloRetryRequest for %s (%u)", name, x.selected_group);
-    if (ak_client_share(h, x.selected_group, &ignored)) return ak_hs_fail(h, AK_ERR_hello_retry_unchanged, "it has a share for %s already", name);
+    if (ak_client_share(h, x.selected_group, &ignored)) return ak_hs_fail(h, AK_ERR_wrong_group, "a HelloRetryRequest for what it has: there is a share for %s already", name);
     ak_flow13_of(h)->retry_group = g;
     return AK_OK;
 }
@@ -167,6 +167,14 @@ ak_error ak_answered_key_share(ak_hs *h, ak_message_kind where, ak_view body) {
 }
 
 /* ---- cookie (§4.2.2) -------------------------------------------------------------------------------------------------------------- */
+
+/* Its form; whether it is the one that was given is server13.c's business. */
+ak_error ak_offered_cookie(ak_hs *h, ak_view body) {
+    struct ak_ext_cookie x;
+    if (!ak_hs_is_13(h)) return AK_OK;
+    READ(ext_cookie, &x);
+    return AK_OK;
+}
 
 bool ak_answer_cookie(ak_hs *h, ak_message_kind where, ak_buf *b) {
     const ak_flow13 *f = ak_flow13_of(h);

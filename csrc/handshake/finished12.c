@@ -42,7 +42,7 @@ ak_error ak_seal_finished12(ak_hs *h, ak_buf *m, size_t at) {
 ak_error ak_receive_finished12(ak_hs *h, ak_view body) {
     uint8_t verify_data[AK_VERIFY_DATA_MAX];
     size_t n = ak_verify_data_size(h);
-    if (body.n != n) return ak_hs_fail(h, AK_ERR_decode_error, "Finished has %zu bytes, not %zu", body.n, n);
+    if (body.n != n) return ak_hs_fail(h, AK_ERR_bad_finished, "Finished has %zu bytes, not %zu", body.n, n);
     ak_error e = ak_keys12_verify_data(h, !h->server, verify_data);
     if (e != AK_OK) return e;
     if (!ak_ct_eq(verify_data, body.p, n)) return ak_hs_fail(h, AK_ERR_bad_finished, "verify_data is not what the messages so far make it");
@@ -74,7 +74,8 @@ ak_resumption *ak_resumption12(const ak_hs *h) {
     memcpy(r->alpn, i->alpn, sizeof r->alpn);
     r->alpn_n = i->alpn_n;
     r->max_fragment_length = i->max_fragment_length;
-    if (!ak_buf_put_view(&r->psk_identity, ak_buf_view(&i->psk_identity))) {
+    bool proofs = i->server || (ak_buf_put_view(&r->ocsp_response, ak_buf_view(&i->ocsp_response)) && ak_buf_put_view(&r->scts, ak_buf_view(&i->scts)));
+    if (!proofs || !ak_buf_put_view(&r->psk_identity, ak_buf_view(&i->psk_identity))) {
         ak_resumption_free(r);
         return NULL;
     }

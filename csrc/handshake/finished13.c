@@ -31,7 +31,7 @@ ak_error ak_receive_finished13(ak_hs *h, ak_view body) {
     size_t n = 0;
     ak_error e = ak_keys13_verify_data(h, !h->server, verify_data, &n);
     if (e != AK_OK) return e;
-    if (body.n != n) return ak_hs_fail(h, AK_ERR_decode_error, "Finished has %zu bytes, not %zu", body.n, n);
+    if (body.n != n) return ak_hs_fail(h, AK_ERR_bad_finished, "Finished has %zu bytes, not %zu", body.n, n);
     if (!ak_ct_eq(verify_data, body.p, n)) return ak_hs_fail(h, AK_ERR_bad_finished, "verify_data is not what the messages so far make it");
     note(h, !h->server, verify_data, n);
     return AK_OK;

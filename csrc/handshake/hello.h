@@ -28,6 +28,8 @@ ak_error ak_server13_check_hello(ak_hs *h);
 ak_error ak_early_decide(ak_hs *h);
 ak_error ak_early_answered(ak_hs *h);
 ak_error ak_early_refuse(ak_hs *h);
+/* ak_early_note_age: server: info->ticket_age_skew of the session that is resumed. */
+void ak_early_note_age(ak_hs *h);
 ak_error ak_after_server_hello13(ak_hs *h);
 ak_error ak_server13_choose(ak_hs *h);
 ak_error ak_client13_server_hello(ak_hs *h, const struct ak_server_hello *hello);

@@ -377,7 +377,8 @@ static void perform_actions(ak_hs *h) {
         static const uint8_t dummy[] = {AK_CT_change_cipher_spec, 3, 3, 0, 1, 1};
         if (!ak_buf_put(&h->output, dummy, sizeof dummy)) no_memory(h);
     }
-    if ((a & AK_ACT_rekey_read) != 0) {
+    if ((a & AK_ACT_rekey_write) != 0) e = ak_keys_install(h, true, &f); /* first: an alert about what follows is protected, too */
+    if (e == AK_OK && (a & AK_ACT_rekey_read) != 0) {
         if (h->assembly.n > h->assembly_at) {
             ak_hs_fail(h, AK_ERR_excess_handshake_data, "%zu bytes follow the last message under the old keys", h->assembly.n - h->assembly_at);
             return;
@@ -385,7 +386,6 @@ static void perform_actions(ak_hs *h) {
         e = ak_keys_install(h, false, &f);
         h->read_protected = true;
     }
-    if (e == AK_OK && (a & AK_ACT_rekey_write) != 0) e = ak_keys_install(h, true, &f);
     if (e != AK_OK) {
         fail_with(h, e, &f);
         return;
@@ -589,7 +589,9 @@ static void plain_in(ak_hs *h, uint8_t type, ak_view v) {
             if (!ak_buf_put_view(&h->application, v)) no_memory(h);
             break;
         }
-        ak_hs_fail(h, AK_ERR_application_data_early, "%zu bytes while in %s", v.n, ak_hs_state(h));
+        /* before anything else has come the peer may be no TLS at all, or something in between eats messages; later it breaks the order */
+        ak_hs_fail(h, h->info->version == 0 && !h->info->hello_retry ? AK_ERR_application_data_early : AK_ERR_unexpected_record,
+                   "%zu bytes of application data while in %s", v.n, ak_hs_state(h));
         break;
     default: ak_hs_fail(h, AK_ERR_invalid_record_type, "content type %u", type); break;
     }
@@ -644,6 +646,7 @@ static void unexpected(ak_hs *h, int message) {
     char room[24];
     const char *name = message_name(message, room, sizeof room);
     ak_error e = message == AK_ROW_ccs ? AK_ERR_ccs_early : AK_ERR_unexpected_message;
+    if (message == AK_HT_finished && current(h)->message == AK_ROW_ccs) e = AK_ERR_ccs_missing;
     if (message == AK_ROW_hello_retry_request && h->info->hello_retry) e = AK_ERR_second_hello_retry;
     ak_hs_fail(h, e, "%s came in state %s", name, ak_hs_state(h));
 }

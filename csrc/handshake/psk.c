@@ -139,6 +139,7 @@ static ak_error take(ak_hs *h, ak_hash hash, ak_view secret, ak_resumption *r, a
     uint8_t value[AK_HASH_MAX];
     const ak_suite *s = ak_suite13(h, hash, r != NULL ? r->suite : 0);
     if (s == NULL) return AK_OK;
+    if (r != NULL && !ak_list_u16_has(h->client_hello.cipher_suites, r->suite)) return AK_OK; /* a client that does not stand by the session's suite gets a full handshake */
     ak_error e = binder(h, hash, r == NULL, secret, truncated, value);
     if (e != AK_OK) return e;
     if (slot.n != ak_hash_size(hash) || !ak_ct_eq(value, slot.p, slot.n)) return ak_hs_fail(h, AK_ERR_bad_binder, "of identity %zu", f->psk_at);
@@ -169,7 +170,11 @@ static ak_error open_ticket(ak_hs *h, ak_view ticket, ak_view slot, ak_view trun
     return e;
 }
 
-static bool stored_id(const ak_hs *h, ak_view identity) { return h->ctx->external_store && identity.n == sizeof ak_flow13_of(h)->ticket_id; }
+/* stored_id: whether the application's store is asked for this identity. A lab's is asked for what is no id of ours, too: published tickets. */
+static bool stored_id(const ak_hs *h, ak_view identity) {
+    size_t n = sizeof ak_flow13_of(h)->ticket_id;
+    return h->ctx->external_store && (identity.n == n || (identity.n > n && ak_provider_is_lab(h->p)));
+}
 
 static const ak_psk *external(const ak_hs *h, ak_view identity) {
     for (size_t i = 0; i < h->ctx->n_psks; i++)

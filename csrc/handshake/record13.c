@@ -13,7 +13,7 @@ static bool skipped(ak_hs *h, size_t n) {
     uint64_t limit = h->ctx->max_early_data > MIN_SKIPPED ? h->ctx->max_early_data : MIN_SKIPPED;
     f->early_seen += n;
     if (f->early_seen > limit + limit / 8) /* the ciphertext of small records is longer than what is in them */
-        ak_hs_fail(h, AK_ERR_too_much_early_data, "more than %llu bytes of early data that was refused", (unsigned long long)limit);
+        ak_hs_fail(h, AK_ERR_early_data_skipped, "more than %llu bytes of early data that was refused", (unsigned long long)limit);
     return true;
 }
 

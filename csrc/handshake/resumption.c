@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMAT 1
+#define FORMAT 2
 
 ak_resumption *ak_resumption_new(void) {
     ak_resumption *r = calloc(1, sizeof *r);
@@ -15,6 +15,8 @@ ak_resumption *ak_resumption_new(void) {
     r->refs = 1;
     ak_buf_init(&r->ticket, 65535);
     ak_buf_init(&r->psk_identity, 65535);
+    ak_buf_init(&r->ocsp_response, 1 << 24);
+    ak_buf_init(&r->scts, 65535);
     return r;
 }
 
@@ -31,6 +33,8 @@ void ak_resumption_free(ak_resumption *r) {
     }
     ak_buf_free(&r->ticket);
     ak_buf_free(&r->psk_identity);
+    ak_buf_free(&r->ocsp_response);
+    ak_buf_free(&r->scts);
     ak_wipe(r, sizeof *r);
     free(r);
 }
@@ -58,6 +62,8 @@ bool ak_resumption_write(const ak_resumption *r, ak_buf *out) {
     ak_buf_u16(out, r->max_fragment_length);
     ak_buf_vec(out, ak_view_of(r->end_point, r->end_point_n), 1);
     ak_buf_vec(out, ak_buf_view(&r->psk_identity), 2);
+    ak_buf_vec(out, ak_buf_view(&r->ocsp_response), 3);
+    ak_buf_vec(out, ak_buf_view(&r->scts), 2);
     size_t chain = ak_buf_open(out, 3);
     for (size_t i = 0; r->peer_chain != NULL && i < r->peer_chain->n; i++) ak_buf_vec(out, r->peer_chain->certs[i]->der, 3);
     ak_buf_close(out, chain, 3);
@@ -82,7 +88,7 @@ static bool read_fields(ak_resumption *r, ak_rd *rd) {
     uint8_t format, flags;
     uint16_t verdict;
     uint64_t created, expires;
-    ak_view magic, secret, id, ticket, name, alpn, context, end_point, psk_identity, chain;
+    ak_view magic, secret, id, ticket, name, alpn, context, end_point, psk_identity, ocsp, scts, chain;
     ak_rd_take(rd, &magic, 3);
     ak_rd_u8(rd, &format);
     if (rd->bad || memcmp(magic.p, "AKS", 3) != 0 || format != FORMAT) return false;
@@ -106,6 +112,8 @@ static bool read_fields(ak_resumption *r, ak_rd *rd) {
     ak_rd_u16(rd, &r->max_fragment_length);
     ak_rd_vec(rd, &end_point, 1);
     ak_rd_vec(rd, &psk_identity, 2);
+    ak_rd_vec(rd, &ocsp, 3);
+    ak_rd_vec(rd, &scts, 2);
     ak_rd_vec(rd, &chain, 3);
     if (!ak_rd_done(rd) || (flags & ~7u) != 0 || id.n > sizeof r->session_id || name.n >= sizeof r->server_name || end_point.n > sizeof r->end_point || verdict >= AK_ERR_COUNT ||
         memchr(name.n != 0 ? name.p : magic.p, 0, name.n) != NULL)
@@ -124,7 +132,8 @@ static bool read_fields(ak_resumption *r, ak_rd *rd) {
     if (end_point.n != 0) memcpy(r->end_point, end_point.p, end_point.n);
     r->end_point_n = (uint8_t)end_point.n;
     return secret.n != 0 && ak_secret_set(&r->secret, secret.p, secret.n) && ak_secret_set(&r->context_id, context.p, context.n) &&
-           ak_buf_put_view(&r->ticket, ticket) && ak_buf_put_view(&r->psk_identity, psk_identity) && ak_suite_find(r->suite) != NULL && read_chain(r, chain);
+           ak_buf_put_view(&r->ticket, ticket) && ak_buf_put_view(&r->psk_identity, psk_identity) && ak_buf_put_view(&r->ocsp_response, ocsp) &&
+           ak_buf_put_view(&r->scts, scts) && ak_suite_find(r->suite) != NULL && read_chain(r, chain);
 }
 
 ak_error ak_resumption_read(ak_view bytes, ak_resumption **out, ak_failure *f) {

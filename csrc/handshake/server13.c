@@ -11,19 +11,19 @@
 
 static bool sent(const ak_hs *h, uint16_t type) { return ak_ext_client_sent(h, type, NULL); }
 
-static ak_error missing(ak_hs *h, const char *what) { return ak_hs_fail(h, AK_ERR_missing_extension, "%s (RFC 8446 §9.2)", what); }
+static ak_error no_schemes(ak_hs *h) { return ak_hs_fail(h, AK_ERR_missing_schemes, "(RFC 8446 §9.2)"); }
 
 ak_error ak_server13_check_hello(ak_hs *h) {
     const struct ak_client_hello *c = &h->client_hello;
     uint16_t type;
     if (c->compression_methods.n != 1 || c->compression_methods.p[0] != 0) /* §4.1.2 */
-        return ak_hs_fail(h, AK_ERR_illegal_parameter, "%zu compression methods in TLS 1.3", c->compression_methods.n);
+        return ak_hs_fail(h, AK_ERR_compression_offered, "%zu compression methods in TLS 1.3", c->compression_methods.n);
     if (ak_extensions_misplaced(c->extensions, AK_IN_client_hello, &type)) return ak_hs_fail(h, AK_ERR_misplaced_extension, "extension %u in a ClientHello", type);
-    if (sent(h, AK_EXT_supported_groups) && !sent(h, AK_EXT_key_share)) return missing(h, "supported_groups without key_share");
-    if (!sent(h, AK_EXT_supported_groups) && sent(h, AK_EXT_key_share)) return missing(h, "key_share without supported_groups");
+    if (sent(h, AK_EXT_supported_groups) && !sent(h, AK_EXT_key_share)) return ak_hs_fail(h, AK_ERR_missing_key_share, "supported_groups without key_share (RFC 8446 §9.2)");
+    if (!sent(h, AK_EXT_supported_groups) && sent(h, AK_EXT_key_share)) return ak_hs_fail(h, AK_ERR_missing_groups, "key_share without supported_groups (RFC 8446 §9.2)");
     if (sent(h, AK_EXT_pre_shared_key)) return AK_OK;
-    if (!sent(h, AK_EXT_signature_algorithms)) return missing(h, "signature_algorithms");
-    if (!sent(h, AK_EXT_supported_groups)) return missing(h, "supported_groups");
+    if (!sent(h, AK_EXT_signature_algorithms)) return no_schemes(h);
+    if (!sent(h, AK_EXT_supported_groups)) return ak_hs_fail(h, AK_ERR_missing_groups, "(RFC 8446 §9.2)");
     return AK_OK;
 }
 
@@ -43,7 +43,7 @@ static ak_error check_second(ak_hs *h) {
     if (f->retry_group == NULL) return AK_OK;
     if (!ak_ext_client_sent(h, AK_EXT_key_share, &body) || ak_decode_ext_key_share_client(body, &x, &ignored) != AK_OK ||
         !ak_client_share(h, f->retry_group->id, &value) || x.key_shares.n != value.n + 4)
-        return ak_hs_fail(h, AK_ERR_hello_changed, "not the one share for %s that was asked for", f->retry_group->name);
+        return ak_hs_fail(h, AK_ERR_wrong_group, "not the one share for %s that was asked for", f->retry_group->name);
     return AK_OK;
 }
 
@@ -122,9 +122,9 @@ static bool identity_suits(ak_hs *h, ak_identity *id, bool named) {
 static ak_error choose_identity(ak_hs *h) {
     ak_identity *candidates[16];
     size_t n = ak_auth_candidates(h, candidates, 16);
-    if (n == 0 && ak_flow13_of(h)->unknown_psk) return ak_hs_fail(h, AK_ERR_unknown_psk_identity, NULL);
+    if (n == 0 && ak_flow13_of(h)->unknown_psk) return ak_hs_fail(h, AK_ERR_unknown_psk_identity, "none of those that were offered, and there is no certificate");
     if (n == 0) return ak_hs_fail(h, AK_ERR_no_identity, "this server has no certificate");
-    if (!sent(h, AK_EXT_signature_algorithms)) return missing(h, "signature_algorithms");
+    if (!sent(h, AK_EXT_signature_algorithms)) return no_schemes(h);
     for (int named = h->peer_ca_names.n != 0; named >= 0; named--) {
         for (size_t i = 0; i < n; i++) {
             if (!identity_suits(h, candidates[i], named)) continue;
@@ -140,6 +140,7 @@ static ak_error choose_identity(ak_hs *h) {
 /* ask_again: a HelloRetryRequest is due. */
 static ak_error ask_again(ak_hs *h, const ak_group *g) {
     ak_flow13 *f = ak_flow13_of(h);
+    h->info->early_reason = f->psk ? "hello_retry_request" : "session_not_resumed";
     f->retry_due = true;
     f->retry_group = g;
     f->retry_suite = h->info->suite;
@@ -168,6 +169,7 @@ static ak_error resume(ak_hs *h) {
     h->info->resumed = h->resumed != NULL;
     h->info->external_psk = f->psk && f->psk_external;
     if (h->resumed == NULL) return AK_OK;
+    ak_early_note_age(h);
     h->info->peer_scheme = ak_scheme_find(h->resumed->peer_scheme);
     h->info->authenticated = h->resumed->created;
     return ak_hs_adopt_peer(h, h->resumed);
@@ -189,7 +191,7 @@ ak_error ak_server13_choose(ak_hs *h) {
         if (g == NULL) g = choose_group(h, &has_share);
         else has_share = true;
         if (g == NULL) {
-            e = sent(h, AK_EXT_supported_groups) ? ak_hs_fail(h, AK_ERR_no_shared_group, NULL) : missing(h, "supported_groups");
+            e = sent(h, AK_EXT_supported_groups) ? ak_hs_fail(h, AK_ERR_no_shared_group, "none of those in supported_groups is one of this server's") : ak_hs_fail(h, AK_ERR_missing_groups, NULL);
             return e;
         }
         if (!has_share) return ask_again(h, g);

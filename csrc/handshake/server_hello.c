@@ -98,8 +98,10 @@ ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s) {
         ak_error e = ak_decode_ext_supported_versions_server(body, &x, &why);
         if (e != AK_OK) return ak_hs_fail(h, e, "%s", why.detail);
         /* RFC 8446 §4.2.1: only 1.3 is chosen here */
-        if (x.selected_version < AK_TLS13 || version != AK_TLS12)
-            return ak_hs_fail(h, AK_ERR_illegal_parameter, "supported_versions chooses %04x with legacy_version %04x", x.selected_version, version);
+        if (version != AK_TLS12) return ak_hs_fail(h, AK_ERR_unsupported_version, "legacy_version %04x beside supported_versions", version);
+        if (h->info->hello_retry && x.selected_version != AK_TLS13) return ak_hs_fail(h, AK_ERR_retry_version_mismatch, "%04x (RFC 8446 §4.1.4)", x.selected_version);
+        if (x.selected_version < AK_TLS13)
+            return ak_hs_fail(h, AK_ERR_misplaced_extension, "supported_versions chooses %04x with legacy_version %04x", x.selected_version, version);
         version = x.selected_version;
     } else if (version > AK_TLS12) {
         return ak_hs_fail(h, AK_ERR_unsupported_version, "the server chose %04x without supported_versions", version);
@@ -138,7 +140,7 @@ static ak_error check_session(ak_hs *h, const struct ak_server_hello *s) {
     i->session_id_n = (uint8_t)s->session_id.n;
     if (!echoed) return AK_OK;
     const ak_resumption *r = h->offered;
-    if (r == NULL || r->version > AK_TLS12) return ak_hs_fail(h, AK_ERR_session_id_mismatch, "the server echoes an id that stands for no session");
+    if (r == NULL) return ak_hs_fail(h, AK_ERR_session_id_mismatch, "the server echoes an id that stands for no session");
     if (r->version != i->version) return ak_hs_fail(h, AK_ERR_resumed_version_mismatch, "%04x, the session has %04x", i->version, r->version);
     if (r->suite != i->suite->id) return ak_hs_fail(h, AK_ERR_resumed_suite_mismatch, "%s", i->suite->name);
     i->resumed = true;
@@ -155,7 +157,7 @@ static ak_error check_ems(ak_hs *h) {
         if (e != AK_OK) return e;
     }
     if (i->resumed && h->offered->ems != i->ems)
-        return ak_hs_fail(h, AK_ERR_ems_mismatch, "the session has %s extended_master_secret, the answer %s", h->offered->ems ? "" : "no", i->ems ? "one" : "none");
+        return ak_hs_fail(h, h->offered->ems ? AK_ERR_ems_dropped : AK_ERR_ems_mismatch, "the session has %s extended_master_secret, the answer %s", h->offered->ems ? "" : "no", i->ems ? "one" : "none");
     if (h->ctx->require_ems && !i->ems) return ak_hs_fail(h, AK_ERR_ems_required, "the ServerHello has none (RFC 7627 §5.2)");
     return AK_OK;
 }
@@ -169,8 +171,8 @@ ak_error ak_receive_server_hello(ak_hs *h, ak_view body) {
     e = ak_client_choose_version(h, &s);
     if (e != AK_OK) return e;
     if (ak_hs_is_13(h)) return ak_client13_server_hello(h, &s);
-    if (h->info->hello_retry) return ak_hs_fail(h, AK_ERR_illegal_parameter, "version %04x after a HelloRetryRequest (RFC 8446 §4.1.4)", h->info->version);
-    if (early) return ak_hs_fail(h, AK_ERR_unsupported_version, "version %04x, and early data was sent (RFC 8446 §D.3)", h->info->version);
+    if (h->info->hello_retry) return ak_hs_fail(h, AK_ERR_retry_version_mismatch, "%04x (RFC 8446 §4.1.4)", h->info->version);
+    if (early) return ak_hs_fail(h, AK_ERR_early_data_version, "version %04x (RFC 8446 §D.3)", h->info->version);
     e = check_downgrade(h, &s);
     if (e == AK_OK) e = check_suite(h, &s);
     if (e == AK_OK && s.compression_method != 0) e = ak_hs_fail(h, AK_ERR_wrong_compression, "method %u", s.compression_method);

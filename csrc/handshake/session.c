@@ -184,6 +184,7 @@ static ak_error alert_in(ak_session *s, ak_view v) {
  * §7.2.2: anything else is refused with a warning, and the connection goes on; a peer that keeps asking is turned away. */
 static ak_error message12(ak_session *s, ak_view message) {
     int type = message.p[0];
+    if (s->server && s->ctx->renegotiation_fatal && type == AK_HT_client_hello) return ak_session_fail(s, AK_ERR_no_renegotiation, NULL);
     bool asks = s->server ? type == AK_HT_client_hello : type == AK_HT_hello_request;
     if (!asks) return ak_session_fail(s, AK_ERR_unexpected_message, "handshake message %d after the handshake", type);
     if (!s->server && message.n != 4) return ak_session_fail(s, AK_ERR_trailing_data, "a HelloRequest of %zu bytes", message.n - 4);

@@ -40,7 +40,7 @@ ak_resumption *ak_resumption13(const ak_context *c, const ak_info *i, const ak_s
     if (i->report != NULL) r->verdict = i->vouched ? AK_OK : i->report->verdict;
     else if (!c->verify && i->peer_chain != NULL && i->peer_chain->n != 0) r->verdict = AK_ERR_certificate_rejected; /* nobody has looked at it */
     if (ak_hkdf_expand_label(c->provider, i->suite->prf, ak_secret_view(resumption_master), "resumption", nonce, r->secret.p, r->secret.n) &&
-        copy_chain(r, i->peer_chain))
+        copy_chain(r, i->peer_chain) && (i->server || (ak_buf_put_view(&r->ocsp_response, ak_buf_view(&i->ocsp_response)) && ak_buf_put_view(&r->scts, ak_buf_view(&i->scts)))))
         return r;
     ak_resumption_free(r);
     return NULL;

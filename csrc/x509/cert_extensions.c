@@ -277,7 +277,7 @@ bool ak_ext_list(ak_view list, ak_ext *out, size_t max, size_t *n) {
         e->id = ak_cert_ext_find(e->oid);
         (*n)++;
     }
-    return ak_rd_done(&r);
+    return ak_rd_done(&r) && *n > 0;
 }
 
 static const char *duplicate(const ak_ext *e, size_t n) {

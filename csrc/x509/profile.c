@@ -53,6 +53,9 @@ static void constraints(inspection *k) {
     if (c->ext[AK_EXT_key_usage] == NULL) omission(k, "RFC 5280 §4.2.1.3", "it is a CA without a keyUsage");
     if (c->ext[AK_EXT_name_constraints] != NULL && !critical(c, AK_EXT_name_constraints))
         omission(k, "RFC 5280 §4.2.1.10", "its name constraints are not critical");
+    if ((c->ext[AK_EXT_policy_constraints] != NULL && !critical(c, AK_EXT_policy_constraints)) ||
+        (c->ext[AK_EXT_inhibit_any_policy] != NULL && !critical(c, AK_EXT_inhibit_any_policy)))
+        omission(k, "RFC 5280 §4.2.1.11", "its policy constraints are not critical");
     if (c->ext[AK_EXT_subject_key_identifier] == NULL) omission(k, "RFC 5280 §4.2.1.2", "it is a CA without a subjectKeyIdentifier");
 }
 

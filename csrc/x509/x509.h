@@ -16,7 +16,7 @@
 
 #define AK_CERT_MAX_BYTES 65536   /* one certificate */
 #define AK_CERT_MAX_EXTENSIONS 64 /* extensions in one certificate */
-#define AK_CHAIN_MAX 32           /* certificates taken from a peer, or in an identity */
+#define AK_CHAIN_MAX 64           /* certificates taken from a peer, or in an identity */
 #define AK_PATH_MAX 16            /* certificates in a path, both ends counted */
 #define AK_CRL_MAX_BYTES (64u << 20)
 

@@ -174,7 +174,11 @@ end
 -- on_psk(identity, hs) → the pre-shared key of this identity, nil for none, or false [, alert] to end it
 function questions.psk(values, event, hs)
   local key, alert = values.kept.on_psk(event.key, hs)
-  if key == false then return refusal("unknown_psk_identity", alert) end
+  if key == false then
+    local answer = refusal("unknown_psk_identity", alert)
+    answer.text = ("%q"):format(event.key:sub(1, 100))
+    return answer
+  end
   if type(key) == "userdata" and getmetatable(key).__name == "akushu.Secret" then key = key:reveal() end
   if key ~= nil and type(key) ~= "string" then error("on_psk must return a string, a Secret, nil or false", 0) end
   return { bytes = key }

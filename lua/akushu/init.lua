@@ -20,6 +20,12 @@ local akushu = {
   errors = core.errors(),
 }
 
+--- Whether this akushu, with this libcrypto, can do a "suites", "groups" or "schemes" entry, by name or number: its number, or nil.
+function akushu.supports(kind, what)
+  local find = ({ suites = core.find_suite, groups = core.find_group, schemes = core.find_scheme })[kind] or error("suites, groups or schemes expected", 2)
+  return find(what)
+end
+
 for name, value in pairs(core.x509) do akushu[name] = value end
 
 --- A class's table of methods, for files of akushu that add to it.

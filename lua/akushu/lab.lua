@@ -1,5 +1,5 @@
---- A laboratory: peers whose randomness comes from a seed and from given values, by purpose; a clock of its own; a network in memory; a trace of
--- all that happened. The same lab makes the same bytes again, signatures included.
+--- A laboratory: peers whose randomness comes from a seed and from given values, by purpose; a clock of its own; a network in memory; a
+-- trace of all that happened. The same lab makes the same bytes again, signatures included.
 --
 --     local lab = akushu.lab { seed = "first try" }
 --     local trace = lab:run(lab:client {}, lab:server {}, { data = { "question", "answer" } })
@@ -12,15 +12,18 @@ local trace = require "akushu.trace"
 
 local Lab = { __name = "akushu.Lab" }
 Lab.__index = Lab
-Lab.__tostring = function(self) return ("akushu.Lab (%s, clock at %d)"):format(self.seed == "" and "given values only" or "seeded", self.clock) end
+Lab.__tostring = function(self) return ("akushu.Lab (%s, clock at %d)"):format(self.seed == "" and "given values only" or "seeded",
+  self.clock) end
 
 local lab = {}
 
 -- When a lab's clock starts that is not told: 2026-01-01 00:00:00 UTC.
 lab.epoch = 1767225600
 
-local purposes = { "client_random", "server_random", "session_id", "key_share", "premaster", "rsa_padding", "rsa_rejection", "pss_salt", "ecdsa_nonce",
-  "cbc_iv", "gcm_nonce", "ticket_nonce", "ticket_age_add", "ticket_key", "ticket_iv", "cookie", "grease", "blinding", "serial", "identity_key" }
+local purposes = { "client_random", "server_random", "session_id", "key_share", "premaster", "rsa_padding", "rsa_rejection",
+  "pss_salt", "ecdsa_nonce",
+  "cbc_iv", "gcm_nonce", "ticket_nonce", "ticket_age_add", "ticket_key", "ticket_iv", "cookie", "grease", "blinding", "serial",
+    "identity_key" }
 lab.purposes = purposes
 
 local known = { seed = "string", clock = "number", values = true }
@@ -36,13 +39,15 @@ local function check(opts)
   end
 end
 
---- akushu.lab{ seed =, clock =, values = }. seed: any string; without one (and with values) only given values are handed out, and what was not given fails
--- with `randomness`. clock: seconds since 1970. values: { purpose = bytes or a list of bytes }, or a function that is asked for each purpose.
+--- akushu.lab{ seed =, clock =, values = }. seed: any string; without one (and with values) only given values are handed out, and what
+-- was not given fails with `randomness`. clock: seconds since 1970. values: { purpose = bytes or a list of bytes }, or a function that
+-- is asked for each purpose.
 function lab.new(opts)
   opts = opts or {}
   if type(opts) ~= "table" then error("akushu.lab: a table of options expected, got " .. type(opts), 2) end
   check(opts)
-  local self = setmetatable({ seed = opts.seed or (opts.values == nil and "akushu" or ""), clock = opts.clock or lab.epoch, made = {} }, Lab)
+  local self = setmetatable({ seed = opts.seed or (opts.values == nil and "akushu" or ""), clock = opts.clock or lab.epoch,
+    made = {} }, Lab)
   self.provider = assert(core.lab_provider(self.seed))
   local values = opts.values or {}
   if type(values) == "function" then
@@ -119,7 +124,8 @@ function Lab:trust()
   return self.made.trust
 end
 
--- ---- peers --------------------------------------------------------------------------------------------------------------------------------
+-- ---- peers
+-- --------------------------------------------------------------------------------------------------------------------------------
 
 local function copy(t)
   local out = {}
@@ -150,12 +156,14 @@ function Lab:server(opts)
   opts = copy(opts)
   local key = opts.key
   opts.key = nil
-  if opts.identity == nil and opts.on_identity == nil then opts.identity = self:identity(key or opts.profile == "classic" and "rsa" or "ecdsa") end
+  if opts.identity == nil and opts.on_identity == nil then opts.identity = self:identity(key or opts.profile == "classic" and "rsa" or
+    "ecdsa") end
   if opts.client_auth and opts.client_auth ~= "none" and opts.trust == nil then opts.trust = self:trust() end
   return context(self, "server", opts)
 end
 
--- ---- the network ----------------------------------------------------------------------------------------------------------------------------
+-- ---- the network
+-- ----------------------------------------------------------------------------------------------------------------------------
 
 local Side = {}
 Side.__index = Side
@@ -182,6 +190,14 @@ local function failed(side, message, failure)
   put(side, (side.session or side.hs):pending())
 end
 
+local function take_early(side)
+  if side.name ~= "server" then return end
+  local data = side.hs:take_early_data()
+  if data == "" then return end
+  side.early = (side.early or "") .. data
+  side.run.trace:add { kind = "data", side = side.name, from = side.peer.name, bytes = data, early = true }
+end
+
 local function take_session(side)
   if side.session or not side.hs.done then return end
   drain(side)
@@ -199,7 +215,8 @@ function Side:deliver(bytes)
     if not plain then
       if failure.code == "closed" then
         self.closed = true
-        self.run.trace:add { kind = "alert", side = self.name, from = self.peer.name, level = "warning", description = "close_notify", received = true }
+        self.run.trace:add { kind = "alert", side = self.name, from = self.peer.name, level = "warning", description = "close_notify",
+          received = true }
         put(self, self.session:pending())
         return
       end
@@ -214,6 +231,7 @@ function Side:deliver(bytes)
   end
   local out, message, failure = self.hs:step(bytes)
   drain(self)
+  take_early(self)
   if not out then return failed(self, message, failure) end
   put(self, out)
   take_session(self)
@@ -260,7 +278,8 @@ local function move(run)
   end
 end
 
-local run_options = { chunk = true, data = true, network = true, close = true, server_name = true, session = true, trace = true }
+local run_options = { early = true, chunk = true, data = true, network = true, close = true, server_name = true, session = true,
+  trace = true }
 
 local function handshake_of(peer, opts)
   local class = getmetatable(peer).__name
@@ -280,12 +299,13 @@ local function exchange(run, data)
   end
 end
 
---- Runs a client and a server (contexts or handshakes of this lab) against each other until nothing is under way; returns the trace, with trace.client and
--- trace.server: { hs =, session = or failure = and message =, received = }. opts:
+--- Runs a client and a server (contexts or handshakes of this lab) against each other until nothing is under way; returns the trace,
+-- with trace.client and trace.server: { hs =, session = or failure = and message =, received = }. opts:
 --   chunk        bytes that arrive at once (all that there are)
 --   data         a list: what the client sends, what the server then sends, and so on
 --   close        true: both say close_notify at the end
 --   network      function(from, bytes) → bytes: what arrives of what was sent (nil: nothing)
+--   early        0-RTT data of the client's (its session must allow it); what the server takes of it is in trace.server.early
 --   server_name, session    for a client's context
 function Lab:run(client, server, opts)
   opts = opts or {}
@@ -303,6 +323,7 @@ function Lab:run(client, server, opts)
     t:watch(run[name].hs, journal)
   end
   run.client.peer, run.server.peer = run.server, run.client
+  if opts.early then assert(run.client.hs:send_early(opts.early)) end
   run.client:start()
   run.server:start()
   move(run)
@@ -316,7 +337,8 @@ function Lab:run(client, server, opts)
     end
   end
   self.provider:journal(false)
-  t.client, t.server, t.ok = run.client, run.server, run.client.session ~= nil and run.server.session ~= nil and not run.client.failure and not run.server.failure
+  t.client, t.server, t.ok = run.client, run.server, run.client.session ~= nil and run.server.session ~= nil and
+    not run.client.failure and not run.server.failure
   return t
 end
 

@@ -191,7 +191,7 @@ local known = {
   fallback_scsv = { boolean, "client" },
   grease = { boolean, "client" },
   coalesce = { boolean },
-  renegotiation = { or_boolean("fatal"), "client" },
+  renegotiation = { or_boolean("fatal") },
   keylog = { callable },
   clock = { function(name, value)
     if type(value) == "number" then return value end
@@ -371,6 +371,7 @@ function options.context(role, opts, x509)
     "min_dh_bits", "ocsp", "sct", "middlebox_compat", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
     fields[name] = o[name]
   end
+  if o.renegotiation == true and role == "server" then fail(3, "akushu.server: option 'renegotiation': a server refuses it: false, or \"fatal\"") end
   if o.renegotiation == "fatal" then fields.renegotiation_fatal = true else fields.renegotiation = o.renegotiation end
   local kept = { role = role, on_psk = o.on_psk, on_ocsp = o.on_ocsp, on_early_data = o.on_early_data, on_untrusted = o.on_untrusted, on_identity = o.on_identity, alpn = fields.ask_alpn and o.alpn or nil, keylog = o.keylog,
     clock = o.clock, hooks = o.hooks, sessions = type(o.sessions) == "table" and o.sessions or nil, verify_host = fields.verify_host }

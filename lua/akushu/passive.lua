@@ -1,5 +1,5 @@
---- The passive peer: reads a recorded connection, both directions, with whatever key there is, and decrypts and decodes it: SSL 3.0 is not read, TLS 1.0 to
--- 1.3 are.
+--- The passive peer: reads a recorded connection, both directions, with whatever key there is, and decrypts and decodes it: SSL 3.0 is
+-- not read, TLS 1.0 to 1.3 are.
 --
 --     local p = passive.new { keylog = text }
 --     p:feed("client", bytes) p:feed("server", bytes) …      in the order in which they were seen
@@ -64,11 +64,14 @@ function passive.new(keys)
   for name in pairs(keys) do
     if not known_options[name] then error(("passive.new: unknown option '%s'"):format(tostring(name)), 2) end
   end
-  local self = setmetatable({ keylog = passive.keylog(keys.keylog), server_keys = keys_of(keys.server_key), premasters = list(keys.premaster),
+  local self = setmetatable({ keylog = passive.keylog(keys.keylog), server_keys = keys_of(keys.server_key),
+    premasters = list(keys.premaster),
     ephemeral = list(keys.ephemeral), masters = keys.master or {}, psks = type(keys.psk) == "table" and keys.psk or { keys.psk },
-    sessions = keys.sessions or { ids = {}, tickets = {}, psks = {} }, trace = trace.new {}, problems = {}, data = { client = "", server = "" },
+    sessions = keys.sessions or { ids = {}, tickets = {}, psks = {} }, trace = trace.new {}, problems = {}, data = { client = "",
+      server = "" },
     client = new_side(), server = new_side(), finished = {}, messages = {}, phase = "client_hello", secrets = {}, handshakes = 0 }, Passive)
-  self.sessions.ids, self.sessions.tickets, self.sessions.psks = self.sessions.ids or {}, self.sessions.tickets or {}, self.sessions.psks or {}
+  self.sessions.ids, self.sessions.tickets, self.sessions.psks = self.sessions.ids or {}, self.sessions.tickets or {},
+    self.sessions.psks or {}
   self.trace.secrets.observer = {}
   return self
 end
@@ -166,7 +169,8 @@ local function premaster_of(self, cke)
 end
 
 local function master_from(self, premaster)
-  if self.ems then return crypto.prf(prf_hash(self), premaster, "extended master secret", crypto.digest(prf_hash(self), transcript(self)), 48) end
+  if self.ems then return crypto.prf(prf_hash(self), premaster, "extended master secret", crypto.digest(prf_hash(self),
+    transcript(self)), 48) end
   return crypto.prf(prf_hash(self), premaster, "master secret", self.client_random .. self.server_random, 48)
 end
 
@@ -193,7 +197,8 @@ local function resume12(self)
   local s = self.sessions
   local master = log(self, "CLIENT_RANDOM") or self.offered_ticket and s.tickets[self.offered_ticket] or s.ids[self.session_id] or
     self.masters[self.session_id]
-  if master then set_master(self, master, { "the session that is resumed" }) else problem(self, "server", "the resumed session's master secret is not known") end
+  if master then set_master(self, master, { "the session that is resumed" }) else problem(self, "server",
+    "the resumed session's master secret is not known") end
 end
 
 local function keep12(self)
@@ -212,7 +217,8 @@ local function change_cipher_spec(self, from)
   side.encrypted = true
   side.protect = nil
   if not keys then return end
-  local ok, p = pcall(record.protect, self.suite, self.version_number, { open = true, etm = self.etm and self.suite_info.kind == "cbc", key = keys.key,
+  local ok, p = pcall(record.protect, self.suite, self.version_number, { open = true, etm = self.etm and self.suite_info.kind == "cbc",
+    key = keys.key,
     iv = #keys.iv > 0 and keys.iv or nil, mac_key = #keys.mac_key > 0 and keys.mac_key or nil })
   if ok and p then side.protect = p else problem(self, from, "no record protection for " .. self.suite) end
 end
@@ -269,7 +275,8 @@ end
 local function early_keys(self)
   local secret = log(self, "CLIENT_EARLY_TRAFFIC_SECRET")
   if not secret and self.secrets.early_secret then
-    secret = crypto.derive_secret(self.suite_info.prf, self.secrets.early_secret, "c e traffic", crypto.digest(self.suite_info.prf, self.hello_bytes))
+    secret = crypto.derive_secret(self.suite_info.prf, self.secrets.early_secret, "c e traffic", crypto.digest(self.suite_info.prf,
+      self.hello_bytes))
   end
   if secret then note_secret(self, "client_early_traffic_secret", secret, { "early_secret" }) end
   return secret
@@ -297,8 +304,10 @@ local function handshake_keys(self, hello)
     shared = ("\0"):rep(crypto.hashes()[hash]) -- psk_ke: RFC 8446 §7.1
   end
   down(self, "early_secret", shared, "handshake_secret")
-  self.client_handshake_secret = derived(self, "handshake_secret", "c hs traffic", "client_handshake_traffic_secret", "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
-  keyed13(self, "server", derived(self, "handshake_secret", "s hs traffic", "server_handshake_traffic_secret", "SERVER_HANDSHAKE_TRAFFIC_SECRET"))
+  self.client_handshake_secret = derived(self, "handshake_secret", "c hs traffic", "client_handshake_traffic_secret",
+    "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
+  keyed13(self, "server", derived(self, "handshake_secret", "s hs traffic", "server_handshake_traffic_secret",
+    "SERVER_HANDSHAKE_TRAFFIC_SECRET"))
   if not self.server.secret then problem(self, "server", "no key gives the handshake traffic secrets") end
 end
 
@@ -315,7 +324,8 @@ end
 local function after_server_finished(self)
   local zeros = ("\0"):rep(crypto.hashes()[self.suite_info.prf])
   down(self, "handshake_secret", zeros, "master_secret")
-  self.client_application_secret = derived(self, "master_secret", "c ap traffic", "client_application_traffic_secret_0", "CLIENT_TRAFFIC_SECRET_0")
+  self.client_application_secret = derived(self, "master_secret", "c ap traffic", "client_application_traffic_secret_0",
+    "CLIENT_TRAFFIC_SECRET_0")
   local server = derived(self, "master_secret", "s ap traffic", "server_application_traffic_secret_0", "SERVER_TRAFFIC_SECRET_0")
   derived(self, "master_secret", "exp master", "exporter_master_secret", "EXPORTER_SECRET")
   keyed13(self, "server", server)
@@ -352,7 +362,8 @@ local function key_update(self, from)
   if secret then keyed13(self, from, crypto.hkdf_expand_label(hash, secret, "traffic upd", "", crypto.hashes()[hash])) end
 end
 
--- ---- messages -----------------------------------------------------------------------------------------------------------------------------
+-- ---- messages
+-- -----------------------------------------------------------------------------------------------------------------------------
 
 local function new_handshake(self)
   self.messages, self.server_share, self.next_keys, self.resumed, self.new_ticket = {}, nil, nil, nil, nil
@@ -369,7 +380,8 @@ local function read_client_hello(self, msg, bytes)
   self.client_shares, self.offered_psks, self.offered_ticket = {}, nil, nil
   if not exts then return end
   local shares, psk, ticket, name = exts:find "key_share", exts:find "pre_shared_key", exts:find "session_ticket", exts:find "server_name"
-  for _, s in ipairs(shares and type(shares.data) == "table" and shares.data.key_shares or {}) do self.client_shares[s.group] = s.key_exchange end
+  for _, s in ipairs(shares and type(shares.data) == "table" and shares.data.key_shares or
+    {}) do self.client_shares[s.group] = s.key_exchange end
   if psk and type(psk.data) == "table" then
     self.offered_psks = {}
     for i, identity in ipairs(psk.data.identities) do self.offered_psks[i] = identity.identity end
@@ -505,7 +517,8 @@ end
 
 local function alert(self, from, bytes)
   local level, what = bytes:byte(1, 2)
-  self.trace:add { kind = "alert", side = from, from = from, level = level == 1 and "warning" or "fatal", description = what and core.alert_name(what) or
+  self.trace:add { kind = "alert", side = from, from = from, level = level == 1 and "warning" or "fatal", description = what and
+    core.alert_name(what) or
     tostring(what) }
   if #bytes == 2 and what == 0 then self[from].closed = true end
 end
@@ -526,7 +539,8 @@ end
 
 local function one_record(self, from, r)
   local side = self[from]
-  self.trace:add { kind = "record", side = from, from = from, received = false, type = ({ [20] = "change_cipher_spec", [21] = "alert", [22] = "handshake",
+  self.trace:add { kind = "record", side = from, from = from, received = false, type = ({ [20] = "change_cipher_spec", [21] = "alert",
+    [22] = "handshake",
     [23] = "application_data" })[r.type] or r.type, bytes = r.bytes }
   local is_13 = self.version_number == 0x0304
   if not side.encrypted or (is_13 and r.type ~= 23) then
@@ -547,10 +561,12 @@ local function one_record(self, from, r)
   problem(self, from, "a record does not open: " .. tostring(kind))
 end
 
--- ---- order -------------------------------------------------------------------------------------------------------------------------------------
+-- ---- order
+-- -------------------------------------------------------------------------------------------------------------------------------------
 
 -- Which side's next record makes sense now: recordings may hold the two directions in any order.
-local turn = { client_hello = "client", client_hello_2 = "client", server_flight = "server", client_flight = "both", client_finish = "client",
+local turn = { client_hello = "client", client_hello_2 = "client", server_flight = "server", client_flight = "both",
+  client_finish = "client",
   server_finish = "server", open = "both" }
 
 local function may(self, from)
@@ -617,8 +633,8 @@ function passive.read(flows, keys)
   return p:finish()
 end
 
---- A capture file (pcap or pcapng) with any number of connections: a list of passive peers that have read them, each with .address = { client =, server = }.
--- Connections in which no ClientHello is seen are left out. keys as for passive.new.
+--- A capture file (pcap or pcapng) with any number of connections: a list of passive peers that have read them, each with .address = {
+-- client =, server = }. Connections in which no ClientHello is seen are left out. keys as for passive.new.
 function passive.pcap(bytes, keys)
   local streams = require("akushu.pcap").streams(bytes)
   local out = {}

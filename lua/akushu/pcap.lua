@@ -140,7 +140,8 @@ local function tcp_of(p)
   return nil
 end
 
--- ---- TCP ---------------------------------------------------------------------------------------------------------------------------------
+-- ---- TCP
+-- ---------------------------------------------------------------------------------------------------------------------------------
 
 -- a - b of sequence numbers, as a signed distance.
 local function distance(a, b)
@@ -170,7 +171,8 @@ local function segment(stream, way, seq, bytes, time)
 end
 
 local function new_stream(client, server)
-  return { client = client, server = server, ways = { [client] = { from = "client", early = {} }, [server] = { from = "server", early = {} } } }
+  return { client = client, server = server, ways = { [client] = { from = "client", early = {} }, [server] = { from = "server",
+    early = {} } } }
 end
 
 local FIN, SYN, RST, ACK = 1, 2, 4, 16

@@ -70,7 +70,8 @@ local function fields_of(node)
   end
   local rest = {}
   for name in pairs(node) do
-    if type(name) == "string" and not seen[name] and name ~= "notes" and name ~= "what" and name ~= "message" then rest[#rest + 1] = name end
+    if type(name) == "string" and not seen[name] and name ~= "notes" and name ~= "what" and
+      name ~= "message" then rest[#rest + 1] = name end
   end
   table.sort(rest, by_name)
   for _, name in ipairs(rest) do add(name) end
@@ -184,8 +185,8 @@ function json(v, path)
   return out
 end
 
---- A value as JSON. Tables with items 1, 2, … become arrays (beside named fields: "items"), others objects with sorted names; strings that are no
--- UTF-8 become { "hex": … }; what JSON does not have (userdata) its description.
+--- A value as JSON. Tables with items 1, 2, … become arrays (beside named fields: "items"), others objects with sorted names; strings
+-- that are no UTF-8 become { "hex": … }; what JSON does not have (userdata) its description.
 function show.json(v) return json(v, {}) end
 
 return show

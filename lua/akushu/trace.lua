@@ -1,5 +1,5 @@
---- A trace: the ordered list of all that happened between peers: messages, records, secrets as they came into being, what hooks said, states, alerts,
--- operations with their cost. lab:run gives one; trace.of(hs) watches any one handshake.
+--- A trace: the ordered list of all that happened between peers: messages, records, secrets as they came into being, what hooks said,
+-- states, alerts, operations with their cost. lab:run gives one; trace.of(hs) watches any one handshake.
 --
 --     print(trace)                    the messages in a line each
 --     print(trace:text(2))            with their fields, secrets, verdicts, states
@@ -11,7 +11,8 @@
 --
 -- Entries have kind, n (their place), side ("client", "server": whose view or doing it is), and by kind
 --
---     message    name, from, received (false where it was sent), bytes, message (decoded when first looked at), built (before hooks), dropped
+--     message    name, from, received (false where it was sent), bytes, message (decoded when first looked at), built (before hooks),
+-- dropped
 --     record     from, received, type, bytes; of plain fragments: plain = true
 --     secret     name, value, label, from (names or descriptions of inputs), context (seed or transcript hash), used_by is found by explain
 --     operation  op, what, bytes, ns
@@ -98,7 +99,8 @@ end
 
 local function record_event(self, side, event, answer)
   local from = event.incoming and other(side) or side
-  self:add { kind = "record", side = side, from = from, received = event.incoming, type = content_names[event.content_type] or event.content_type,
+  self:add { kind = "record", side = side, from = from, received = event.incoming, type = content_names[event.content_type] or
+    event.content_type,
     bytes = answer.bytes or event.bytes, plain = event.gate:find "^plain" ~= nil, dropped = answer.verdict == "drop" or nil }
 end
 
@@ -115,8 +117,10 @@ local function on_event(self, side, event, answer)
   answer = answer or {}
   if of_messages[event.gate] then message_event(self, side, event, answer) else record_event(self, side, event, answer) end
   if answer.verdict or answer.inject or answer.accept or answer.transcript then
-    self:add { kind = "verdict", side = side, gate = event.gate, name = event.name or content_names[event.content_type] or tostring(event.content_type),
-      verdict = answer.verdict or answer.accept and "accept" or "pass", inject = answer.inject and #answer.inject, transcript = answer.transcript }
+    self:add { kind = "verdict", side = side, gate = event.gate, name = event.name or content_names[event.content_type] or
+      tostring(event.content_type),
+      verdict = answer.verdict or answer.accept and "accept" or "pass", inject = answer.inject and #answer.inject,
+        transcript = answer.transcript }
   end
 end
 
@@ -126,6 +130,7 @@ function Trace:watch(hs, journal)
   local side = hs.role
   self.state = self.state or {}
   self.draft = self.draft or {}
+  values.hooks = values.hooks or {}
   values.gates = 127
   hs:_gates(127)
   values.watch = function(event, answer)
@@ -142,7 +147,8 @@ function trace.of(hs)
   return t
 end
 
--- ---- operations and secrets --------------------------------------------------------------------------------------------------------------
+-- ---- operations and secrets
+-- --------------------------------------------------------------------------------------------------------------
 
 local prf_names = { ["master secret"] = "master_secret", ["extended master secret"] = "master_secret", ["key expansion"] = "key_block",
   ["client finished"] = "client_verify_data", ["server finished"] = "server_verify_data" }
@@ -188,7 +194,8 @@ local derivations = { prf = true, hkdf_extract = true, hkdf_expand_label = true 
 local function add_secret(self, side, op, name, from)
   local known = self.secrets[side]
   if op.out and (#op.out > 12 or not known[op.out]) then known[op.out] = known[op.out] or name end
-  return self:add { kind = "secret", side = side, name = name, value = op.out, op = op.op, label = op.what ~= "" and op.what or nil, from = from,
+  return self:add { kind = "secret", side = side, name = name, value = op.out, op = op.op, label = op.what ~= "" and op.what or nil,
+    from = from,
     context = op.context and op.context_b and op.context .. op.context_b or op.context }
 end
 
@@ -198,7 +205,8 @@ local function one_operation(self, side, op)
     self:add { kind = "random", side = side, purpose = op.what, bytes = op.out or "" }
     return
   end
-  self:add { kind = "operation", side = side, op = op.op, what = op.what, bytes = op.bytes, ns = op.ns, key = short(known, op.secret, "key"),
+  self:add { kind = "operation", side = side, op = op.op, what = op.what, bytes = op.bytes, ns = op.ns, key = short(known, op.secret,
+    "key"),
     secret = op.secret, public_key = public_key[op.op] or false }
   if derivations[op.op] then
     local from = { short(known, op.secret, "secret") }
@@ -208,7 +216,8 @@ local function one_operation(self, side, op)
     add_secret(self, side, op, "shared_secret", { "own " .. op.what .. " private value", "peer's public value" })
   elseif op.op == "rsa_encrypt" and op.secret then
     known[op.secret] = known[op.secret] or "premaster_secret"
-    self:add { kind = "secret", side = side, name = "premaster_secret", value = op.secret, op = "random", from = { "randomness: premaster" } }
+    self:add { kind = "secret", side = side, name = "premaster_secret", value = op.secret, op = "random",
+      from = { "randomness: premaster" } }
   elseif op.op == "rsa_decrypt" and op.out then
     add_secret(self, side, op, "premaster_secret", { "the server's RSA key" })
   end
@@ -219,7 +228,8 @@ function Trace:operations(side, notes)
   for _, op in ipairs(notes) do one_operation(self, side, op) end
 end
 
--- ---- outcomes -----------------------------------------------------------------------------------------------------------------------------
+-- ---- outcomes
+-- -----------------------------------------------------------------------------------------------------------------------------
 
 --- A failure of one side, as nil, message, failure gave it.
 function Trace:failed(side, message, failure)
@@ -227,7 +237,8 @@ function Trace:failed(side, message, failure)
     self:add { kind = "alert", side = side, from = side, level = "fatal", description = failure.alert }
   end
   note_state(self, side, "failed")
-  self:add { kind = "failure", side = side, code = failure.code, alert = failure.alert, origin = failure.origin, text = message, state_before = failure.state }
+  self:add { kind = "failure", side = side, code = failure.code, alert = failure.alert, origin = failure.origin, text = message,
+    state_before = failure.state }
 end
 
 function Trace:done(side, session)
@@ -236,10 +247,12 @@ function Trace:done(side, session)
     extended_master_secret = session.extended_master_secret, alpn = session.alpn }
 end
 
--- ---- looking -----------------------------------------------------------------------------------------------------------------------------
+-- ---- looking
+-- -----------------------------------------------------------------------------------------------------------------------------
 
 local function matches(e, kind, name, side)
-  return e.kind == kind and (name == nil or name == "*" or e.name == name or kind == "state" and e.state == name or kind == "random" and e.purpose == name or
+  return e.kind == kind and (name == nil or name == "*" or e.name == name or kind == "state" and e.state == name or kind == "random" and
+    e.purpose == name or
     kind == "operation" and e.op == name or kind == "alert" and e.description == name or kind == "failure" and e.code == name) and
     (side == nil or e.side == side)
 end
@@ -288,7 +301,8 @@ function Trace:wire(from)
   return table.concat(out)
 end
 
--- ---- text -----------------------------------------------------------------------------------------------------------------------------------
+-- ---- text
+-- -----------------------------------------------------------------------------------------------------------------------------------
 
 local function arrow(from) return from == "server" and "client <── server" or "client ──> server" end
 
@@ -321,7 +335,8 @@ local lines = {}
 function lines.message(e, level)
   if e.received and level < 3 then return nil end
   if e.received then return ("%s received %s, %d bytes"):format(e.side, e.name, #e.bytes) end
-  local text = ("%s  %-22s %5d bytes%s%s%s"):format(arrow(e.from), e.name, #e.bytes, summary(e), e.dropped and "  (dropped)" or "", e.built and "  (changed)" or "")
+  local text = ("%s  %-22s %5d bytes%s%s%s"):format(arrow(e.from), e.name, #e.bytes, summary(e), e.dropped and "  (dropped)" or "",
+    e.built and "  (changed)" or "")
   if level >= 2 then text = text .. "\n" .. show.message(e.message, { indent = "      " }) end
   if level >= 3 then text = text .. "\n" .. show.hex(e.bytes, "      ") end
   return text
@@ -329,13 +344,15 @@ end
 
 function lines.record(e, level)
   if level < 3 then return nil end
-  return ("%s %s %s%s, %d bytes\n%s"):format(e.side, e.received and "got" or "made", e.plain and "the fragment of a record: " or "a record: ", e.type, #e.bytes,
+  return ("%s %s %s%s, %d bytes\n%s"):format(e.side, e.received and "got" or "made", e.plain and "the fragment of a record: " or
+    "a record: ", e.type, #e.bytes,
     show.hex(e.bytes, "      "))
 end
 
 function lines.secret(e, level)
   if level < 2 then return nil end
-  return ("%s has %s = %s   (%s%s of %s)"):format(e.side, e.name, show.value(e.value, 48), e.op, e.label and (" %q"):format(e.label) or "", table.concat(e.from, " and "))
+  return ("%s has %s = %s   (%s%s of %s)"):format(e.side, e.name, show.value(e.value, 48), e.op, e.label and (" %q"):format(e.label) or
+    "", table.concat(e.from, " and "))
 end
 
 function lines.operation(e, level)
@@ -348,12 +365,14 @@ function lines.random(e, level)
 end
 
 function lines.verdict(e, level)
-  local text = ("%s hook at %s %s: %s%s%s"):format(e.side, e.gate, e.name, e.verdict, e.inject and (", %d put beside it"):format(e.inject) or "",
+  local text = ("%s hook at %s %s: %s%s%s"):format(e.side, e.gate, e.name, e.verdict, e.inject and
+    (", %d put beside it"):format(e.inject) or "",
     e.transcript and ", transcript " .. e.transcript or "")
   return (level >= 2 or e.verdict ~= "pass" or e.inject) and text or nil
 end
 
-function lines.question(e, level) return level >= 2 and ("%s asks: %s%s"):format(e.side, e.name, e.answer and " → " .. e.answer or "") or nil end
+function lines.question(e, level) return level >= 2 and ("%s asks: %s%s"):format(e.side, e.name, e.answer and " → " .. e.answer or
+  "") or nil end
 
 function lines.state(e, level) return level >= 2 and ("%s is in state %s"):format(e.side, e.state) or nil end
 
@@ -365,16 +384,19 @@ end
 
 function lines.wire(e, level) return level >= 3 and ("%s  %d bytes on the wire"):format(arrow(e.from), #e.bytes) or nil end
 
-function lines.failure(e) return ("%s failed: %s (%s%s, found by %s)"):format(e.side, e.text, e.code, e.alert and ", alert " .. e.alert or "",
+function lines.failure(e) return ("%s failed: %s (%s%s, found by %s)"):format(e.side, e.text, e.code, e.alert and ", alert " ..
+  e.alert or "",
   e.origin == "local" and "itself" or "its peer") end
 
 function lines.done(e)
-  return ("%s is done: TLS %s, %s%s%s"):format(e.side, e.version, e.suite, e.group and ", " .. e.group or "", e.resumed and ", resumed" or "")
+  return ("%s is done: TLS %s, %s%s%s"):format(e.side, e.version, e.suite, e.group and ", " .. e.group or "", e.resumed and
+    ", resumed" or "")
 end
 
 function lines.note(e) return e.text end
 
---- The trace as text. level 1 (default): what went to and fro, and how it ended; 2: fields, secrets, verdicts, states; 3: everything, with bytes.
+--- The trace as text. level 1 (default): what went to and fro, and how it ended; 2: fields, secrets, verdicts, states; 3: everything,
+-- with bytes.
 function Trace:text(level)
   level = level or 1
   if level ~= 1 and level ~= 2 and level ~= 3 then error("a level from 1 to 3 expected", 2) end
@@ -395,7 +417,8 @@ function Trace:json()
   for i, e in ipairs(self.entries) do
     local o = {}
     for k, v in pairs(e) do
-      if type(v) == "string" and (k == "bytes" or k == "value" or k == "built" or k == "context" or k == "secret") then o[k] = show.to_hex(v)
+      if type(v) == "string" and (k == "bytes" or k == "value" or k == "built" or k == "context" or
+        k == "secret") then o[k] = show.to_hex(v)
       elseif k ~= "context" or type(v) ~= "table" then o[k] = v end
     end
     if e.kind == "message" then o.message = e.message end
@@ -404,7 +427,8 @@ function Trace:json()
   return show.json(out)
 end
 
--- ---- explain -------------------------------------------------------------------------------------------------------------------------------
+-- ---- explain
+-- -------------------------------------------------------------------------------------------------------------------------------
 
 -- The messages whose transcript hash this is: names, or nil when it is none of this side's prefixes.
 local function covered(self, side, hash_value)
@@ -430,7 +454,8 @@ end
 local Explanation = { __name = "akushu.Explanation" }
 Explanation.__index = Explanation
 Explanation.__tostring = function(self)
-  local out = { ("%s (%s's): %s"):format(self.name, self.side, show.value(self.value, 64)), ("  made by  %s%s"):format(self.op, self.label and (" with label %q"):format(self.label) or "") }
+  local out = { ("%s (%s's): %s"):format(self.name, self.side, show.value(self.value, 64)), ("  made by  %s%s"):format(self.op,
+    self.label and (" with label %q"):format(self.label) or "") }
   for _, from in ipairs(self.from) do out[#out + 1] = "  from     " .. from end
   if self.messages then out[#out + 1] = ("  over     the transcript %s"):format(table.concat(self.messages, ", ")) end
   if self.context then out[#out + 1] = ("  %s  %s"):format(self.messages and "hash   " or "context", show.value(self.context, 64)) end
@@ -444,8 +469,8 @@ local function add_once(list, seen, text)
   list[#list + 1] = text
 end
 
---- What a secret was made of and what it was used for: a table with name, value, op, label, from, context, messages (of the transcript hash), used_by;
--- printable. nil when the trace has no such secret. side: whose ("client" unless only the server has it).
+--- What a secret was made of and what it was used for: a table with name, value, op, label, from, context, messages (of the transcript
+-- hash), used_by; printable. nil when the trace has no such secret. side: whose ("client" unless only the server has it).
 function Trace:explain(name, side)
   local e = side and self:find("secret", name, side) or not side and (self:find("secret", name, "client") or self:find("secret", name))
   if not e then return nil end
@@ -458,14 +483,16 @@ function Trace:explain(name, side)
         for _, from in ipairs(other_entry.from) do
           if from == e.name then add_once(x.used_by, seen, other_entry.name) end
         end
-      elseif other_entry.kind == "operation" and (other_entry.op == "seal" or other_entry.op == "open") and other_entry.secret == e.value then
+      elseif other_entry.kind == "operation" and (other_entry.op == "seal" or other_entry.op == "open") and
+        other_entry.secret == e.value then
         add_once(x.used_by, seen, (other_entry.op == "seal" and "sealing records" or "opening records") .. " (" .. other_entry.what .. ")")
       end
     end
   end
   if e.name == "key_block" then
     for _, o in ipairs(self.entries) do
-      if o.side == e.side and o.kind == "operation" and (o.op == "seal" or o.op == "open") and o.secret and e.value:find(o.secret, 1, true) then
+      if o.side == e.side and o.kind == "operation" and (o.op == "seal" or o.op == "open") and o.secret and e.value:find(o.secret, 1,
+        true) then
         add_once(x.used_by, seen, (o.op == "seal" and "sealing records" or "opening records") .. " (" .. o.what .. ")")
       end
     end
@@ -473,7 +500,8 @@ function Trace:explain(name, side)
   return setmetatable(x, Explanation)
 end
 
--- ---- cost -----------------------------------------------------------------------------------------------------------------------------------
+-- ---- cost
+-- -----------------------------------------------------------------------------------------------------------------------------------
 
 local Cost = { __name = "akushu.Cost" }
 Cost.__index = Cost
@@ -491,8 +519,8 @@ local function add_cost(into, e)
   sum.count, sum.bytes, sum.microseconds = sum.count + 1, sum.bytes + e.bytes, sum.microseconds + e.ns / 1000
 end
 
---- What it cost: cost.client and cost.server, each a list of { name, count, bytes, microseconds, public_key } and the sums public_key, symmetric;
--- sent: bytes over the network. Printable.
+--- What it cost: cost.client and cost.server, each a list of { name, count, bytes, microseconds, public_key } and the sums public_key,
+-- symmetric; sent: bytes over the network. Printable.
 function Trace:cost()
   local cost = {}
   for _, side in ipairs { "client", "server" } do
@@ -522,7 +550,8 @@ Cost.__tostring = function(self)
       out[#out + 1] = ("  %-40s %4d ×  %8d bytes %10.1f µs"):format(row.name, row.count, row.bytes, row.microseconds)
     end
     for _, sum in ipairs { "public_key", "symmetric" } do
-      out[#out + 1] = ("  %-40s %4d ×  %8d bytes %10.1f µs"):format("= " .. sum:gsub("_", " "), c[sum].count, c[sum].bytes, c[sum].microseconds)
+      out[#out + 1] = ("  %-40s %4d ×  %8d bytes %10.1f µs"):format("= " .. sum:gsub("_", " "), c[sum].count, c[sum].bytes,
+        c[sum].microseconds)
     end
   end
   return table.concat(out, "\n")

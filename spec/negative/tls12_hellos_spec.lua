@@ -1,4 +1,5 @@
--- Bad input, TLS 1.2: ClientHello, ServerHello and their extensions (RFC 5246 §7.4.1, 5746, 6066, 7301, 7366, 7627, 7919, 8422). One row a case.
+-- Bad input, TLS 1.2: ClientHello, ServerHello and their extensions (RFC 5246 §7.4.1, 5746, 6066, 7301, 7366, 7627, 7919,
+-- 8422). One row a case.
 local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local mutate = require "spec.support.mutate"
@@ -65,16 +66,19 @@ describe("a ClientHello", function()
     { "with no suite that the server has", set { cipher_suites = { "TLS_RSA_WITH_AES_256_GCM_SHA384", 0xfafa } }, code = "no_shared_suite",
       alert = failure },
     { "with the SCSV alone", set { cipher_suites = { 0x00ff } }, code = "no_shared_suite", alert = failure },
-    { "with export suites alone (FREAK)", set { cipher_suites = { 0x0003, 0x0006, 0x0008, 0x0014 } }, code = "no_shared_suite", alert = failure },
+    { "with export suites alone (FREAK)", set { cipher_suites = { 0x0003, 0x0006, 0x0008, 0x0014 } }, code = "no_shared_suite",
+      alert = failure },
     { "without a compression method", set { compression_methods = {} }, code = "decode_error", alert = decode },
     { "without the null compression method", set { compression_methods = { 1 } }, code = "no_null_compression", alert = illegal },
     { "with bytes after its extensions", function(m) m.trailing = "x" end, code = "trailing_data", alert = decode },
-    { "with bytes after its compression methods that are no extensions", function(m) m.extensions, m.truncated, m.trailing = nil, true, "x" end,
+    { "with bytes after its compression methods that are no extensions",
+      function(m) m.extensions, m.truncated, m.trailing = nil, true, "x" end,
       code = "decode_error", alert = decode },
   }
 
   it("says what each side offers when nothing is in common", function()
-    local attacked = mutate.attack { attack = "server", message = "client_hello", change = set { cipher_suites = { "TLS_RSA_WITH_AES_256_GCM_SHA384" } } }
+    local attacked = mutate.attack { attack = "server", message = "client_hello",
+      change = set { cipher_suites = { "TLS_RSA_WITH_AES_256_GCM_SHA384" } } }
     assert.is_truthy(attacked.message:find("client: TLS_RSA_WITH_AES_256_GCM_SHA384", 1, true), attacked.message)
     assert.is_truthy(attacked.message:find("server: TLS_RSA_WITH_AES_128_GCM_SHA256", 1, true), attacked.message)
   end)
@@ -82,60 +86,70 @@ end)
 
 describe("the extensions of a ClientHello", function()
   client_hellos {
-    { "one twice", twice "extended_master_secret", code = "duplicate_extension", alert = illegal },
+    { "one twice", twice "extended_master_secret", code = "duplicate_extension", alert = decode },
     { "an unknown one twice", function(m)
       table.insert(m.extensions, { type = 0xabcd, data = "" })
       table.insert(m.extensions, { type = 0xabcd, data = "" })
-    end, code = "duplicate_extension", alert = illegal },
+    end, code = "duplicate_extension", alert = decode },
     { "half a header", function(m) table.insert(m.extensions, { raw = "\0\23\0" }) end, code = "decode_error", alert = decode },
-    { "a length beyond the end", function(m) table.insert(m.extensions, { raw = "\171\205\0\5abc" }) end, code = "decode_error", alert = decode },
+    { "a length beyond the end", function(m) table.insert(m.extensions, { raw = "\171\205\0\5abc" }) end, code = "decode_error",
+      alert = decode },
 
     -- RFC 6066 §3
-    { "server_name: two of a kind", extension("server_name", names("localhost", "example.com")), code = "decode_error", alert = decode },
-    { "server_name: an empty list", extension("server_name", "\0\0"), code = "decode_error", alert = decode },
-    { "server_name: an empty name", extension("server_name", "\0\3\0\0\0"), code = "decode_error", alert = decode },
-    { "server_name: no list", extension("server_name", ""), code = "decode_error", alert = decode },
-    { "server_name: a NUL in it", extension("server_name", names "local\0host"), code = "decode_error", alert = decode },
-    { "server_name: 300 bytes", extension("server_name", names(("a"):rep(300))), code = "decode_error", alert = decode },
-    { "server_name: bytes after it", extension("server_name", "\0\6\0\0\3abcx"), code = "trailing_data", alert = decode },
+    { "server_name: two of a kind", extension("server_name", names("localhost", "example.com")), code = "bad_extension", alert = decode },
+    { "server_name: an empty list", extension("server_name", "\0\0"), code = "bad_extension", alert = decode },
+    { "server_name: an empty name", extension("server_name", "\0\3\0\0\0"), code = "bad_extension", alert = decode },
+    { "server_name: no list", extension("server_name", ""), code = "bad_extension", alert = decode },
+    { "server_name: a NUL in it", extension("server_name", names "local\0host"), code = "bad_extension", alert = decode },
+    { "server_name: 300 bytes", extension("server_name", names(("a"):rep(300))), code = "bad_extension", alert = decode },
+    { "server_name: bytes after it", extension("server_name", "\0\6\0\0\3abcx"), code = "bad_extension", alert = decode },
 
     -- RFC 7627 §5.1, RFC 7366 §2, RFC 5746 §3.2: empty, empty, one byte of length
-    { "extended_master_secret with a byte", extension("extended_master_secret", "x"), code = "trailing_data", alert = decode },
-    { "encrypt_then_mac with a byte", extension("encrypt_then_mac", "x"), code = "trailing_data", alert = decode },
+    { "extended_master_secret with a byte", extension("extended_master_secret", "x"), code = "bad_extension", alert = decode },
+    { "encrypt_then_mac with a byte", extension("encrypt_then_mac", "x"), code = "bad_extension", alert = decode },
     { "renegotiation_info that is not empty (RFC 5746 §3.6)", extension("renegotiation_info", { renegotiated_connection = ("v"):rep(12) }),
       code = "renegotiation_mismatch", alert = failure },
-    { "renegotiation_info without its length", extension("renegotiation_info", ""), code = "decode_error", alert = decode },
-    { "renegotiation_info whose length lies", extension("renegotiation_info", "\2x"), code = "decode_error", alert = decode },
+    { "renegotiation_info without its length", extension("renegotiation_info", ""), code = "bad_extension", alert = decode },
+    { "renegotiation_info whose length lies", extension("renegotiation_info", "\2x"), code = "bad_extension", alert = decode },
 
     -- RFC 5246 §7.4.1.4.1
-    { "signature_algorithms: an empty list", extension("signature_algorithms", "\0\0"), code = "decode_error", alert = decode },
-    { "signature_algorithms: half a scheme", extension("signature_algorithms", "\0\3\4\3\8"), code = "decode_error", alert = decode },
-    { "signature_algorithms: none for the server's key", setup = "ecdhe", change = extension("signature_algorithms", { supported_signature_algorithms = { "rsa_pkcs1_sha256" } }),
+    { "signature_algorithms: an empty list", extension("signature_algorithms", "\0\0"), code = "bad_extension", alert = decode },
+    { "signature_algorithms: half a scheme", extension("signature_algorithms", "\0\3\4\3\8"), code = "bad_extension", alert = decode },
+    { "signature_algorithms: none for the server's key", setup = "ecdhe",
+      change = extension("signature_algorithms", { supported_signature_algorithms = { "rsa_pkcs1_sha256" } }),
       code = "no_shared_suite", alert = failure },
 
     -- RFC 8422 §5.1, RFC 7919 §4
-    { "supported_groups: an empty list", extension("supported_groups", "\0\0"), code = "decode_error", alert = decode },
-    { "supported_groups: half a group", extension("supported_groups", "\0\3\0\29\0"), code = "decode_error", alert = decode },
-    { "supported_groups: none that the server has", setup = "ecdhe", change = extension("supported_groups", { named_group_list = { 0xfe00 } }),
+    { "supported_groups: an empty list", extension("supported_groups", "\0\0"), code = "bad_extension", alert = decode },
+    { "supported_groups: half a group", extension("supported_groups", "\0\3\0\29\0"), code = "bad_extension", alert = decode },
+    { "supported_groups: none that the server has", setup = "ecdhe",
+      change = extension("supported_groups", { named_group_list = { 0xfe00 } }),
       code = "no_shared_suite", alert = failure },
     { "supported_groups: FFDHE groups that the server has not, and no other suite", setup = "dhe",
-      change = extension("supported_groups", { named_group_list = { "x25519", 0x01fb } }), code = "no_shared_group", alert = "insufficient_security" },
-    { "supported_groups: not the curve of the server's certificate", setup = "ecdhe", change = extension("supported_groups", { named_group_list = { "x25519" } }),
+      change = extension("supported_groups", { named_group_list = { "x25519", 0x01fb } }), code = "no_shared_group",
+        alert = "insufficient_security" },
+    { "supported_groups: not the curve of the server's certificate", setup = "ecdhe",
+      change = extension("supported_groups", { named_group_list = { "x25519" } }),
       code = "no_shared_suite", alert = failure },
-    { "ec_point_formats: an empty list", setup = "ecdhe", change = extension("ec_point_formats", "\0"), code = "decode_error", alert = decode },
-    { "ec_point_formats without uncompressed", setup = "ecdhe", change = extension("ec_point_formats", "\1\1"), code = "illegal_parameter", alert = illegal },
+    { "ec_point_formats: an empty list", setup = "ecdhe", change = extension("ec_point_formats", "\0"), code = "bad_extension",
+      alert = decode },
+    { "ec_point_formats without uncompressed", setup = "ecdhe", change = extension("ec_point_formats", "\1\1"), code = "bad_extension",
+      alert = illegal },
 
     -- RFC 7301 §3.1
-    { "ALPN: an empty list", extension("application_layer_protocol_negotiation", "\0\0"), code = "decode_error", alert = decode },
-    { "ALPN: an empty name", extension("application_layer_protocol_negotiation", "\0\1\0"), code = "decode_error", alert = decode },
-    { "ALPN: a name beyond the end of the list", extension("application_layer_protocol_negotiation", "\0\3\5h2"), code = "decode_error", alert = decode },
-    { "ALPN: bytes after the list", extension("application_layer_protocol_negotiation", "\0\3\2h2x"), code = "trailing_data", alert = decode },
+    { "ALPN: an empty list", extension("application_layer_protocol_negotiation", "\0\0"), code = "bad_extension", alert = decode },
+    { "ALPN: an empty name", extension("application_layer_protocol_negotiation", "\0\1\0"), code = "bad_extension", alert = decode },
+    { "ALPN: a name beyond the end of the list", extension("application_layer_protocol_negotiation", "\0\3\5h2"), code = "bad_extension",
+      alert = decode },
+    { "ALPN: bytes after the list", extension("application_layer_protocol_negotiation", "\0\3\2h2x"), code = "bad_extension",
+      alert = decode },
     { "ALPN: nothing in common", client = { alpn = { "h2" } }, server = { alpn = { "http/1.1" } }, change = function() end,
       code = "no_application_protocol", alert = "no_application_protocol" },
-    { "ALPN: a function that refuses", client = { alpn = { "h2" } }, server = { alpn = function() return false end }, change = function() end,
+    { "ALPN: a function that refuses", client = { alpn = { "h2" } }, server = { alpn = function() return false end },
+      change = function() end,
       code = "no_application_protocol", alert = "no_application_protocol" },
 
-    { "status_request: empty", extension("status_request", ""), code = "decode_error", alert = decode },
+    { "status_request: empty", extension("status_request", ""), code = "bad_extension", alert = decode },
   }
 
   client_hellos {
@@ -158,7 +172,8 @@ describe("the extensions of a ClientHello", function()
   end)
 
   it("may be missing altogether", function()
-    local attacked, other = mutate.attack { attack = "server", message = "client_hello", change = function(m) m.extensions, m.truncated = nil, true end }
+    local attacked, other = mutate.attack { attack = "server", message = "client_hello",
+      change = function(m) m.extensions, m.truncated = nil, true end }
     assert.is_truthy(attacked.session, attacked.message)
     assert.is_truthy(other.session, other.message)
     assert.is_false(other.session.extended_master_secret)
@@ -202,7 +217,8 @@ describe("a ServerHello", function()
     { "of SSL 3.0", set { legacy_version = 0x0300 }, code = "unsupported_version", alert = "protocol_version" },
     { "of a version above the client's", set { legacy_version = 0x0304 }, code = "unsupported_version", alert = "protocol_version" },
     { "with a session id of 33 bytes", set { session_id = ("s"):rep(33) }, code = "decode_error", alert = decode },
-    { "with a suite that was not offered", set { cipher_suite = "TLS_RSA_WITH_AES_256_GCM_SHA384" }, code = "wrong_suite_chosen", alert = illegal },
+    { "with a suite that was not offered", set { cipher_suite = "TLS_RSA_WITH_AES_256_GCM_SHA384" }, code = "wrong_suite_chosen",
+      alert = illegal },
     { "with a weaker suite than offered", set { cipher_suite = "TLS_RSA_WITH_NULL_MD5" }, code = "wrong_suite_chosen", alert = illegal },
     { "with an export suite (FREAK)", set { cipher_suite = 0x0003 }, code = "wrong_suite_chosen", alert = illegal },
     { "with a suite that nobody knows", set { cipher_suite = 0xfafa }, code = "wrong_suite_chosen", alert = illegal },
@@ -210,39 +226,46 @@ describe("a ServerHello", function()
     { "with a compression method", set { compression_method = 1 }, code = "wrong_compression", alert = illegal },
     { "with bytes after its extensions", function(m) m.trailing = "x" end, code = "trailing_data", alert = decode },
     { "with the random of a server that could do better", setup = "cbc", client = { versions = { "1.1", "1.2" }, encrypt_then_mac = false },
-      server = { versions = "1.1" }, change = function(m) m.random = m.random:sub(1, 24) .. "DOWNGRD\0" end, code = "downgrade_detected", alert = illegal },
+      server = { versions = "1.1" }, change = function(m) m.random = m.random:sub(1, 24) .. "DOWNGRD\0" end, code = "downgrade_detected",
+        alert = illegal },
   }
 end)
 
 describe("the extensions of a ServerHello", function()
   local no_ems = { extended_master_secret = false }
   server_hellos {
-    { "one twice", twice "extended_master_secret", code = "duplicate_extension", alert = illegal },
+    { "one twice", twice "extended_master_secret", code = "duplicate_extension", alert = decode },
     { "an unknown one", extension(0xabcd, ""), code = "unsolicited_extension", alert = "unsupported_extension" },
     { "a GREASE one", extension(0x4a4a, ""), code = "unsolicited_extension", alert = "unsupported_extension" },
     { "extended_master_secret, not offered", extension("extended_master_secret", ""), client = no_ems, code = "unsolicited_extension",
       alert = "unsupported_extension" },
     { "encrypt_then_mac, not offered", extension("encrypt_then_mac", ""), code = "unsolicited_extension", alert = "unsupported_extension" },
-    { "ALPN, not offered", extension("application_layer_protocol_negotiation", { protocol_name_list = { "h2" } }), code = "unsolicited_extension",
+    { "ALPN, not offered", extension("application_layer_protocol_negotiation", { protocol_name_list = { "h2" } }),
+      code = "unsolicited_extension",
       alert = "unsupported_extension" },
     { "session_ticket, not offered", extension("session_ticket", ""), code = "unsolicited_extension", alert = "unsupported_extension" },
     { "status_request, not offered", extension("status_request", ""), code = "unsolicited_extension", alert = "unsupported_extension" },
     { "signed_certificate_timestamp, not offered", extension("signed_certificate_timestamp", "\0\3\0\1x"), code = "unsolicited_extension",
       alert = "unsupported_extension" },
-    { "max_fragment_length, not offered", extension("max_fragment_length", "\1"), code = "unsolicited_extension", alert = "unsupported_extension" },
+    { "max_fragment_length, not offered", extension("max_fragment_length", "\1"), code = "unsolicited_extension",
+      alert = "unsupported_extension" },
     { "supported_versions, not offered", append("\0\43\0\2\3\4"), code = "unsolicited_extension", alert = "unsupported_extension" },
-    { "signature_algorithms, which a server never sends", extension("signature_algorithms", "\0\2\4\3"), code = "misplaced_extension", alert = illegal },
+    { "signature_algorithms, which a server never sends", extension("signature_algorithms", "\0\2\4\3"), code = "misplaced_extension",
+      alert = illegal },
 
     { "extended_master_secret with a byte", extension("extended_master_secret", "x"), code = "decode_error", alert = decode },
     { "renegotiation_info that is not empty (RFC 5746 §3.4)", extension("renegotiation_info", { renegotiated_connection = "v" }),
       code = "renegotiation_mismatch", alert = failure },
-    { "renegotiation_info without its length", extension("renegotiation_info", ""), code = "decode_error", alert = decode },
+    { "renegotiation_info without its length", extension("renegotiation_info", ""), code = "bad_extension", alert = decode },
     { "server_name with a name", extension("server_name", names "localhost"), code = "decode_error", alert = decode },
     { "encrypt_then_mac with an AEAD suite (RFC 7366 §3)", extension("encrypt_then_mac", ""),
-      client = { suites = { "TLS_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_128_CBC_SHA" } }, code = "misplaced_extension", alert = illegal },
-    { "ec_point_formats without uncompressed (RFC 8422 §5.2)", setup = "ecdhe", change = extension("ec_point_formats", "\1\1"), code = "illegal_parameter",
+      client = { suites = { "TLS_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_128_CBC_SHA" } }, code = "misplaced_extension",
+        alert = illegal },
+    { "ec_point_formats without uncompressed (RFC 8422 §5.2)", setup = "ecdhe", change = extension("ec_point_formats", "\1\1"),
+      code = "bad_extension",
       alert = illegal },
-    { "ec_point_formats: an empty list", setup = "ecdhe", change = extension("ec_point_formats", "\0"), code = "decode_error", alert = decode },
+    { "ec_point_formats: an empty list", setup = "ecdhe", change = extension("ec_point_formats", "\0"), code = "bad_extension",
+      alert = decode },
     { "no extended_master_secret where it is required (RFC 7627 §5.2)", function(m) without(m, "extended_master_secret") end,
       client = { extended_master_secret = "require" }, code = "ems_required", alert = failure },
   }
@@ -251,12 +274,14 @@ describe("the extensions of a ServerHello", function()
   local h2 = { alpn = { "h2", "http/1.1" } }
   local function alpn(data) return extension("application_layer_protocol_negotiation", data) end
   server_hellos {
-    { "ALPN: a name that was not offered", alpn { protocol_name_list = { "spdy/3" } }, client = h2, code = "wrong_application_protocol", alert = illegal },
-    { "ALPN: the beginning of a name that was offered", alpn { protocol_name_list = { "http" } }, client = h2, code = "wrong_application_protocol", alert = illegal },
+    { "ALPN: a name that was not offered", alpn { protocol_name_list = { "spdy/3" } }, client = h2, code = "wrong_application_protocol",
+      alert = illegal },
+    { "ALPN: the beginning of a name that was offered", alpn { protocol_name_list = { "http" } }, client = h2,
+      code = "wrong_application_protocol", alert = illegal },
     { "ALPN: two names", alpn { protocol_name_list = { "h2", "http/1.1" } }, client = h2, code = "decode_error", alert = decode },
-    { "ALPN: an empty list", alpn "\0\0", client = h2, code = "decode_error", alert = decode },
-    { "ALPN: an empty name", alpn "\0\1\0", client = h2, code = "decode_error", alert = decode },
-    { "ALPN: no list", alpn "", client = h2, code = "decode_error", alert = decode },
+    { "ALPN: an empty list", alpn "\0\0", client = h2, code = "bad_extension", alert = decode },
+    { "ALPN: an empty name", alpn "\0\1\0", client = h2, code = "bad_extension", alert = decode },
+    { "ALPN: no list", alpn "", client = h2, code = "bad_extension", alert = decode },
   }
 
   it("supported_groups is passed over: some servers send it", function()
@@ -266,7 +291,8 @@ describe("the extensions of a ServerHello", function()
   end)
 
   it("no renegotiation_info is put up with, and noted", function()
-    local attacked = mutate.attack { attack = "client", message = "server_hello", change = function(m) without(m, "renegotiation_info") end }
+    local attacked = mutate.attack { attack = "client", message = "server_hello",
+      change = function(m) without(m, "renegotiation_info") end }
     assert.is_truthy(attacked.session, attacked.message)
     assert.is_false(attacked.session.secure_renegotiation)
   end)
@@ -285,7 +311,8 @@ describe("a hello that was changed on the way", function()
   end
 
   mutate.rows(it, {
-    { "a suite taken from the offer", attack = "server", client = two, server = two, hooks = { { "client", "send", "client_hello", behind(function(m)
+    { "a suite taken from the offer", attack = "server", client = two, server = two,
+      hooks = { { "client", "send", "client_hello", behind(function(m)
       table.remove(m.cipher_suites, 1)
     end) } }, code = "bad_record_mac", alert = "bad_record_mac", state = "wait_finished" },
   })
@@ -293,7 +320,8 @@ end)
 
 describe("an identity", function()
   it("that fits no suite is no identity", function()
-    mutate.expect { attack = "server", setup = "rsa", server = { identity = certs.ecdsa().identity }, code = "no_shared_suite", alert = "handshake_failure" }
+    mutate.expect { attack = "server", setup = "rsa", server = { identity = certs.ecdsa().identity }, code = "no_shared_suite",
+      alert = "handshake_failure" }
   end)
 
   it("is not chosen by a function that refuses", function()

@@ -136,6 +136,7 @@ end
 --   message, change [, gate]: a hook on the attacker's side ("send" by default)
 --   hooks: more of them, { { "client" or "server", gate, message, fn } }
 --   chunk: how bytes are carried
+--   early: the client's 0-RTT data
 --   talk(attacker, attacked): what happens after the handshake
 function mutate.attack(row)
   local hc, hs
@@ -145,6 +146,7 @@ function mutate.attack(row)
     hc, hs = mutate.handshakes(row.setup or "rsa", row.client, row.server, row.handshake)
   end
   local attacker = row.attack == "server" and hc or hs
+  if row.early then assert(hc:send_early(row.early)) end
   if row.change then attacker:on(row.gate or "send", row.message or "*", row.change) end
   for _, h in ipairs(row.hooks or {}) do (h[1] == "client" and hc or hs):on(h[2], h[3], h[4]) end
   local c, s = pump.run(hc, hs, { chunk = row.chunk })

@@ -202,11 +202,19 @@ function peers.have(program)
   return (os.execute("command -v " .. peers.quote(program) .. " >/dev/null 2>&1")) == true
 end
 
+-- What follows the end entity in a chain file, as a file of its own; nil when there is nothing.
+local function intermediates(chain)
+  local rest = read_file(chain):match "%-%-%-%-%-END CERTIFICATE%-%-%-%-%-\n(.*)$"
+  if rest and rest:find("BEGIN CERTIFICATE", 1, true) then return peers.tmpfile(rest, "intermediates.pem") end
+end
+
 -- openssl s_server. o: chain, key (PEM file names), args, pipe (data by proc:write and proc:log), limit.
 -- The chain file holds the end entity first; what follows it is sent too.
 function peers.openssl_server(o)
+  local between = intermediates(o.chain)
   return start_server(function(port)
-    local words = { "openssl", "s_server", "-accept", "127.0.0.1:" .. port, "-cert", o.chain, "-key", o.key, "-cert_chain", o.chain }
+    local words = { "openssl", "s_server", "-accept", "127.0.0.1:" .. port, "-cert", o.chain, "-key", o.key }
+    if between then with_args(words, { "-cert_chain", between }) end
     with_args(words, o.args)
     words.pipe, words.limit, words.dir = o.pipe, o.limit, o.dir
     return words

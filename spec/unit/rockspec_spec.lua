@@ -7,12 +7,12 @@ describe("akushu-scm-1.rockspec", function()
   end)
 
   it("would be caught with a file missing, or one too many", function()
-    local expected = rockspec.expected
+    local expected, before = rockspec.expected, #rockspec.differences()
     finally(function() rockspec.expected = expected end)
     local tree = expected()
     table.remove(tree.sources)
     table.insert(tree.modules, { "akushu.nothing", "lua/akushu/nothing.lua" })
     rockspec.expected = function() return tree end
-    assert.equal(2, #rockspec.differences())
+    assert.equal(before + 2, #rockspec.differences())
   end)
 end)

@@ -1,6 +1,6 @@
--- 120 recorded connections of TLS 1.0 to 1.3 (Go's test data), read by the passive peer with the keys that they were made with: RSA key exchange with the
--- server's key, (EC)DHE because the recording side drew nothing but zeros as randomness. What a connection carried must come out, and both Finished
--- messages must be what the keys give.
+-- 120 recorded connections of TLS 1.0 to 1.3 (Go's test data), read by the passive peer with the keys that they were made with: RSA key
+-- exchange with the server's key, (EC)DHE because the recording side drew nothing but zeros as randomness. What a connection carried
+-- must come out, and both Finished messages must be what the keys give.
 local akushu = require "akushu"
 local passive = require "akushu.passive"
 local vectors = require "spec.support.vectors"
@@ -13,7 +13,8 @@ local p256_value = "\0\x42" .. ("\0"):rep(30)
 local premaster = "\3\3" .. ("\0"):rep(46)
 
 -- Suites with RC4 are none of akushu's.
-local rc4 = { ["Client-TLSv10-RSA-RC4"] = true, ["Client-TLSv11-RSA-RC4"] = true, ["Client-TLSv12-RSA-RC4"] = true, ["Server-TLSv10-RSA-RC4"] = true,
+local rc4 = { ["Client-TLSv10-RSA-RC4"] = true, ["Client-TLSv11-RSA-RC4"] = true, ["Client-TLSv12-RSA-RC4"] = true,
+  ["Server-TLSv10-RSA-RC4"] = true,
   ["Server-TLSv11-RSA-RC4"] = true, ["Server-TLSv12-RSA-RC4"] = true }
 
 -- Connections that were refused, with the alert that ended them.
@@ -91,7 +92,8 @@ describe("recorded connections", function()
   end)
 
   it("reads the two directions one after the other as well as in their order", function()
-    for _, name in ipairs { "Server-TLSv12-RSA-AES", "Server-TLSv12-X25519", "Client-TLSv13-KeyUpdate", "Server-TLSv13-HelloRetryRequest" } do
+    for _, name in ipairs { "Server-TLSv12-RSA-AES", "Server-TLSv12-X25519", "Client-TLSv13-KeyUpdate",
+      "Server-TLSv13-HelloRetryRequest" } do
       local whole = { client = "", server = "" }
       for _, f in ipairs(vectors.load(name)) do whole[f.from] = whole[f.from] .. f.bytes end
       local in_order = read(name)

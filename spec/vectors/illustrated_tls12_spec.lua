@@ -1,6 +1,7 @@
--- One published TLS 1.2 connection (ECDHE-RSA over X25519, AES-128-CBC-SHA), made again byte for byte by the engine, in both roles: every record from
--- the published randoms, private values and IVs, given by purpose. Only what one implementation puts into its ClientHello and another does not
--- (suites and extensions, and their order) is set at the compose gate; signature, key exchange, keys, Finished and records are the engine's.
+-- One published TLS 1.2 connection (ECDHE-RSA over X25519, AES-128-CBC-SHA), made again byte for byte by the engine, in both roles:
+-- every record from the published randoms, private values and IVs, given by purpose. Only what one implementation puts into its
+-- ClientHello and another does not (suites and extensions, and their order) is set at the compose gate; signature, key exchange, keys,
+-- Finished and records are the engine's.
 local akushu = require "akushu"
 local passive = require "akushu.passive"
 local vectors = require "spec.support.vectors"
@@ -40,7 +41,8 @@ describe("the illustrated TLS 1.2 connection", function()
   local suite = "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"
 
   local function client_of(lab)
-    local client = lab:client { trust = akushu.trust.file(vectors.folder .. "/illustrated-tls12/ca.crt"), max_version = "1.2", suites = { suite },
+    local client = lab:client { trust = akushu.trust.file(vectors.folder .. "/illustrated-tls12/ca.crt"), max_version = "1.2",
+      suites = { suite },
       tickets = false, session_ids = false, schemes = { "rsa_pkcs1_sha256" }, verify = "chain" } -- its certificate has no subjectAltName
     local hs = client:handshake { server_name = "example.ulfheim.net" }
     return hs:on("compose", "client_hello", function(msg)
@@ -49,7 +51,8 @@ describe("the illustrated TLS 1.2 connection", function()
   end
 
   local function server_of(lab)
-    local server = lab:server { max_version = "1.2", suites = { suite }, tickets = false, session_ids = false, schemes = { "rsa_pkcs1_sha256" },
+    local server = lab:server { max_version = "1.2", suites = { suite }, tickets = false, session_ids = false,
+      schemes = { "rsa_pkcs1_sha256" },
       identity = akushu.identity { chain = vectors.folder .. "/illustrated-tls12/server/server.crt",
         key = vectors.folder .. "/illustrated-tls12/server/server.key" } }
     return server:handshake {}:on("compose", "server_hello", function(msg) msg.extensions:remove "ec_point_formats" end)
@@ -85,7 +88,8 @@ describe("the illustrated TLS 1.2 connection", function()
 
   it("is made again by both in one lab, with every secret in the trace", function()
     local lab = akushu.lab { clock = when, values = { client_random = client_random, server_random = server_random,
-      key_share = { server_private, client_private }, cbc_iv = { client_ivs[1], server_ivs[1], client_ivs[2], server_ivs[2], client_ivs[3] } } }
+      key_share = { server_private, client_private }, cbc_iv = { client_ivs[1], server_ivs[1], client_ivs[2], server_ivs[2],
+        client_ivs[3] } } }
     local trace = lab:run(client_of(lab), server_of(lab), { data = { "ping", "pong" } })
     assert.is_true(trace.ok)
     trace.client:close()
@@ -105,7 +109,8 @@ describe("the illustrated TLS 1.2 connection", function()
   it("does not come out with any other value", function()
     for purpose, value in pairs { client_random = "\1" .. client_random:sub(2), key_share = "\1" .. client_private:sub(2) } do
       local lab = akushu.lab { clock = when, values = { client_random = client_random, key_share = client_private, cbc_iv = client_ivs } }
-      lab = purpose == "client_random" and akushu.lab { clock = when, values = { client_random = value, key_share = client_private, cbc_iv = client_ivs } } or
+      lab = purpose == "client_random" and akushu.lab { clock = when, values = { client_random = value, key_share = client_private,
+        cbc_iv = client_ivs } } or
         akushu.lab { clock = when, values = { client_random = client_random, key_share = value, cbc_iv = client_ivs } } or lab
       local hs = client_of(lab)
       local hello = assert(hs:start())
@@ -115,7 +120,8 @@ describe("the illustrated TLS 1.2 connection", function()
   end)
 
   it("is read by the passive peer, from its capture", function()
-    local found = passive.pcap(vectors.read "illustrated-tls12/captures/capture.pcap", { keylog = vectors.read "illustrated-tls12/captures/keylog.txt" })
+    local found = passive.pcap(vectors.read "illustrated-tls12/captures/capture.pcap",
+      { keylog = vectors.read "illustrated-tls12/captures/keylog.txt" })
     assert.equal(1, #found)
     local p = found[1]
     assert.same({}, p.problems)

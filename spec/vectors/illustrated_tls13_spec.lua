@@ -1,6 +1,6 @@
--- One published TLS 1.3 connection (X25519, RSA-PSS certificate, AES-256-GCM-SHA384, two tickets), made again byte for byte by the engine, in both roles,
--- the signature of CertificateVerify included. What one implementation offers and another does not is set at the compose gate; so are the
--- tickets, as what is in a ticket is its server's secret. All else is the engine's.
+-- One published TLS 1.3 connection (X25519, RSA-PSS certificate, AES-256-GCM-SHA384, two tickets), made again byte for byte by the
+-- engine, in both roles, the signature of CertificateVerify included. What one implementation offers and another does not is set at the
+-- compose gate; so are the tickets, as what is in a ticket is its server's secret. All else is the engine's.
 local akushu = require "akushu"
 local passive = require "akushu.passive"
 local vectors = require "spec.support.vectors"
@@ -38,7 +38,8 @@ describe("the illustrated TLS 1.3 connection", function()
   local tickets = cap("serverencticket1", "serverencticket2")
 
   local function client_of(lab)
-    local client = lab:client { trust = akushu.trust.file(vectors.folder .. "/illustrated-tls13/server/server.crt"), versions = "1.3", suites = { suite },
+    local client = lab:client { trust = akushu.trust.file(vectors.folder .. "/illustrated-tls13/server/server.crt"), versions = "1.3",
+      suites = { suite },
       groups = { "x25519" }, schemes = { "rsa_pss_rsae_sha256", "rsa_pkcs1_sha256" }, verify = false } -- no CA of its own comes with it
     local hs = client:handshake { server_name = "example.ulfheim.net" }
     return hs:on("compose", "client_hello", function(msg)
@@ -49,7 +50,8 @@ describe("the illustrated TLS 1.3 connection", function()
   end
 
   local function server_of(lab)
-    local server = lab:server { versions = "1.3", suites = { suite }, groups = { "x25519" }, schemes = { "rsa_pss_rsae_sha256" }, tickets = 2,
+    local server = lab:server { versions = "1.3", suites = { suite }, groups = { "x25519" }, schemes = { "rsa_pss_rsae_sha256" },
+      tickets = 2,
       coalesce = false, identity = akushu.identity { chain = vectors.folder .. "/illustrated-tls13/server/server.crt",
         key = vectors.folder .. "/illustrated-tls13/server/server.key" } }
     local n = 0
@@ -94,7 +96,8 @@ describe("the illustrated TLS 1.3 connection", function()
     assert.equal(vectors.to_hex(cap("clienthello", "clientccs", "clientencfinished", "clientencdata")), vectors.to_hex(trace:wire "client"))
     assert.equal(vectors.to_hex(server_flight .. tickets .. cap "serverencdata"), vectors.to_hex(trace:wire "server"))
     local log = passive.keylog(vectors.read "illustrated-tls13/captures/keylog.txt")
-    for label, name in pairs { SERVER_HANDSHAKE_TRAFFIC_SECRET = "server_handshake_traffic_secret", EXPORTER_SECRET = "exporter_master_secret",
+    for label, name in pairs { SERVER_HANDSHAKE_TRAFFIC_SECRET = "server_handshake_traffic_secret",
+      EXPORTER_SECRET = "exporter_master_secret",
       CLIENT_HANDSHAKE_TRAFFIC_SECRET = "client_handshake_traffic_secret", SERVER_TRAFFIC_SECRET_0 = "server_application_traffic_secret_0",
       CLIENT_TRAFFIC_SECRET_0 = "client_application_traffic_secret_0" } do
       for _, side in ipairs { "client", "server" } do
@@ -106,7 +109,8 @@ describe("the illustrated TLS 1.3 connection", function()
 
   it("is read by the passive peer, from its capture", function()
     local capture = vectors.read "illustrated-tls13/captures/capture.pcap"
-    for _, keys in ipairs { { keylog = vectors.read "illustrated-tls13/captures/keylog.txt" }, { ephemeral = client_private }, { ephemeral = server_private } } do
+    for _, keys in ipairs { { keylog = vectors.read "illustrated-tls13/captures/keylog.txt" }, { ephemeral = client_private },
+      { ephemeral = server_private } } do
       local found = passive.pcap(capture, keys)
       assert.equal(1, #found)
       assert.same({}, found[1].problems)

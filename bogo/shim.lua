@@ -24,6 +24,9 @@ local function expect(condition, ...)
   if not condition then mismatch(...) end
 end
 
+-- Failures travel as errors, too: the alert has been sent when one is raised.
+local Failed = { __name = "shim.Failed" }
+
 -- ---- failure codes and what the runner calls them ---------------------------------------------------------------------------------
 
 local strings = dofile((arg[0]:match "^(.*/)" or "./") .. "errors.lua")
@@ -76,11 +79,11 @@ for _, name in ipairs {
   "expect-no-session", "expect-ticket-renewal", "expect-extended-master-secret", "expect-secure-renegotiation", "expect-hrr", "expect-no-hrr", "enable-early-data",
   "expect-ticket-supports-early-data", "expect-accept-early-data", "expect-reject-early-data", "expect-no-offer-early-data", "decline-alpn", "reject-alpn",
   "select-empty-alpn", "tls-unique", "send-alert", "key-update", "renegotiate-ignore", "read-with-unfinished-write", "export-traffic-secrets", "use-export-context",
-  "use-custom-verify-callback",
+  "use-custom-verify-callback", "no-tls1", "no-tls11",
 } do flag(name, set) end
 
--- Legacy versions are never offered; an extra handshake call and BoringSSL's early callback have nothing to correspond to in an API without I/O.
-for _, name in ipairs { "no-tls1", "no-tls11", "no-op-extra-handshake", "use-early-callback" } do flag(name, nothing) end
+-- An extra handshake call and BoringSSL's early callback have nothing to correspond to in an API without I/O.
+for _, name in ipairs { "no-op-extra-handshake", "use-early-callback" } do flag(name, nothing) end
 
 for _, name in ipairs {
   "key-file", "cert-file", "trust-cert", "host-name", "expect-server-name", "advertise-alpn", "expect-alpn", "select-alpn", "expect-advertised-alpn", "cipher",
@@ -156,9 +159,9 @@ local function suites_of(cipher)
 end
 
 local function versions_of(c)
-  local low, high = math.max(c.min_version or 0x0303, 0x0303), math.min(c.max_version or 0x0304, 0x0304)
-  if c.no_tls12 and low == 0x0303 then low = 0x0304 end
+  local low, high = c.min_version or (not c.no_tls1 and 0x0301 or not c.no_tls11 and 0x0302 or 0x0303), math.min(c.max_version or 0x0304, 0x0304)
   if c.no_tls13 and high == 0x0304 then high = 0x0303 end
+  if c.no_tls12 and high == 0x0303 then high = 0x0302 elseif c.no_tls12 and low < 0x0304 then low = 0x0304 end
   if low > high then quit(1, ":NO_SUPPORTED_VERSIONS_ENABLED:") end
   return low, high
 end
@@ -200,7 +203,6 @@ local function base_options(c, state)
     signing_schemes = c.signing_prefs or default_sign,
     security_level = 0,
     encrypt_then_mac = false,
-    coalesce = true,
     max_fragment = c.max_send_fragment,
     max_message = c.max_cert_list,
     tickets = not c.no_ticket,
@@ -229,7 +231,10 @@ end
 
 local function identity_of(c)
   if not c.cert_file then return nil end
-  return assert(akushu.identity { chain = c.cert_file, key = c.key_file, ocsp = not c.set_ocsp_in_callback and c.ocsp_response or nil, scts = c.signed_cert_timestamps })
+  local identity, _, failure = akushu.identity { chain = c.cert_file, key = c.key_file, ocsp = not c.set_ocsp_in_callback and c.ocsp_response or nil,
+    scts = c.signed_cert_timestamps }
+  if not identity then error(setmetatable({ failure = failure }, Failed), 0) end
+  return identity
 end
 
 local function client_context(c, state)
@@ -264,6 +269,7 @@ local function server_context(c, state)
   local o = base_options(c, state)
   o.prefer = c.cipher and "server" or "client"
   o.renegotiation = "fatal"
+  o.strict_groups = true
   o.early_data_window = 60
   o.ticket_keys = world.ticket_keys
   o.early_data = c.enable_early_data and 14336 or nil
@@ -503,9 +509,6 @@ local function look(c, hs, state)
 end
 
 -- ---- one connection -------------------------------------------------------------------------------------------------------------------
-
--- Failures travel as errors, too: the alert has been sent when one is raised.
-local Failed = { __name = "shim.Failed" }
 
 local function give_up(transport, object, failure)
   transport:send(object:pending())

@@ -117,6 +117,7 @@ struct ak_context {
     bool ask_alpn;        /* server: ask AK_EV_alpn */
     bool ask_client_identity; /* client: ask AK_EV_identity when the server requests a certificate */
 
+    bool strict_groups;    /* server: our order of groups decides even when it costs a round trip, and a TLS 1.2 client that names no groups has none */
     bool middlebox_compat; /* TLS 1.3 (default true) */
     bool fallback_scsv;    /* client: this is a fallback, say TLS_FALLBACK_SCSV */
     bool grease;           /* client: RFC 8701 values */
@@ -317,6 +318,8 @@ typedef struct ak_answer {
 /* ak_hs_new: a handshake in a context. NULL: out of memory or no randomness (*f). */
 ak_hs *ak_hs_new(ak_context *c, ak_failure *f);
 void ak_hs_free(ak_hs *h);
+/* ak_hs_fork: an independent copy of a handshake that waits for its peer: what comes next can be tried more than once. NULL: AK_ERR_not_ready, out_of_memory. */
+ak_hs *ak_hs_fork(const ak_hs *h, ak_failure *f);
 /* Before ak_hs_start: the name for SNI and for the host check (client). verify_host NULL: the same; "" is refused by verification. */
 ak_error ak_hs_set_server_name(ak_hs *h, const char *name, ak_failure *f);
 void ak_hs_set_resumption(ak_hs *h, ak_resumption *r); /* client; referenced */

@@ -137,6 +137,7 @@ static void read_flags(lua_State *L, ak_context *c) {
     flag(L, 2, "session_ids", &c->session_ids);
     flag(L, 2, "tickets", &c->tickets);
     flag(L, 2, "middlebox_compat", &c->middlebox_compat);
+    flag(L, 2, "strict_groups", &c->strict_groups);
     flag(L, 2, "fallback_scsv", &c->fallback_scsv);
     flag(L, 2, "grease", &c->grease);
     c->coalesce_set = flag(L, 2, "coalesce", &c->coalesce);

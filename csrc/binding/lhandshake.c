@@ -423,6 +423,26 @@ static int l_new(lua_State *L) {
     return 1;
 }
 
+/* hs:_fork(): a second handshake that stands where this one does; its user value has the same context and dispatcher. init.lua copies the rest. */
+static int l_fork(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_failure f = {0};
+    if (u->running) return luaL_error(L, "this handshake is waiting for a hook: it can't be forked until that returns");
+    lhandshake *n = ak_lua_new(L, CLASS, sizeof *n, true);
+    n->h = ak_hs_fork(u->h, &f);
+    if (n->h == NULL) return ak_lua_fail(L, &f);
+    n->keylog = u->keylog;
+    lua_getiuservalue(L, 1, 1);
+    lua_getiuservalue(L, -2, 1);
+    static const char *const names[] = {"context", "dispatch"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        lua_getfield(L, -2, names[i]);
+        lua_setfield(L, -2, names[i]);
+    }
+    lua_pop(L, 2);
+    return 1;
+}
+
 static int l_gc(lua_State *L) {
     lhandshake *u = check_any(L, 1);
     ak_hs_free(u->h);
@@ -455,7 +475,7 @@ static int l_index(lua_State *L) {
 
 void ak_open_handshake(lua_State *L) {
     static const luaL_Reg methods[] = {{"start", l_start}, {"step", l_step}, {"pending", l_pending}, {"eof", l_eof}, {"abort", l_abort}, {"session", l_session},
-                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"send", l_send}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
+                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"send", l_send}, {"_fork", l_fork}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     luaL_getmetatable(L, CLASS);

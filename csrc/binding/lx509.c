@@ -4,6 +4,8 @@
  *   akushu.identity{ chain=, key=, password=, ocsp=, scts= } */
 #include "binding/lx509_parts.h"
 
+#include "wire/schema.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -432,6 +434,15 @@ static void set_bytes(lua_State *L, ak_identity *i, const char *name, bool (*set
     lua_pop(L, 1);
 }
 
+/* scts_readable: a SignedCertificateTimestampList (RFC 6962 §3.3); a client refuses the handshake with any other. */
+static bool scts_readable(ak_view list, ak_failure *f) {
+    struct ak_ext_signed_certificate_timestamp x;
+    ak_failure why = {0};
+    if (ak_decode_ext_signed_certificate_timestamp(list, &x, &why) == AK_OK) return true;
+    ak_fail(f, AK_ERR_bad_scts, "%s", why.detail);
+    return false;
+}
+
 /* identity{ chain=, key=, password=, ocsp=, scts= }. Without key, the chain's own file or PEM must hold it. */
 static int l_identity(lua_State *L) {
     ak_failure f = {0};
@@ -456,6 +467,7 @@ static int l_identity(lua_State *L) {
     if (*u == NULL) return ak_lua_fail(L, &f);
     set_bytes(L, *u, "ocsp", ak_identity_set_ocsp);
     set_bytes(L, *u, "scts", ak_identity_set_scts);
+    if ((*u)->scts.n != 0 && !scts_readable(ak_buf_view(&(*u)->scts), &f)) return ak_lua_fail(L, &f);
     return 1;
 }
 

@@ -282,6 +282,24 @@ void ak_share_free(ak_share *s) {
     free(s);
 }
 
+ak_share *ak_share_clone(const ak_share *s) {
+    ak_share *c = calloc(1, sizeof *c + s->public_n);
+    if (c == NULL) return NULL;
+    c->group = s->group;
+    c->provider = ak_provider_ref(s->provider);
+    c->public_n = s->public_n;
+    memcpy(c->public_value, s->public_value, s->public_n);
+    if (s->prime != NULL && (c->prime = malloc(s->prime_n)) == NULL) {
+        ak_share_free(c);
+        return NULL;
+    }
+    if (s->prime != NULL) memcpy(c->prime, s->prime, s->prime_n);
+    c->prime_n = s->prime_n;
+    if (s->classic != NULL && EVP_PKEY_up_ref(s->classic) == 1) c->classic = s->classic;
+    if (s->kem != NULL && EVP_PKEY_up_ref(s->kem) == 1) c->kem = s->kem;
+    return c;
+}
+
 const ak_group *ak_share_group(const ak_share *s) { return s->group; }
 ak_view ak_share_public(const ak_share *s) { return ak_view_of(s->public_value, s->public_n); }
 

@@ -37,6 +37,8 @@ ak_error ak_dh_check(ak_provider *p, ak_view prime, ak_view generator, unsigned 
 /* ak_group_dh_params: prime and generator of one of RFC 7919's groups, as a TLS 1.2 ServerKeyExchange spells them; owned by the provider. false: not such a group. */
 bool ak_group_dh_params(ak_provider *p, const ak_group *g, ak_view *prime, ak_view *generator);
 void ak_share_free(ak_share *s);
+/* ak_share_clone: the same private value once more (forks); NULL: out of memory. */
+ak_share *ak_share_clone(const ak_share *s);
 const ak_group *ak_share_group(const ak_share *s); /* NULL for explicit DH parameters */
 ak_view ak_share_public(const ak_share *s);        /* as it goes on the wire, owned by s */
 /* ak_share_derive: the shared secret with the peer's public value, appended to a secret buffer. Checks the point, its order where

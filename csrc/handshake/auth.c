@@ -151,7 +151,7 @@ bool ak_auth_client_lists_group(const ak_hs *h, uint16_t group) {
     struct ak_ext_supported_groups x;
     ak_failure ignored = {0};
     ak_view body;
-    if (!ak_ext_client_sent(h, AK_EXT_supported_groups, &body)) return h->info->version < AK_TLS13; /* RFC 8422 §4: any */
+    if (!ak_ext_client_sent(h, AK_EXT_supported_groups, &body)) return h->info->version < AK_TLS13 && !h->ctx->strict_groups; /* RFC 8422 §4: any */
     if (ak_decode_ext_supported_groups(body, &x, &ignored) != AK_OK) return false;
     if (ak_list_u16_has(x.named_group_list, group)) return true;
     /* RFC 7919 §4: a client that names no finite-field group at all does not know them, and takes what the server chooses */

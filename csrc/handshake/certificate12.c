@@ -27,6 +27,8 @@ static ak_error check_leaf(ak_hs *h) {
                                          : kind == AK_KEY_rsa || (kind == AK_KEY_rsa_pss && !decrypts);
     if (h->info->version < AK_TLS12 && kind != AK_KEY_rsa && kind != AK_KEY_ec) fits = false; /* the others sign by a named scheme alone */
     if (!fits) return ak_hs_fail(h, AK_ERR_wrong_certificate_type, "%s", s->name);
+    uint16_t curve = ak_key_group(h->peer_key);
+    if (curve != 0 && !ak_auth_client_lists_group(h, curve)) return ak_hs_fail(h, AK_ERR_certificate_curve, "group %u (RFC 8422 §5.1.1)", curve);
     if (!ak_cert_allows(leaf, decrypts ? AK_KU_key_encipherment : AK_KU_digital_signature)) return ak_hs_fail(h, AK_ERR_wrong_key_usage, "%s", s->name);
     return AK_OK;
 }

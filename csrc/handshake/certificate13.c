@@ -111,7 +111,9 @@ ak_error ak_receive_certificate_request13(ak_hs *h, ak_view body) {
 
 /* ---- Certificate --------------------------------------------------------------------------------------------------------------------- */
 
-static bool sends_status(const ak_hs *h) { return h->identity->ocsp.n != 0 && (h->server ? h->expect_status : ak_flow13_of(h)->request_status); }
+static ak_view staple(const ak_hs *h) { return h->server ? ak_auth_staple(h) : ak_buf_view(&h->identity->ocsp); }
+
+static bool sends_status(const ak_hs *h) { return staple(h).n != 0 && (h->server ? h->expect_status : ak_flow13_of(h)->request_status); }
 
 static bool sends_scts(const ak_hs *h) {
     bool asked = h->server ? ak_ext_client_sent(h, AK_EXT_signed_certificate_timestamp, NULL) : ak_flow13_of(h)->request_sct;
@@ -123,7 +125,7 @@ static void put_leaf_extensions(ak_hs *h, ak_buf *b) {
     if (sends_status(h)) {
         size_t one = ak_ext_open(b, AK_EXT_status_request);
         ak_buf_u8(b, AK_CST_ocsp);
-        ak_buf_vec(b, ak_buf_view(&h->identity->ocsp), 3);
+        ak_buf_vec(b, staple(h), 3);
         ak_ext_close(b, one);
     }
     if (sends_scts(h)) ak_ext_put(b, AK_EXT_signed_certificate_timestamp, ak_buf_view(&h->identity->scts));
@@ -162,7 +164,7 @@ static ak_error read_scts(ak_hs *h, ak_view body) {
     struct ak_ext_signed_certificate_timestamp x;
     ak_failure why = {0};
     ak_error e = ak_decode_ext_signed_certificate_timestamp(body, &x, &why);
-    if (e != AK_OK) return bad(h, e, &why);
+    if (e != AK_OK) return bad(h, AK_ERR_bad_extension, &why);
     ak_buf_clear(&h->info->scts);
     return ak_buf_put_view(&h->info->scts, body) ? AK_OK : no_memory(h);
 }

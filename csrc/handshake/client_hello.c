@@ -241,6 +241,7 @@ static ak_error take_identity(ak_hs *h) {
 
 static ak_error take_alpn(ak_hs *h) {
     ak_view v = h->answer.bytes;
+    if (h->answer.verdict == AK_REFUSE && h->answer.error != AK_OK) return ak_hs_refused(h);
     if (h->answer.verdict == AK_REFUSE || (!h->answer.yes && v.n == 0)) return ak_hs_fail(h, AK_ERR_no_application_protocol, "the application wants none of the client's");
     if (v.n > 255) return ak_hs_fail(h, AK_ERR_hook_failed, "an ALPN name of %zu bytes", v.n);
     if (v.n != 0) memcpy(h->info->alpn, v.p, v.n);

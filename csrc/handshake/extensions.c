@@ -13,12 +13,16 @@ bool ak_ext_client_sent(const ak_hs *h, uint16_t type, ak_view *body) {
 
 static ak_error decode_failed(ak_hs *h, ak_error e, const ak_failure *f) { return ak_hs_fail(h, e, "%s", f->detail); }
 
+static ak_error bad_extension(ak_hs *h, ak_error e, const ak_failure *f) {
+    return ak_hs_fail(h, e == AK_ERR_decode_error || e == AK_ERR_trailing_data ? AK_ERR_bad_extension : e, "%s", f->detail);
+}
+
 /* READ: decodes `body` as an extension's structure or fails the handshake with what the decoder says. */
 #define READ(kind, out)                                                             \
     do {                                                                            \
         ak_failure why_ = {0};                                                      \
         ak_error e_ = ak_decode_##kind(body, (out), &why_);                         \
-        if (e_ != AK_OK) return decode_failed(h, e_, &why_);                        \
+        if (e_ != AK_OK) return bad_extension(h, e_, &why_);                        \
     } while (0)
 
 static bool below_13(const ak_hs *h) { return h->info->version < AK_TLS13; }
@@ -490,15 +494,18 @@ ak_error ak_ext_offer_all(ak_hs *h, ak_buf *out) {
 }
 
 /* walk: form and duplicates of a whole block, before anybody looks inside. */
-static ak_error walk(ak_hs *h, ak_view extensions) {
+static ak_error walk(ak_hs *h, ak_message_kind where, ak_view extensions) {
     ak_failure why = {0};
     ak_error e = ak_extensions_check(extensions, NULL, &why);
+    /* the RFCs name no alert for a type that comes twice: where the list as such is read it is a matter of form */
+    bool form = where == AK_IN_client_hello || where == AK_IN_server_hello_12 || where == AK_IN_encrypted_extensions;
+    if (e == AK_ERR_duplicate_extension && form) return ak_hs_fail_alert(h, e, AK_ALERT_decode_error, "%s", why.detail);
     return e == AK_OK ? AK_OK : decode_failed(h, e, &why);
 }
 
 ak_error ak_ext_read_offer(ak_hs *h) {
     if (!h->client_hello.has_extensions) return AK_OK;
-    ak_error e = walk(h, h->client_hello.extensions);
+    ak_error e = walk(h, AK_IN_client_hello, h->client_hello.extensions);
     for (size_t i = 0; e == AK_OK && i < ak_ext_rows_count; i++) {
         const ak_ext_row *r = &ak_ext_rows[i];
         ak_view body;
@@ -535,7 +542,7 @@ static bool solicited(const ak_hs *h, uint16_t type) {
 }
 
 ak_error ak_ext_read_answers(ak_hs *h, ak_message_kind where, ak_view extensions) {
-    ak_error e = walk(h, extensions);
+    ak_error e = walk(h, where, extensions);
     ak_rd r;
     uint16_t type;
     ak_view body;
@@ -546,6 +553,9 @@ ak_error ak_ext_read_answers(ak_hs *h, ak_message_kind where, ak_view extensions
         bool cookie = type == AK_EXT_cookie && where == AK_IN_hello_retry_request; /* RFC 8446 §4.2.2: the one that answers nothing */
         if (type == AK_EXT_pre_shared_key && h->offered != NULL && h->offered->version < AK_TLS13)
             return ak_hs_fail(h, AK_ERR_resumed_version_mismatch, "a pre-shared key was taken, and the session that was offered has version %04x", h->offered->version);
+        /* what the ServerHello has answered is asked no more */
+        bool answered = where == AK_IN_encrypted_extensions && ak_extension_allowed(type, AK_IN_server_hello) == AK_PLACE_allowed;
+        if (answered) return ak_hs_fail(h, AK_ERR_unsolicited_extension, "%s (%u) once more", name, type);
         if (!cookie && !solicited(h, type)) return ak_hs_fail(h, AK_ERR_unsolicited_extension, "%s (%u)", name, type);
         const ak_ext_row *row = find_row(type);
         if (h->info->version == AK_SSL30 && type != AK_EXT_renegotiation_info) return ak_hs_fail(h, AK_ERR_misplaced_extension, "%s (%u) in SSL 3.0", name, type);

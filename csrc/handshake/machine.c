@@ -270,7 +270,11 @@ const char *ak_hs_state(const ak_hs *h) {
 
 /* ---- the flight: messages become records ----------------------------------------------------------------------------------- */
 
-static bool coalesces(const ak_hs *h) { return h->ctx->coalesce_set ? h->ctx->coalesce : ak_hs_is_13(h); }
+/* A ClientHello waits for nothing: its record says another version than those after it. */
+static bool coalesces(const ak_hs *h) {
+    if (h->info->version == 0) return false;
+    return h->ctx->coalesce_set ? h->ctx->coalesce : ak_hs_is_13(h);
+}
 
 static void end_flush(ak_hs *h) {
     ak_flight *f = &h->flight;
@@ -564,12 +568,13 @@ static void plain_in(ak_hs *h, uint8_t type, ak_view v) {
         h->empty_records = 0;
     }
     if (type != AK_CT_handshake && h->assembly.n > h->assembly_at) {
-        ak_hs_fail(h, AK_ERR_interleaved_message, "a record of type %s in the middle of a handshake message", content_name(type));
+        ak_hs_fail(h, h->excess ? AK_ERR_excess_handshake_data : AK_ERR_interleaved_message, "a record of type %s in the middle of a handshake message", content_name(type));
         return;
     }
     if (type != AK_CT_alert) h->warnings = 0;
     switch (type) {
     case AK_CT_handshake:
+        if (h->assembly.n == h->assembly_at) h->excess = false;
         if (!ak_buf_put_view(&h->assembly, v)) no_memory(h);
         break;
     case AK_CT_alert: alert_in(h, v); break;
@@ -614,6 +619,7 @@ static bool take_message(ak_hs *h) {
         return false;
     }
     h->assembly_at += 4 + n;
+    h->excess = h->assembly_at < h->assembly.n;
     if (h->assembly_at == h->assembly.n) {
         ak_buf_clear(&h->assembly);
         h->assembly_at = 0;
@@ -656,7 +662,7 @@ static bool find_row(ak_hs *h, ak_incoming *m) {
     int message = classify(h, m);
     m->row = match(h, message);
     if (m->row != NULL) return true;
-    if (!h->server && message == AK_HT_hello_request && m->message.n == 4 && !ak_hs_is_13(h)) return false; /* RFC 5246 §7.4.1.1 */
+    if (!h->server && message == AK_HT_hello_request && m->message.n == 4 && !ak_hs_is_13(h) && !h->ctx->renegotiation_fatal) return false; /* RFC 5246 §7.4.1.1 */
     if (m->accepted) return false;
     unexpected(h, message);
     return false;
@@ -859,7 +865,10 @@ ak_status ak_hs_run(ak_hs *h) {
             in_step(h);
         } else {
             const ak_row *row = current(h);
-            if (row->name != NULL && row->server == h->server) {
+            if (row->name != NULL && row->server == h->server && h->assembly.n > h->assembly_at && h->renegotiation == NULL) {
+                /* what it would be an answer to has not been sent yet */
+                ak_hs_fail(h, AK_ERR_excess_handshake_data, "%zu bytes before our turn", h->assembly.n - h->assembly_at);
+            } else if (row->name != NULL && row->server == h->server) {
                 start_output(h, row);
             } else if (h->flight.bytes.n > h->flight.done) {
                 h->flight.stage = AK_FLUSH_next;

@@ -123,6 +123,7 @@ typedef struct ak_secrets {
     ak_secret next_read, next_write; /* traffic secrets that the next re-key takes */
 } ak_secrets;
 
+/* Whatever a handshake owns is released in hs.c and copied in fork.c. */
 struct ak_hs {
     ak_context *ctx;
     ak_provider *p;
@@ -149,6 +150,7 @@ struct ak_hs {
     uint16_t record_version; /* in the headers of records we send */
     ak_buf assembly;    /* handshake bytes not yet taken as messages */
     size_t assembly_at; /* of them already taken */
+    bool excess;        /* what is left there came in one record with the end of the message before it */
     ak_buf output;      /* for the peer */
     unsigned empty_records, warnings, ccs_seen;
 

@@ -29,7 +29,8 @@ ak_error ak_server13_check_hello(ak_hs *h) {
 
 /* check_second: the second ClientHello against the first (§4.1.2). */
 static ak_error check_second(ak_hs *h) {
-    const ak_flow13 *f = ak_flow13_of(h);
+    ak_flow13 *f = ak_flow13_of(h);
+    f->early_skips = false; /* §4.2.10: no early data after it, whatever its extensions say: it would not open */
     struct ak_ext_key_share_client x;
     struct ak_ext_cookie cookie;
     ak_failure ignored = {0};
@@ -37,7 +38,6 @@ static ak_error check_second(ak_hs *h) {
     ak_view body, value;
     if (!ak_hello_unchanging(h, now)) return ak_hs_fail(h, AK_ERR_crypto_failed, NULL);
     if (memcmp(now, f->first_hello, sizeof now) != 0) return ak_hs_fail(h, AK_ERR_hello_changed, "(RFC 8446 §4.1.2)"); /* public bytes */
-    if (sent(h, AK_EXT_early_data)) return ak_hs_fail(h, AK_ERR_hello_changed, "early_data after a HelloRetryRequest (RFC 8446 §4.2.10)");
     bool has_cookie = ak_ext_client_sent(h, AK_EXT_cookie, &body) && ak_decode_ext_cookie(body, &cookie, &ignored) == AK_OK;
     if (f->cookie.n != 0 && (!has_cookie || !ak_view_eq(cookie.cookie, ak_buf_view(&f->cookie)))) return ak_hs_fail(h, AK_ERR_bad_cookie, NULL);
     if (f->retry_group == NULL) return AK_OK;
@@ -96,7 +96,7 @@ static const ak_group *choose_group(const ak_hs *h, bool *has_share) {
     const ak_group *best = ak_auth_shared_group(h, AK_TLS13, false);
     ak_view ignored;
     *has_share = best != NULL && ak_client_share(h, best->id, &ignored);
-    if (best == NULL || *has_share) return best;
+    if (best == NULL || *has_share || c->strict_groups) return best;
     for (size_t i = 0; i < c->n_groups; i++) {
         const ak_group *g = ak_group_find(c->groups[i]);
         if (g == NULL || g->max_version < AK_TLS13 || !ak_group_usable(h->p, g) || !ak_client_share(h, g->id, &ignored)) continue;

@@ -98,7 +98,8 @@ ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s) {
         ak_error e = ak_decode_ext_supported_versions_server(body, &x, &why);
         if (e != AK_OK) return ak_hs_fail(h, e, "%s", why.detail);
         /* RFC 8446 §4.2.1: only 1.3 is chosen here */
-        if (version != AK_TLS12) return ak_hs_fail(h, AK_ERR_unsupported_version, "legacy_version %04x beside supported_versions", version);
+        bool retry = h->in_msg.row != NULL && h->in_msg.row->message == AK_ROW_hello_retry_request;
+        if (version != AK_TLS12) return ak_hs_fail(h, retry ? AK_ERR_illegal_parameter : AK_ERR_unsupported_version, "legacy_version %04x beside supported_versions", version);
         if (h->info->hello_retry && x.selected_version != AK_TLS13) return ak_hs_fail(h, AK_ERR_retry_version_mismatch, "%04x (RFC 8446 §4.1.4)", x.selected_version);
         if (x.selected_version < AK_TLS13)
             return ak_hs_fail(h, AK_ERR_misplaced_extension, "supported_versions chooses %04x with legacy_version %04x", x.selected_version, version);

@@ -41,6 +41,7 @@ ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
     s->write = h->write;
     h->read = h->write = NULL;
     s->assembly = h->assembly;
+    s->excess = h->excess;
     ak_buf_drop(&s->assembly, h->assembly_at);
     ak_buf_init(&h->assembly, AK_BUF_NO_LIMIT);
     ak_buf_init(&s->reply, AK_BUF_NO_LIMIT);
@@ -201,6 +202,7 @@ static ak_error message12(ak_session *s, ak_view message) {
 
 static ak_error handshake_in(ak_session *s, ak_view v) {
     if (v.n == 0) return ak_session_fail(s, AK_ERR_empty_fragment, "an empty handshake record");
+    if (s->assembly.n == 0) s->excess = false;
     if (!ak_buf_put_view(&s->assembly, v)) return ak_session_fail(s, AK_ERR_out_of_memory, NULL);
     size_t at = 0;
     ak_error e = AK_OK;
@@ -218,6 +220,7 @@ static ak_error handshake_in(ak_session *s, ak_view v) {
         at += 4 + n;
     }
     if (!s->closed) {
+        s->excess = at != 0;
         ak_buf_drop(&s->assembly, at);
         if (s->assembly.n == 0) ak_buf_free(&s->assembly);
     }
@@ -232,7 +235,7 @@ static ak_error record_in(ak_session *s, uint8_t type, const uint8_t *p, size_t 
         s->empty_records = 0;
     }
     if (type != AK_CT_handshake && s->assembly.n > 0)
-        return ak_session_fail(s, AK_ERR_interleaved_message, "a record of type %u in the middle of a handshake message", type);
+        return ak_session_fail(s, s->excess ? AK_ERR_excess_handshake_data : AK_ERR_interleaved_message, "a record of type %u in the middle of a handshake message", type);
     if (type != AK_CT_alert) s->warnings = 0;
     switch (type) {
     case AK_CT_application_data:

@@ -23,6 +23,7 @@ struct ak_session {
     ak_deframer deframer;
     ak_protect *read, *write;
     ak_buf assembly;    /* a post-handshake message being collected */
+    bool excess;        /* it began in one record with the end of the message before it */
     ak_buf reply;       /* what the protocol wants sent */
     ak_secret exporter; /* TLS <= 1.2: the master secret; TLS 1.3: exporter_master_secret */
     ak_secret read_secret, write_secret, resumption_master; /* TLS 1.3 */

@@ -434,7 +434,7 @@ static ak_error unpad(const ak_record *rec, size_t limit, const uint8_t *plain, 
         return ak_fail(f, AK_ERR_plaintext_too_long, "it has %zu bytes with its padding, of which %zu are allowed", *n - 1, limit);
     size_t at = *n;
     while (at > 0 && plain[at - 1] == 0) at--;
-    if (at == 0) return ak_fail(f, AK_ERR_no_inner_type, NULL);
+    if (at == 0) return ak_fail(f, AK_ERR_no_inner_type, "%zu zeros (RFC 8446 §5.4)", *n);
     *n = at - 1;
     *type = plain[at - 1];
     return AK_OK;

@@ -161,18 +161,10 @@ static bool check_struct(struct decoder *d, ak_rd *r, const ak_schema *s) {
     return true;
 }
 
-/* cause: what is wrong inside an extension has a code of its own. */
-static ak_error cause(const struct decoder *d, const ak_schema *s, ak_error e) {
-    if (strncmp(s->name, "ext_", 4) != 0 || (e != AK_ERR_decode_error && e != AK_ERR_trailing_data)) return e;
-    if (d->f != NULL) d->f->error = AK_ERR_bad_extension;
-    return AK_ERR_bad_extension;
-}
-
 static ak_error end(struct decoder *d, const ak_rd *r, const ak_schema *s, bool ok) {
-    if (!ok) return cause(d, s, d->error);
+    if (!ok) return d->error;
     if (r->p == r->end) return AK_OK;
-    ak_error e = ak_fail(d->f, AK_ERR_trailing_data, "%s at offset %zu: %zu bytes after its end", s->name, ak_rd_offset(r), (size_t)(r->end - r->p));
-    return cause(d, s, e);
+    return ak_fail(d->f, AK_ERR_trailing_data, "%s at offset %zu: %zu bytes after its end", s->name, ak_rd_offset(r), (size_t)(r->end - r->p));
 }
 
 ak_error ak_schema_check(const ak_schema *schema, ak_view body, ak_failure *f) {

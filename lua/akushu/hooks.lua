@@ -209,6 +209,7 @@ function questions.alpn(values, event, hs)
   while at <= #event.bytes do names[#names + 1], at = string.unpack("s1", event.bytes, at) end
   local choice = values.kept.alpn(names, hs)
   if choice == false then return { yes = false } end
+  if choice == "" then return refusal "alpn_choice" end
   return { yes = true, bytes = choice }
 end
 

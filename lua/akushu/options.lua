@@ -188,6 +188,7 @@ local known = {
   ocsp = { boolean, "client" },
   sct = { boolean, "client" },
   middlebox_compat = { boolean },
+  strict_groups = { boolean, "server" },
   fallback_scsv = { boolean, "client" },
   grease = { boolean, "client" },
   coalesce = { boolean },
@@ -258,15 +259,22 @@ local function defaults(names, find)
   return out
 end
 
+-- A table as akushu.identity takes it, or what testca issues (which has its identity in it).
+local function load_identity(value, x509)
+  if type(value) ~= "table" then return value end
+  if value.identity then return value.identity end
+  local identity, message = x509.identity(value)
+  if not identity then fail(6, "option 'identity': %s", message) end
+  return identity
+end
+
 local function identities(value, x509)
   if value == nil then return nil end
-  local mt = getmetatable(value)
-  if type(value) == "userdata" then return { value } end
-  if type(value) == "table" and mt == nil and (value.chain or value.key) then return { x509.identity(value) } end
-  if type(value) == "table" and value.identity then return { value.identity } end
+  if type(value) ~= "table" or value.identity or value.chain or value.key then value = { value } end
   local out = {}
-  for i, v in ipairs(type(value) == "table" and value or type_error("identity", "an identity", value)) do
-    out[i] = type(v) == "table" and (v.identity or x509.identity(v)) or v
+  for i, v in ipairs(value) do
+    out[i] = load_identity(v, x509)
+    if type(out[i]) ~= "userdata" or getmetatable(out[i]).__name ~= "akushu.Identity" then type_error("identity", "an identity, or a list of them", v) end
   end
   return out
 end
@@ -368,7 +376,7 @@ function options.context(role, opts, x509)
   fields.keylog = o.keylog ~= nil
   fields.has_clock = o.clock ~= nil
   for _, name in ipairs { "encrypt_then_mac", "session_ids", "session_lifetime", "max_fragment", "record_size_limit", "max_message", "security_level",
-    "min_dh_bits", "ocsp", "sct", "middlebox_compat", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
+    "min_dh_bits", "ocsp", "sct", "middlebox_compat", "strict_groups", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
     fields[name] = o[name]
   end
   if o.renegotiation == true and role == "server" then fail(3, "akushu.server: option 'renegotiation': a server refuses it: false, or \"fatal\"") end

@@ -48,7 +48,7 @@ describe("one handshake's memory", function()
   local function bounded(name, make, fn)
     it(name, function()
       local each = cost(48, make, fn)
-      assert.is_true(each < BOUND, ("%d bytes"):format(each))
+      assert.is_true(each < BOUND, ("%.0f bytes"):format(each))
     end)
   end
 

@@ -263,11 +263,11 @@ describe("the ClientHello after a HelloRetryRequest (§4.1.2)", function()
     { "with an extension that was not there", extension(0xabcd, "") },
     { "with its extensions in another order", function(m) table.insert(m.extensions, 1, table.remove(m.extensions, 2)) end },
     { "with early_data (§4.2.10)", extension("early_data", {}) },
-    { "with the share that was there before", share("x25519", ("\9"):rep(32)) },
-    { "without a share", extension("key_share", { key_shares = {} }) },
+    { "with the share that was there before", share("x25519", ("\9"):rep(32)), code = "wrong_group" },
+    { "without a share", extension("key_share", { key_shares = {} }), code = "wrong_group" },
     { "with one share more than was asked for", function(m)
       table.insert(mutate.extension(m, "key_share").data.key_shares, { group = "x25519", key_exchange = ("\9"):rep(32) })
-    end },
+    end, code = "wrong_group" },
     { "with an invalid share", share("secp256r1", point), code = "bad_key_share" },
     { "without key_share", no "key_share", code = "missing_key_share", alert = missing },
     { "of TLS 1.2", no "supported_versions", code = "unsupported_version", alert = "protocol_version" },

@@ -259,12 +259,12 @@ describe("a CertificateVerify", function()
     it("under the other side's context string, from a " .. side, function()
       mutate.expect { setup = common.setup, attack = common.attack, hooks = signing(common.setup, side, function(m, key, content)
         m.signature = assert(key:sign("ecdsa_secp256r1_sha256", content(own[other[side]])))
-      end), code = "wrong_scheme", alert = "decrypt_error", state = common.state }
+      end), code = "bad_signature", alert = "decrypt_error", state = common.state }
     end)
     it("of TLS 1.2's form: the messages themselves, from a " .. side, function()
       mutate.expect { setup = common.setup, attack = common.attack, hooks = signing(common.setup, side, function(m, key, content)
         m.signature = assert(key:sign("ecdsa_secp256r1_sha256", content(own[side]):sub(65)))
-      end), code = "wrong_scheme", alert = "decrypt_error", state = common.state }
+      end), code = "bad_signature", alert = "decrypt_error", state = common.state }
     end)
     it("that is made here is otherwise right, from a " .. side, function()
       local attacked = mutate.attack { setup = common.setup, attack = common.attack, hooks = signing(common.setup, side, function(m, key, content)

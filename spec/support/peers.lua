@@ -346,7 +346,7 @@ end
 -- NSS selfserv. o: database, name (nickname), versions ("tls1.2:tls1.2"), args.
 function peers.nss_server(o)
   return start_server(function(port)
-    local words = { "selfserv", "-d", "sql:" .. o.database, "-n", o.name, "-p", port, "-V", o.versions or "tls1.2:tls1.3", "-v", "-b" }
+    local words = { "selfserv", "-d", "sql:" .. o.database, "-n", o.name, "-p", port, "-V", o.versions or "tls1.2:tls1.3", "-v" }
     words.env, words.limit = { NSS_SDB_USE_CACHE = "no" }, o.limit
     return with_args(words, o.args)
   end, connectable)

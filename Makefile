@@ -103,7 +103,7 @@ demo: packages-demo
 packages-test:
 	@tools/install-packages build test
 
-SPEC      ?= $(wildcard spec/unit spec/vectors spec/matrix spec/negative spec/interop)
+SPEC      ?= $(filter-out spec/support,$(patsubst %/,%,$(wildcard spec/*/)))
 SPEC_ARGS ?= $(if $(TAGS),--tags=$(TAGS)) $(if $(FILTER),--filter=$(FILTER))
 SPEC_SLOW ?= --exclude-tags=slow
 RUN_SPECS  = LUA="$(LUA)" BUSTED="$(BUSTED)" JOBS=$(JOBS) RESULTS=$(OUT)/results tools/run-specs

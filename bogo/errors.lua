@@ -1,5 +1,5 @@
---- What BoringSSL's test runner calls our failures. One string to a code, whatever the test: where one code would need two, the code is to be split in
--- csrc/base/error.def.
+--- What BoringSSL's test runner calls our failures, by code alone, whatever the test: where a code stands for two causes it is to be split in
+-- csrc/base/error.def. Where BoringSSL has several names for one cause (it reports all that were on its way, or names the function that found it), all are said.
 local codes = {
   decode_error = "DECODE_ERROR",
   trailing_data = "DECODE_ERROR",
@@ -50,7 +50,7 @@ local codes = {
   unsolicited_extension = "UNEXPECTED_EXTENSION",
   misplaced_extension = "UNEXPECTED_EXTENSION",
   legacy_extension = "ERROR_PARSING_EXTENSION",
-  bad_extension = { "ERROR_PARSING_EXTENSION", "PARSE_TLSEXT" },
+  bad_extension = { "ERROR_PARSING_EXTENSION", "PARSE_TLSEXT", "DECODE_ERROR" },
   missing_extension = "MISSING_EXTENSION",
   missing_groups = "NO_SHARED_GROUP",
   missing_schemes = "NO_COMMON_SIGNATURE_ALGORITHMS",

@@ -79,7 +79,7 @@ for _, name in ipairs {
   "expect-no-session", "expect-ticket-renewal", "expect-extended-master-secret", "expect-secure-renegotiation", "expect-hrr", "expect-no-hrr", "enable-early-data",
   "expect-ticket-supports-early-data", "expect-accept-early-data", "expect-reject-early-data", "expect-no-offer-early-data", "decline-alpn", "reject-alpn",
   "select-empty-alpn", "tls-unique", "send-alert", "key-update", "renegotiate-ignore", "read-with-unfinished-write", "export-traffic-secrets", "use-export-context",
-  "use-custom-verify-callback", "no-tls1", "no-tls11",
+  "use-custom-verify-callback", "allow-unknown-alpn-protos", "no-tls1", "no-tls11",
 } do flag(name, set) end
 
 -- An extra handshake call and BoringSSL's early callback have nothing to correspond to in an API without I/O.
@@ -92,7 +92,8 @@ for _, name in ipairs {
 
 for _, name in ipairs {
   "port", "shim-id", "resume-count", "min-version", "max-version", "expect-version", "expect-peer-signature-algorithm", "expect-curve-id", "expect-cipher",
-  "expect-cipher-aes", "expect-cipher-no-aes", "export-keying-material", "resumption-delay", "expect-ticket-age-skew", "max-cert-list", "max-send-fragment", "read-size",
+  "expect-cipher-aes", "expect-cipher-no-aes", "export-keying-material", "resumption-delay", "expect-ticket-age-skew", "max-cert-list", "max-send-fragment",
+  "read-size", "early-write-after-message",
 } do flag(name, number) end
 
 for _, name in ipairs { "curves", "signing-prefs", "verify-prefs", "expect-peer-verify-pref" } do flag(name, numbers) end
@@ -153,13 +154,18 @@ local function suites_of(cipher)
     end
     return out
   end
-  for name in cipher:gmatch "TLS_[%w_]+" do take(akushu.wire.number("suites", name) or quit(NOT_IMPLEMENTED, "cipher %s", name)) end
+  -- [A|B]: of one rank
+  for part in cipher:gmatch "[^:]+" do
+    local rank = {}
+    for name in part:gmatch "TLS_[%w_]+" do rank[#rank + 1] = akushu.wire.number("suites", name) or quit(NOT_IMPLEMENTED, "cipher %s", name) end
+    if #rank > 0 then out[#out + 1] = rank end
+  end
   if #out == 3 then quit(NOT_IMPLEMENTED, "cipher string %s", cipher) end
   return out
 end
 
 local function versions_of(c)
-  local low, high = c.min_version or (not c.no_tls1 and 0x0301 or not c.no_tls11 and 0x0302 or 0x0303), math.min(c.max_version or 0x0304, 0x0304)
+  local low, high = c.min_version or (c.cipher and 0x0303 or not c.no_tls1 and 0x0301 or not c.no_tls11 and 0x0302 or 0x0303), math.min(c.max_version or 0x0304, 0x0304)
   if c.no_tls13 and high == 0x0304 then high = 0x0303 end
   if c.no_tls12 and high == 0x0303 then high = 0x0302 elseif c.no_tls12 and low < 0x0304 then low = 0x0304 end
   if low > high then quit(1, ":NO_SUPPORTED_VERSIONS_ENABLED:") end
@@ -244,6 +250,7 @@ local function client_context(c, state)
   o.alpn = c.advertise_alpn and split_alpn(c.advertise_alpn)
   o.ocsp, o.sct = c.enable_ocsp_stapling, c.enable_signed_cert_timestamps
   o.fallback_scsv = c.fallback_scsv
+  o.accept_any_alpn = c.allow_unknown_alpn_protos
   o.renegotiation = not c.renegotiate_ignore and "fatal" or nil
   state.enabled_early = c.enable_early_data
   local identity = identity_of(c)
@@ -270,6 +277,7 @@ local function server_context(c, state)
   o.prefer = c.cipher and "server" or "client"
   o.renegotiation = "fatal"
   o.strict_groups = true
+  o.middlebox_compat = "always"
   o.early_data_window = 60
   o.ticket_keys = world.ticket_keys
   o.early_data = c.enable_early_data and 14336 or nil
@@ -464,6 +472,7 @@ local function look(c, hs, state)
     if c.expect_msg_callback then state.messages[#state.messages + 1] = line end
   end
   hs:on("receive", "new_session_ticket", function() state.new_ticket = true end)
+  if c.early_write_after_message then hs:on("receive", "*", function(_, ev) state.last_message = ev.raw:byte() end) end
   if c.expect_msg_callback then
     hs:on("receive", "*", function(_, ev) note(ev.name == "change_cipher_spec" and "read ccs" or "read hs " .. ev.raw:byte()) end)
     hs:on("send", "*", function(_, ev) note(ev.name == "change_cipher_spec" and "write ccs" or "write hs " .. ev.raw:byte()) end)
@@ -549,6 +558,12 @@ local function handshake(c, transport, hs, state)
     out, _, failure = hs:step(bytes)
     if not out then give_up(transport, hs, failure) end
     transport:send(out)
+    if c.early_write_after_message and state.last_message == c.early_write_after_message and not state.wrote_late then
+      state.wrote_late = true
+      local written, text_ = hs:send_early "hello"
+      expect(written, "early data: %s", text_)
+      transport:send(hs:pending())
+    end
     if c.server and hs.early_data == "accepted" and not hs.done then
       if c.shim_writes_first and not state.wrote_hello then
         local hello = hs:send "hello"
@@ -645,7 +660,7 @@ local function after_handshake(c, transport, session, state)
   if state.early_hello then
     if session.early_data == "accepted" then
       if state.rest_of_hello ~= "" then write(transport, session, state.rest_of_hello) end
-    elseif c.shim_writes_first then
+    elseif c.shim_writes_first and not state.wrote_late then
       write(transport, session, "hello")
     end
   elseif c.read_with_unfinished_write then
@@ -682,6 +697,7 @@ local function offer_early(c, hs, state, session)
     state.no_early_data = "unsupported_for_session"
   else
     local hello = (c.shim_writes_first or c.read_with_unfinished_write) and "hello" or ""
+    if c.early_write_after_message then hello = "" end
     local early = hello:sub(1, session.max_early_data)
     state.no_early_data = "alpn_mismatch"
     if hs:send_early(early) then state.early_hello, state.rest_of_hello = early, hello:sub(#early + 1) end

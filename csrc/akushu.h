@@ -33,10 +33,12 @@
 
 #define AKUSHU_VERSION "0.1.0"
 
-/* The bound on what a peer can make one handshake hold: one record being collected, one message being collected
- * (max_message, 64 KiB by default), the transcript kept until it is hashed, the hellos and the peer's chain. */
+/* The bound on what a peer can make one handshake hold, in messages of max_message bytes (64 KiB by default) and records: the message being collected (2,
+ * with the record that begins the next), the message being handled (2, as buffers grow by doubling), its hello (1), names of CAs (1), a stapled response
+ * (2), SCTs (1), its chain, read (2), a ticket (1), and, only where a CertificateVerify may come, all messages so far (4). The records: what is
+ * incomplete, what a gate looks at, its plaintext. spec/negative/tls12_limits_spec.lua measures. */
 #define AK_MESSAGE_MAX_DEFAULT 65536u
-#define AK_HANDSHAKE_MEMORY (5u * AK_MESSAGE_MAX_DEFAULT + 18432u)
+#define AK_HANDSHAKE_MEMORY (16u * AK_MESSAGE_MAX_DEFAULT + 4u * 18432u)
 
 /* ==== context ======================================================================================================= */
 
@@ -70,6 +72,7 @@ struct ak_context {
     uint16_t min_version, max_version; /* inclusive */
     uint16_t suites[AK_LIST_MAX];
     size_t n_suites;
+    bool suite_equal[AK_LIST_MAX]; /* server: of the same rank as the one before it: among those the client's order decides */
     uint16_t groups[AK_LIST_MAX];
     size_t n_groups;
     uint16_t key_shares[AK_LIST_MAX]; /* client, TLS 1.3: groups that get a share in the first ClientHello */
@@ -118,6 +121,8 @@ struct ak_context {
     bool ask_client_identity; /* client: ask AK_EV_identity when the server requests a certificate */
 
     bool strict_groups;    /* server: our order of groups decides even when it costs a round trip, and a TLS 1.2 client that names no groups has none */
+    bool always_ccs;       /* server, with middlebox_compat: also when the client does not ask for it by a session id (RFC 8446 §D.4 allows it) */
+    bool any_alpn;         /* client: the server may choose a protocol that was not offered */
     bool middlebox_compat; /* TLS 1.3 (default true) */
     bool fallback_scsv;    /* client: this is a fallback, say TLS_FALLBACK_SCSV */
     bool grease;           /* client: RFC 8701 values */

@@ -51,6 +51,17 @@ void ak_lua_push_version(lua_State *L, uint16_t version);
 /* ak_lua_alert: an alert by name or number. */
 int ak_lua_alert(lua_State *L, int arg);
 
+/* ak_lua_scratch: memory of this Lua state's that is used again and again, for results on their way into a Lua string: no allocation a call, and none that idle
+ * objects keep. At most AK_SCRATCH_MAX bytes; wiped when the state closes. */
+#define AK_SCRATCH_MAX ((size_t)1 << 18)
+typedef struct ak_lua_scratch {
+    uint8_t *p;
+    size_t n;
+} ak_lua_scratch;
+ak_lua_scratch *ak_lua_get_scratch(lua_State *L); /* lives as long as the state */
+/* ak_lua_scratch_room: n bytes, or NULL: too many, or out of memory. */
+uint8_t *ak_lua_scratch_room(ak_lua_scratch *s, size_t n);
+
 /* ---- objects ------------------------------------------------------------------------------------------------------------------------ */
 
 ak_context *ak_lua_check_context(lua_State *L, int arg);

@@ -104,6 +104,10 @@ static void read_lists(lua_State *L, ak_context *c) {
     ids(L, 2, "groups", c->groups, &c->n_groups);
     ids(L, 2, "key_shares", c->key_shares, &c->n_key_shares);
     ids(L, 2, "schemes", c->schemes, &c->n_schemes);
+    uint16_t equal[AK_LIST_MAX];
+    size_t n_equal = 0;
+    ids(L, 2, "equal_suites", equal, &n_equal);
+    for (size_t i = 0; i < n_equal && i < c->n_suites; i++) c->suite_equal[i] = equal[i] != 0;
     ids(L, 2, "signing_schemes", c->sign_schemes, &c->n_sign_schemes);
     ids(L, 2, "cert_schemes", c->cert_schemes, &c->n_cert_schemes);
     identities(L, 2, c);
@@ -138,6 +142,8 @@ static void read_flags(lua_State *L, ak_context *c) {
     flag(L, 2, "tickets", &c->tickets);
     flag(L, 2, "middlebox_compat", &c->middlebox_compat);
     flag(L, 2, "strict_groups", &c->strict_groups);
+    flag(L, 2, "always_ccs", &c->always_ccs);
+    flag(L, 2, "any_alpn", &c->any_alpn);
     flag(L, 2, "fallback_scsv", &c->fallback_scsv);
     flag(L, 2, "grease", &c->grease);
     c->coalesce_set = flag(L, 2, "coalesce", &c->coalesce);

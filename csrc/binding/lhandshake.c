@@ -368,6 +368,13 @@ static int l_session(lua_State *L) {
     ak_session *s = ak_hs_session(u->h, &f);
     if (s == NULL) return ak_lua_fail(L, &f);
     ak_lua_push_session(L, s);
+    int session = lua_gettop(L);
+    lua_getiuservalue(L, 1, 1);
+    if (lua_getfield(L, -1, "kept") == LUA_TTABLE && lua_getfield(L, -1, "sessions") == LUA_TTABLE) {
+        lua_getfield(L, -1, "remove");
+        lua_setiuservalue(L, session, 1);
+    }
+    lua_settop(L, session);
     return 1;
 }
 
@@ -432,6 +439,7 @@ static int l_fork(lua_State *L) {
     n->h = ak_hs_fork(u->h, &f);
     if (n->h == NULL) return ak_lua_fail(L, &f);
     n->keylog = u->keylog;
+    n->ticks = u->ticks;
     lua_getiuservalue(L, 1, 1);
     lua_getiuservalue(L, -2, 1);
     static const char *const names[] = {"context", "dispatch"};

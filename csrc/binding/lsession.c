@@ -9,6 +9,7 @@
 
 typedef struct lsession {
     ak_session *s;
+    ak_lua_scratch *scratch;
 } lsession;
 
 static ak_session *check(lua_State *L, int arg) {
@@ -18,8 +19,35 @@ static ak_session *check(lua_State *L, int arg) {
 }
 
 void ak_lua_push_session(lua_State *L, ak_session *s) {
-    lsession *u = ak_lua_new(L, CLASS, sizeof *u, false);
+    lsession *u = lua_newuserdatauv(L, sizeof *u, 1); /* the user value: an external store's remove, or nil */
+    u->s = NULL;
+    u->scratch = NULL;
+    luaL_setmetatable(L, CLASS);
     u->s = s;
+    u->scratch = ak_lua_get_scratch(L);
+}
+
+static int results(lua_State *L, int status, lua_KContext n) {
+    (void)L;
+    (void)status;
+    return (int)n;
+}
+
+/* forget: what ended with a fatal alert is not resumed (RFC 5246 §7.2.2). The engine sees to its own store; one of the application's is told here, once, and
+ * may yield. Returns n, the number of results on top of the stack. */
+static int forget(lua_State *L, const ak_session *s, int n) {
+    const ak_info *i = ak_session_info(s);
+    const ak_failure *f = ak_session_failure(s);
+    bool fatal = f != NULL && f->alert != AK_ALERT_none && i->session_id_n != 0 && i->version <= AK_TLS12;
+    if (!fatal || lua_getiuservalue(L, 1, 1) != LUA_TFUNCTION) {
+        if (fatal) lua_pop(L, 1);
+        return n;
+    }
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, 1);
+    lua_pushlstring(L, (const char *)i->session_id, i->session_id_n);
+    lua_callk(L, 1, 0, n, results);
+    return n;
 }
 
 static int failed(lua_State *L, const ak_failure *f, const ak_session *s) {
@@ -35,27 +63,35 @@ static void push_reply(lua_State *L, ak_session *s) {
     ak_session_reply_taken(s);
 }
 
+/* Results of usual size go through the state's scratch memory into their string; larger ones through a buffer of their own. */
+
 static int l_seal(lua_State *L) {
+    lsession *u = luaL_checkudata(L, 1, CLASS);
     ak_session *s = check(L, 1);
     ak_view plain = ak_lua_bytes(L, 2);
     ak_failure f = {0};
     luaL_Buffer b;
-    size_t n = 0;
-    char *out = luaL_buffinitsize(L, &b, ak_session_seal_size(s, plain.n) + 1);
-    if (ak_session_seal(s, plain.p, plain.n, (uint8_t *)out, &n, &f) != AK_OK) return failed(L, &f, s);
-    luaL_pushresultsize(&b, n);
+    size_t n = 0, room = ak_session_seal_size(s, plain.n) + 1;
+    uint8_t *scratch = ak_lua_scratch_room(u->scratch, room);
+    uint8_t *out = scratch != NULL ? scratch : (uint8_t *)luaL_buffinitsize(L, &b, room);
+    if (ak_session_seal(s, plain.p, plain.n, out, &n, &f) != AK_OK) return failed(L, &f, s);
+    if (scratch != NULL) lua_pushlstring(L, (const char *)out, n);
+    else luaL_pushresultsize(&b, n);
     return 1;
 }
 
 static int l_open(lua_State *L) {
+    lsession *u = luaL_checkudata(L, 1, CLASS);
     ak_session *s = check(L, 1);
     ak_view in = ak_lua_bytes(L, 2);
     ak_failure f = {0};
     luaL_Buffer b;
-    size_t n = 0;
-    char *out = luaL_buffinitsize(L, &b, ak_session_open_size(s, in.n));
-    if (ak_session_open(s, in, (uint8_t *)out, &n, &f) != AK_OK) return failed(L, &f, s);
-    luaL_pushresultsize(&b, n);
+    size_t n = 0, room = ak_session_open_size(s, in.n);
+    uint8_t *scratch = ak_lua_scratch_room(u->scratch, room);
+    uint8_t *out = scratch != NULL ? scratch : (uint8_t *)luaL_buffinitsize(L, &b, room);
+    if (ak_session_open(s, in, out, &n, &f) != AK_OK) return forget(L, s, failed(L, &f, s));
+    if (scratch != NULL) lua_pushlstring(L, (const char *)out, n);
+    else luaL_pushresultsize(&b, n);
     push_reply(L, s);
     return 2;
 }
@@ -91,7 +127,7 @@ static int l_alert(lua_State *L) {
     ak_session *s = check(L, 1);
     ak_failure f = {0};
     ak_error e = ak_session_alert(s, ak_lua_alert(L, 2), &f);
-    return reply_or_failure(L, s, e, &f);
+    return forget(L, s, reply_or_failure(L, s, e, &f));
 }
 
 static int l_eof(lua_State *L) {

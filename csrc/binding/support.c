@@ -3,6 +3,7 @@
 
 #include "binding/lx509.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the provider -------------------------------------------------------------------------------------------------------- */
@@ -34,6 +35,49 @@ ak_provider *ak_lua_provider(lua_State *L) {
     if (*p == NULL) luaL_error(L, "akushu: %s: %s", ak_error_text(f.error), f.detail);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &provider_key);
     return ak_lua_provider(L);
+}
+
+/* ---- scratch -------------------------------------------------------------------------------------------------------------- */
+
+static const char scratch_key = 0;
+
+static int scratch_gc(lua_State *L) {
+    ak_lua_scratch *s = lua_touserdata(L, 1);
+    ak_wipe(s->p, s->n);
+    free(s->p);
+    s->p = NULL;
+    s->n = 0;
+    return 0;
+}
+
+ak_lua_scratch *ak_lua_get_scratch(lua_State *L) {
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key) == LUA_TNIL) {
+        lua_pop(L, 1);
+        ak_lua_scratch *s = lua_newuserdatauv(L, sizeof *s, 0);
+        s->p = NULL;
+        s->n = 0;
+        lua_createtable(L, 0, 1);
+        lua_pushcfunction(L, scratch_gc);
+        lua_setfield(L, -2, "__gc");
+        lua_setmetatable(L, -2);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
+    }
+    ak_lua_scratch *s = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return s;
+}
+
+uint8_t *ak_lua_scratch_room(ak_lua_scratch *s, size_t n) {
+    if (n <= s->n) return s->p;
+    if (n > AK_SCRATCH_MAX) return NULL;
+    size_t room = s->n < 20000 ? 20000 : s->n;
+    while (room < n) room *= 2;
+    ak_wipe(s->p, s->n);
+    free(s->p);
+    s->p = malloc(room);
+    s->n = s->p != NULL ? room : 0;
+    return s->p;
 }
 
 /* ---- classes ------------------------------------------------------------------------------------------------------------------ */

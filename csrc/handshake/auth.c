@@ -312,6 +312,18 @@ ak_error ak_auth_no_suite(ak_hs *h) {
     return ak_hs_fail(h, AK_ERR_no_shared_suite, "client: %s; server: %s", theirs, ours);
 }
 
+/* choose_equal: the suites of one rank that begins at *j: the client's order decides. *j is left at the last of them. */
+static bool choose_equal(ak_hs *h, size_t *j, ak_identity **candidates, size_t n) {
+    const ak_context *c = h->ctx;
+    ak_view list = h->client_hello.cipher_suites;
+    size_t from = *j;
+    while (*j + 1 < c->n_suites && c->suite_equal[*j + 1]) ++*j;
+    for (size_t i = 0; i < ak_list_u16_count(list); i++)
+        for (size_t k = from; k <= *j; k++)
+            if (c->suites[k] == ak_list_u16_at(list, i) && suite_works(h, ak_suite_find(c->suites[k]), candidates, n)) return true;
+    return false;
+}
+
 ak_error ak_auth_choose12(ak_hs *h) {
     const ak_context *c = h->ctx;
     ak_view list = h->client_hello.cipher_suites;
@@ -332,6 +344,10 @@ ak_error ak_auth_choose12(ak_hs *h) {
             continue;
         }
         for (size_t j = 0; j < c->n_suites; j++) {
+            if (round == 1 && j + 1 < c->n_suites && c->suite_equal[j + 1]) { /* several of one rank */
+                if (choose_equal(h, &j, candidates, n)) return AK_OK;
+                continue;
+            }
             const ak_suite *s = ak_suite_find(c->suites[j]);
             if (s == NULL || (round == 0 && s->cipher != AK_CIPHER_chacha20_poly1305)) continue;
             if (ak_list_u16_has(list, s->id) && suite_works(h, s, candidates, n)) return AK_OK;

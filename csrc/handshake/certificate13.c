@@ -87,7 +87,7 @@ static ak_error read_request(ak_hs *h, ak_view extensions) {
     if (e == AK_OK && ak_ext_find(extensions, AK_EXT_oid_filters, &body)) e = ak_decode_ext_oid_filters(body, &filters, &why);
     f->request_status = ak_ext_find(extensions, AK_EXT_status_request, &body);
     f->request_sct = ak_ext_find(extensions, AK_EXT_signed_certificate_timestamp, &body);
-    return e == AK_OK ? AK_OK : bad(h, e, &why);
+    return e == AK_OK ? AK_OK : bad(h, ak_ext_cause(e), &why);
 }
 
 ak_error ak_receive_certificate_request13(ak_hs *h, ak_view body) {
@@ -152,7 +152,7 @@ static ak_error read_status(ak_hs *h, ak_view body) {
     struct ak_ocsp_response r;
     ak_failure why = {0};
     ak_error e = ak_decode_ext_status_request_certificate(body, &x, &why);
-    if (e != AK_OK) return bad(h, e, &why);
+    if (e != AK_OK) return bad(h, ak_ext_cause(e), &why);
     if (x.status_type != AK_CST_ocsp) return ak_hs_fail(h, AK_ERR_illegal_parameter, "a certificate status of type %u", x.status_type);
     e = ak_decode_ocsp_response(x.response, &r, &why);
     if (e != AK_OK) return bad(h, e, &why);
@@ -164,7 +164,7 @@ static ak_error read_scts(ak_hs *h, ak_view body) {
     struct ak_ext_signed_certificate_timestamp x;
     ak_failure why = {0};
     ak_error e = ak_decode_ext_signed_certificate_timestamp(body, &x, &why);
-    if (e != AK_OK) return bad(h, AK_ERR_bad_extension, &why);
+    if (e != AK_OK) return bad(h, ak_ext_cause(e), &why);
     ak_buf_clear(&h->info->scts);
     return ak_buf_put_view(&h->info->scts, body) ? AK_OK : no_memory(h);
 }

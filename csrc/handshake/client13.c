@@ -93,7 +93,7 @@ ak_error ak_after_server_hello13(ak_hs *h) {
         bool early = f->early == AK_EARLY_accepted;
         ak_keys13_use(h, false, early ? &s->client_early_traffic : &s->client_handshake_traffic);
         ak_keys13_use(h, true, &s->server_handshake_traffic);
-        if (h->ctx->middlebox_compat && h->offered_session_id_n != 0 && !f->ccs_sent) h->actions |= AK_ACT_dummy_ccs;
+        if (h->ctx->middlebox_compat && (h->offered_session_id_n != 0 || h->ctx->always_ccs) && !f->ccs_sent) h->actions |= AK_ACT_dummy_ccs;
         f->ccs_sent = true;
         return AK_OK;
     }

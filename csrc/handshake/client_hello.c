@@ -22,7 +22,7 @@ static bool may_offer(const ak_hs *h, const ak_resumption *r) {
     if (r->context_id.n != 0 && !ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx))) return false;
     if (r->version <= AK_TLS12 && r->max_fragment_length != c->max_fragment_length) return false; /* RFC 6066 §4: a session keeps its length */
     if (c->verify && r->verdict != AK_OK) return false; /* somebody said "go on all the same": that was for that connection */
-    if (c->require_ems && !r->ems && r->version <= AK_TLS12) return false;
+    if (r->version <= AK_TLS12 && (r->ems ? !c->ems : c->require_ems)) return false; /* RFC 7627 §5.3 */
     if (r->version >= AK_TLS13 && r->used && !c->reuse_tickets) return false; /* RFC 8446 §C.4: who sees a ticket twice knows who sent it */
     for (size_t i = 0; i < c->n_suites; i++)
         if (c->suites[i] == r->suite) return true;
@@ -130,7 +130,7 @@ static ak_error choose_version(ak_hs *h) {
         struct ak_ext_supported_versions_client x;
         ak_failure why = {0};
         ak_error e = ak_decode_ext_supported_versions_client(body, &x, &why);
-        if (e != AK_OK) return ak_hs_fail(h, e, "%s", why.detail);
+        if (e != AK_OK) return ak_hs_fail(h, ak_ext_cause(e), "%s", why.detail);
         for (uint16_t v = c->max_version; best == 0 && v >= c->min_version; v--)
             if (ak_list_u16_has(x.versions, v)) best = v;
         if (best == 0) return ak_hs_fail(h, AK_ERR_unsupported_version, "none of the client's supported_versions is one of this server's");

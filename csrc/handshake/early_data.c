@@ -11,6 +11,12 @@
 
 /* ---- client ------------------------------------------------------------------------------------------------------------------- */
 
+/* settled: nothing of ours is half-way: what is sealed now goes out between messages. */
+static bool settled(const ak_hs *h) {
+    return h->started && !h->done && !h->failed && h->actions == 0 && h->out_msg.stage == AK_OUT_idle && h->flight.stage == AK_FLUSH_idle &&
+           h->flight.bytes.n == h->flight.done;
+}
+
 static bool alpn_offered(const ak_hs *h, const ak_resumption *r) {
     return r->alpn_n == 0 || ak_list_vec_has(ak_buf_view(&h->ctx->alpn), 1, ak_view_of(r->alpn, r->alpn_n));
 }
@@ -20,13 +26,31 @@ static const ak_resumption *early_session(const ak_hs *h) {
     return r != NULL && r->version >= AK_TLS13 && r->max_early_data != 0 && h->ctx->max_version >= AK_TLS13 ? r : NULL;
 }
 
+/* send_late: after the ClientHello, as long as EndOfEarlyData has not been sent, and the server has not refused it. */
+static ak_error send_late(ak_hs *h, ak_view data, ak_failure *f) {
+    ak_flow13 *flow = ak_flow13_of(h);
+    ak_failure why = {0};
+    size_t n = 0, max = ak_hs_max_fragment(h);
+    bool open = (flow->early == AK_EARLY_offered || flow->early == AK_EARLY_accepted) && h->info->early_data != AK_EARLY_DATA_none;
+    if (!open || !settled(h)) return ak_fail(f, AK_ERR_not_ready, "the ClientHello has gone out, and no early data may follow it");
+    if (flow->early_seen + data.n > h->offered->max_early_data) return ak_fail(f, AK_ERR_too_much_early_data, "the session allows %u bytes", (unsigned)h->offered->max_early_data);
+    if (data.n == 0) return AK_OK;
+    if (!ak_buf_reserve(&h->output, ak_seal_many_size(h->write, data.n, max, false))) return ak_fail(f, AK_ERR_out_of_memory, NULL);
+    ak_error e = ak_seal_many(h->write, AK_CT_application_data, h->record_version, data.p, data.n, max, false, h->output.p + h->output.n, &n, &why);
+    if (e != AK_OK) return ak_fail(f, e, "%s", why.detail);
+    h->output.n += n;
+    flow->early_seen += data.n;
+    return AK_OK;
+}
+
 ak_error ak_hs_send_early(ak_hs *h, ak_view data, ak_failure *f) {
     const ak_resumption *r = early_session(h);
     if (h->server || h->flow13 == NULL || h->done || h->failed) return ak_fail(f, AK_ERR_not_ready, "early data is a client's, before its handshake");
-    if (h->client_hello_bytes.n != 0) return ak_fail(f, AK_ERR_not_ready, "the ClientHello has gone out");
+    if (h->client_hello_bytes.n != 0) return send_late(h, data, f);
     if (r == NULL) return ak_fail(f, AK_ERR_not_ready, "no session that allows early data");
     if (h->early_data.n + data.n > r->max_early_data) return ak_fail(f, AK_ERR_too_much_early_data, "the session allows %u bytes", (unsigned)r->max_early_data);
     h->send_early = true;
+    ak_flow13_of(h)->early_seen += data.n;
     return ak_buf_put_view(&h->early_data, data) ? AK_OK : ak_fail(f, AK_ERR_out_of_memory, NULL);
 }
 
@@ -194,7 +218,7 @@ static bool first_time(ak_hs *h, const uint8_t id[32]) {
     if (c->replay == NULL) c->replay = ak_replay_new(now);
     if (c->replay == NULL) return false;
     bool shared = c->ticket_keys != NULL && ak_ticket_keys_shared(c->ticket_keys);
-    if (shared && now - ak_replay_since(c->replay) <= window && h->resumed->received_ms / 1000 < (uint64_t)ak_replay_since(c->replay)) return false;
+    if (shared && now - ak_replay_since(c->replay) <= window && h->resumed->received_ms / 1000 <= (uint64_t)ak_replay_since(c->replay)) return false;
     return ak_replay_first(c->replay, id, now, now + 2 * window + 1);
 }
 
@@ -238,16 +262,10 @@ void ak_hs_early_data_taken(ak_hs *h) {
 
 /* ---- data before the client's Finished ---------------------------------------------------------------------------------------------- */
 
-/* settled: our Finished has gone out under its keys, and nothing else of ours is half-way. */
-static bool settled(const ak_hs *h) {
-    return h->started && !h->done && !h->failed && h->info->server_finished_n != 0 && h->actions == 0 && h->out_msg.stage == AK_OUT_idle &&
-           h->flight.stage == AK_FLUSH_idle && h->flight.bytes.n == h->flight.done;
-}
-
 ak_error ak_hs_send(ak_hs *h, ak_view data, ak_failure *f) {
     ak_failure why = {0};
     size_t n = 0, max = ak_hs_max_fragment(h);
-    if (!h->server || !ak_hs_is_13(h) || !settled(h)) return ak_fail(f, AK_ERR_not_ready, "a TLS 1.3 server sends data between its Finished and the client's");
+    if (!h->server || !ak_hs_is_13(h) || h->info->server_finished_n == 0 || !settled(h)) return ak_fail(f, AK_ERR_not_ready, "a TLS 1.3 server sends data between its Finished and the client's");
     if (data.n == 0) return AK_OK;
     if (!ak_buf_reserve(&h->output, ak_seal_many_size(h->write, data.n, max, false))) return ak_fail(f, AK_ERR_out_of_memory, NULL);
     ak_error e = ak_seal_many(h->write, AK_CT_application_data, h->record_version, data.p, data.n, max, false, h->output.p + h->output.n, &n, &why);

@@ -13,16 +13,12 @@ bool ak_ext_client_sent(const ak_hs *h, uint16_t type, ak_view *body) {
 
 static ak_error decode_failed(ak_hs *h, ak_error e, const ak_failure *f) { return ak_hs_fail(h, e, "%s", f->detail); }
 
-static ak_error bad_extension(ak_hs *h, ak_error e, const ak_failure *f) {
-    return ak_hs_fail(h, e == AK_ERR_decode_error || e == AK_ERR_trailing_data ? AK_ERR_bad_extension : e, "%s", f->detail);
-}
-
 /* READ: decodes `body` as an extension's structure or fails the handshake with what the decoder says. */
 #define READ(kind, out)                                                             \
     do {                                                                            \
         ak_failure why_ = {0};                                                      \
         ak_error e_ = ak_decode_##kind(body, (out), &why_);                         \
-        if (e_ != AK_OK) return bad_extension(h, e_, &why_);                        \
+        if (e_ != AK_OK) return decode_failed(h, ak_ext_cause(e_), &why_);          \
     } while (0)
 
 static bool below_13(const ak_hs *h) { return h->info->version < AK_TLS13; }
@@ -289,6 +285,11 @@ static ak_error answered_alpn(ak_hs *h, ak_message_kind where, ak_view body) {
         h->info->alpn_n = (uint8_t)name.n;
         return AK_OK;
     }
+    if (h->ctx->any_alpn) {
+        memcpy(h->info->alpn, name.p, name.n);
+        h->info->alpn_n = (uint8_t)name.n;
+        return AK_OK;
+    }
     char chosen[260];
     protocol_names(chosen, sizeof chosen, x.protocol_name_list);
     return ak_hs_fail(h, AK_ERR_wrong_application_protocol, "%s", chosen);
@@ -497,9 +498,8 @@ ak_error ak_ext_offer_all(ak_hs *h, ak_buf *out) {
 static ak_error walk(ak_hs *h, ak_message_kind where, ak_view extensions) {
     ak_failure why = {0};
     ak_error e = ak_extensions_check(extensions, NULL, &why);
-    /* the RFCs name no alert for a type that comes twice: where the list as such is read it is a matter of form */
-    bool form = where == AK_IN_client_hello || where == AK_IN_server_hello_12 || where == AK_IN_encrypted_extensions;
-    if (e == AK_ERR_duplicate_extension && form) return ak_hs_fail_alert(h, e, AK_ALERT_decode_error, "%s", why.detail);
+    /* the RFCs name no alert for a type that comes twice; this is what peers send */
+    if (e == AK_ERR_duplicate_extension && where == AK_IN_hello_retry_request) return ak_hs_fail_alert(h, e, AK_ALERT_illegal_parameter, "%s", why.detail);
     return e == AK_OK ? AK_OK : decode_failed(h, e, &why);
 }
 

@@ -17,6 +17,9 @@ typedef struct ak_ext_row {
     ak_error (*answered)(ak_hs *h, ak_message_kind where, ak_view body);
 } ak_ext_row;
 
+/* ak_ext_cause: what the decoder says of an extension's body, as the cause that a handshake fails with. */
+static inline ak_error ak_ext_cause(ak_error e) { return e == AK_ERR_decode_error || e == AK_ERR_trailing_data ? AK_ERR_bad_extension : e; }
+
 extern const ak_ext_row ak_ext_rows[];
 extern const size_t ak_ext_rows_count;
 

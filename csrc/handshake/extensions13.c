@@ -10,7 +10,7 @@
     do {                                                                 \
         ak_failure why_ = {0};                                           \
         ak_error e_ = ak_decode_##kind(body, (out), &why_);              \
-        if (e_ != AK_OK) return ak_hs_fail(h, e_, "%s", why_.detail);    \
+        if (e_ != AK_OK) return ak_hs_fail(h, ak_ext_cause(e_), "%s", why_.detail); \
     } while (0)
 
 bool ak_offers_13(const ak_hs *h) {

@@ -97,7 +97,7 @@ ak_error ak_after_hello_retry_request(ak_hs *h) {
     h->info->hello_retry = true;
     f->retry_due = false;
     h->record_version = AK_TLS12; /* RFC 8446 §5.1: only a first ClientHello's record may say 3.1 */
-    if (h->ctx->middlebox_compat && h->offered_session_id_n != 0 && !f->ccs_sent) {
+    if (h->ctx->middlebox_compat && (h->offered_session_id_n != 0 || (h->server && h->ctx->always_ccs)) && !f->ccs_sent) {
         h->actions |= AK_ACT_dummy_ccs;
         f->ccs_sent = true;
     }

@@ -11,6 +11,7 @@
 /* What BoringSSL tolerates, too: enough for any honest peer. */
 #define MAX_EMPTY_RECORDS 32
 #define MAX_WARNING_ALERTS 4
+#define MAX_HELLO_REQUESTS 32 /* in the middle of a handshake */
 #define MAX_COMPAT_CCS 32
 
 /* ---- failing --------------------------------------------------------------------------------------------------------- */
@@ -150,12 +151,11 @@ static bool add_item(ak_item **list, const ak_inject *in) {
 /* Injected bytes go out at once, as records of their own, under the keys of the moment. */
 static bool put_bytes(ak_hs *h, bool raw, uint8_t content_type, ak_view bytes) {
     if (raw) return ak_buf_put_view(&h->output, bytes);
-    size_t n = 0, room = ak_seal_many_size(h->write, bytes.n, ak_hs_max_fragment(h), false);
+    size_t max = content_type == AK_CT_alert ? AK_PLAINTEXT_MAX : ak_hs_max_fragment(h); /* an alert is not cut */
+    size_t n = 0, room = ak_seal_many_size(h->write, bytes.n, max, false);
     ak_failure f = {0};
     if (!ak_buf_reserve(&h->output, room)) return false;
-    if (ak_seal_many(h->write, content_type, h->record_version, bytes.p, bytes.n, ak_hs_max_fragment(h), false,
-                     h->output.p + h->output.n, &n, &f) != AK_OK)
-        return false;
+    if (ak_seal_many(h->write, content_type, h->record_version, bytes.p, bytes.n, max, false, h->output.p + h->output.n, &n, &f) != AK_OK) return false;
     h->output.n += n;
     return true;
 }
@@ -568,7 +568,7 @@ static void plain_in(ak_hs *h, uint8_t type, ak_view v) {
         h->empty_records = 0;
     }
     if (type != AK_CT_handshake && h->assembly.n > h->assembly_at) {
-        ak_hs_fail(h, h->excess ? AK_ERR_excess_handshake_data : AK_ERR_interleaved_message, "a record of type %s in the middle of a handshake message", content_name(type));
+        ak_hs_fail(h, h->excess && type != AK_CT_change_cipher_spec ? AK_ERR_excess_handshake_data : AK_ERR_interleaved_message, "a record of type %s in the middle of a handshake message", content_name(type));
         return;
     }
     if (type != AK_CT_alert) h->warnings = 0;
@@ -662,7 +662,9 @@ static bool find_row(ak_hs *h, ak_incoming *m) {
     int message = classify(h, m);
     m->row = match(h, message);
     if (m->row != NULL) return true;
-    if (!h->server && message == AK_HT_hello_request && m->message.n == 4 && !ak_hs_is_13(h) && !h->ctx->renegotiation_fatal) return false; /* RFC 5246 §7.4.1.1 */
+    if (!h->server && message == AK_HT_hello_request && m->message.n == 4 && !ak_hs_is_13(h) && !h->ctx->renegotiation_fatal &&
+        ++h->hello_requests <= MAX_HELLO_REQUESTS)
+        return false; /* RFC 5246 §7.4.1.1: passed over */
     if (m->accepted) return false;
     unexpected(h, message);
     return false;
@@ -708,6 +710,7 @@ static void open_record(ak_hs *h, ak_incoming *m) {
         m->stage = AK_INS_idle;
         return;
     }
+    ak_hs_record_opened(h);
     m->plain.n = n;
     if (wanted(h, AK_GATE_plain_in)) gate(h, AK_GATE_plain_in, m->type, -1, ak_buf_view(&m->plain));
     else pass(h);

@@ -152,7 +152,7 @@ struct ak_hs {
     size_t assembly_at; /* of them already taken */
     bool excess;        /* what is left there came in one record with the end of the message before it */
     ak_buf output;      /* for the peer */
-    unsigned empty_records, warnings, ccs_seen;
+    unsigned empty_records, warnings, ccs_seen, hello_requests;
 
     /* the hellos, as they were really sent */
     ak_buf client_hello_bytes, server_hello_bytes;

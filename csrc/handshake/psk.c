@@ -15,7 +15,7 @@ static const ak_view none = {NULL, 0};
     do {                                                                 \
         ak_failure why_ = {0};                                           \
         ak_error e_ = ak_decode_##kind(body, (out), &why_);              \
-        if (e_ != AK_OK) return ak_hs_fail(h, e_, "%s", why_.detail);    \
+        if (e_ != AK_OK) return ak_hs_fail(h, ak_ext_cause(e_), "%s", why_.detail); \
     } while (0)
 
 /* ---- client: offer ---------------------------------------------------------------------------------------------------------- */

@@ -10,9 +10,10 @@
 /* skipped: counts refused early data; past the limit it is an attack or a mistake. */
 static bool skipped(ak_hs *h, size_t n) {
     ak_flow13 *f = ak_flow13_of(h);
-    uint64_t limit = h->ctx->max_early_data > MIN_SKIPPED ? h->ctx->max_early_data : MIN_SKIPPED;
+    uint64_t own = (uint64_t)h->ctx->max_early_data + h->ctx->max_early_data / 8; /* the ciphertext of small records is longer than what is in them */
+    uint64_t limit = own > MIN_SKIPPED ? own : MIN_SKIPPED;
     f->early_seen += n;
-    if (f->early_seen > limit + limit / 8) /* the ciphertext of small records is longer than what is in them */
+    if (f->early_seen > limit)
         ak_hs_fail(h, AK_ERR_early_data_skipped, "more than %llu bytes of early data that was refused", (unsigned long long)limit);
     return true;
 }
@@ -48,7 +49,7 @@ bool ak_hs_filter_record(ak_hs *h, const ak_record *r) {
     if (r->type == AK_CT_change_cipher_spec && may_skip_ccs(h)) return compat_ccs(h, r);
     if (!ak_hs_is_13(h)) return false;
     /* after a HelloRetryRequest the early data of the first flight stands before the second ClientHello */
-    if (r->type == AK_CT_application_data && f->early_skips && !ak_protect_active(h->read)) return skipped(h, r->fragment.n);
+    if (r->type == AK_CT_application_data && f->early_skips && !ak_protect_active(h->read) && h->assembly.n == h->assembly_at) return skipped(h, r->fragment.n);
     if (ak_protect_active(h->read) && r->type != AK_CT_application_data) {
         unprotected(h, r);
         return true;
@@ -59,6 +60,11 @@ bool ak_hs_filter_record(ak_hs *h, const ak_record *r) {
 bool ak_hs_skip_undecryptable(ak_hs *h, const ak_record *r, ak_error e) {
     const ak_flow13 *f = ak_flow13_of(h);
     return f != NULL && f->early_skips && e == AK_ERR_bad_record_mac && ak_protect_active(h->read) && skipped(h, r->fragment.n);
+}
+
+void ak_hs_record_opened(ak_hs *h) {
+    ak_flow13 *f = ak_flow13_of(h);
+    if (f != NULL && f->early_skips && ak_protect_active(h->read)) f->early_skips = false; /* what comes from here on was sent under these keys */
 }
 
 /* RFC 8449 §4: what we have said we are willing to receive, once the other side has answered; in TLS 1.3 it counts the content type's byte. */

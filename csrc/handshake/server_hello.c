@@ -58,9 +58,11 @@ static ak_error keep(ak_hs *h, ak_view message) {
     return AK_OK;
 }
 
-/* wants_raw: a TLS 1.2 CertificateVerify may need the messages under another hash than the PRF's. */
+/* wants_raw: a TLS 1.2 CertificateVerify may need the messages under another hash than the PRF's. Who will neither send nor get one keeps none. */
 static bool wants_raw(const ak_hs *h) {
-    return !ak_hs_is_13(h) && !h->info->resumed && (!h->server || h->ctx->client_auth != AK_CLIENT_AUTH_none);
+    const ak_context *c = h->ctx;
+    if (ak_hs_is_13(h) || h->info->resumed) return false;
+    return h->server ? c->client_auth != AK_CLIENT_AUTH_none : c->n_identities != 0 || c->ask_client_identity;
 }
 
 static ak_error begin_transcript(ak_hs *h) {
@@ -96,9 +98,9 @@ ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s) {
         struct ak_ext_supported_versions_server x;
         ak_failure why = {0};
         ak_error e = ak_decode_ext_supported_versions_server(body, &x, &why);
-        if (e != AK_OK) return ak_hs_fail(h, e, "%s", why.detail);
+        if (e != AK_OK) return ak_hs_fail(h, ak_ext_cause(e), "%s", why.detail);
         /* RFC 8446 §4.2.1: only 1.3 is chosen here */
-        bool retry = h->in_msg.row != NULL && h->in_msg.row->message == AK_ROW_hello_retry_request;
+        bool retry = h->info->hello_retry || (h->in_msg.row != NULL && h->in_msg.row->message == AK_ROW_hello_retry_request);
         if (version != AK_TLS12) return ak_hs_fail(h, retry ? AK_ERR_illegal_parameter : AK_ERR_unsupported_version, "legacy_version %04x beside supported_versions", version);
         if (h->info->hello_retry && x.selected_version != AK_TLS13) return ak_hs_fail(h, AK_ERR_retry_version_mismatch, "%04x (RFC 8446 §4.1.4)", x.selected_version);
         if (x.selected_version < AK_TLS13)
@@ -158,7 +160,7 @@ static ak_error check_ems(ak_hs *h) {
         if (e != AK_OK) return e;
     }
     if (i->resumed && h->offered->ems != i->ems)
-        return ak_hs_fail(h, h->offered->ems ? AK_ERR_ems_dropped : AK_ERR_ems_mismatch, "the session has %s extended_master_secret, the answer %s", h->offered->ems ? "" : "no", i->ems ? "one" : "none");
+        return ak_hs_fail(h, h->offered->ems ? AK_ERR_ems_dropped : AK_ERR_ems_mismatch, "the session has %s, the answer has %s", h->offered->ems ? "it" : "none", i->ems ? "it" : "none");
     if (h->ctx->require_ems && !i->ems) return ak_hs_fail(h, AK_ERR_ems_required, "the ServerHello has none (RFC 7627 §5.2)");
     return AK_OK;
 }

@@ -82,9 +82,10 @@ void ak_session_free(ak_session *s) {
 
 bool ak_session_put(ak_session *s, uint8_t content_type, const void *p, size_t n) {
     ak_failure f = {0};
-    size_t written = 0, room = ak_seal_many_size(s->write, n, s->max_send, false);
+    size_t max = content_type == AK_CT_alert ? AK_PLAINTEXT_MAX : s->max_send; /* RFC 8446 §5.1: an alert is not cut */
+    size_t written = 0, room = ak_seal_many_size(s->write, n, max, false);
     if (!ak_buf_reserve(&s->reply, room)) return false;
-    if (ak_seal_many(s->write, content_type, s->record_version, p, n, s->max_send, false, s->reply.p + s->reply.n, &written, &f) != AK_OK) return false;
+    if (ak_seal_many(s->write, content_type, s->record_version, p, n, max, false, s->reply.p + s->reply.n, &written, &f) != AK_OK) return false;
     s->reply.n += written;
     return true;
 }
@@ -119,6 +120,8 @@ ak_error ak_session_fail(ak_session *s, ak_error e, const char *fmt, ...) {
     }
     return fail(s, e, ak_error_alert(e), false, detail);
 }
+
+ak_error ak_session_fail_alert(ak_session *s, ak_error e, int alert, const char *detail) { return fail(s, e, alert, false, detail); }
 
 /* refuse_use: why a closed or failed session does nothing; AK_OK when it may. */
 static ak_error refuse_use(const ak_session *s, ak_failure *f) {

@@ -32,6 +32,8 @@ struct ak_session {
 
 /* ak_session_fail: the session is over; the alert goes into the reply. */
 ak_error ak_session_fail(ak_session *s, ak_error e, const char *fmt, ...) AK_PRINTF(3, 4);
+/* ak_session_fail_alert: the same with another alert than error.def's. */
+ak_error ak_session_fail_alert(ak_session *s, ak_error e, int alert, const char *detail);
 /* ak_session_drop_keys: wipes all keys; the session is closed. */
 void ak_session_drop_keys(ak_session *s);
 /* ak_session_put: one record of a type other than application data into the reply. */

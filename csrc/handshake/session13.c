@@ -26,6 +26,7 @@ static ak_error read_extensions(ak_session *s, ak_view extensions, uint32_t *max
     ak_view body;
     *max_early_data = 0;
     ak_error e = ak_extensions_check(extensions, NULL, &why);
+    if (e == AK_ERR_duplicate_extension) return ak_session_fail_alert(s, e, AK_ALERT_illegal_parameter, why.detail);
     if (e != AK_OK) return ak_session_fail(s, e, "%s", why.detail);
     if (ak_extensions_misplaced(extensions, AK_IN_new_session_ticket, &type)) return ak_session_fail(s, AK_ERR_misplaced_extension, "extension %u in a NewSessionTicket", type);
     if (!ak_ext_find(extensions, AK_EXT_early_data, &body)) return AK_OK;

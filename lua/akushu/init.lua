@@ -63,8 +63,25 @@ end
 local handshake_methods = core.methods "akushu.Handshake"
 handshake_methods.on = hooks.on
 
+--- A second handshake that stands where this one does, with the same hooks (and no trace): what comes next can be tried more than once.
+-- Only while it waits for its peer, not from inside a hook.
+function handshake_methods:fork()
+  local hs, message, failure = self:_fork()
+  if not hs then return nil, message, failure end
+  local from, to = self:_values(), hs:_values()
+  to.kept, to.role = from.kept, from.role
+  hs:_gates(0)
+  for gate, list in pairs(from.hooks or none) do
+    for _, h in ipairs(list) do hooks.on(hs, gate, h.message, h.fn) end
+  end
+  return hs
+end
+
 --- A laboratory (lua/akushu/lab.lua).
 function akushu.lab(opts) return require("akushu.lab").new(opts) end
+
+--- A conversation that a function leads by itself (lua/akushu/script.lua).
+function akushu.script(role, fn, opts) return require("akushu.script").new(role, fn, opts) end
 
 akushu.testca = setmetatable({}, { __index = function(_, key) return require "akushu.testca"[key] end })
 

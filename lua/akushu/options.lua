@@ -137,6 +137,18 @@ local function or_boolean(...)
   end
 end
 
+-- A list in it holds suites of one rank: among those a server follows the client's order. Comes out flat, with equal[i] = 1 for a suite of the rank before it.
+local function suite_list(name, value)
+  if type(value) ~= "table" then value = { value } end
+  local flat, equal = {}, {}
+  for _, v in ipairs(value) do
+    local rank = type(v) == "table" and v or { v }
+    if #rank == 0 then fail(4, "option '%s': an empty list", name) end
+    for i, one in ipairs(rank) do flat[#flat + 1], equal[#equal + 1] = one, i == 1 and 0 or 1 end
+  end
+  return { ids = list_of(core.find_suite, "cipher suite")(name, flat), equal = equal }
+end
+
 -- name → { check, role } ; role nil: both
 local known = {
   profile = { is "string" },
@@ -147,7 +159,7 @@ local known = {
   end },
   min_version = { options.version },
   max_version = { options.version },
-  suites = { list_of(core.find_suite, "cipher suite") },
+  suites = { suite_list },
   groups = { list_of(core.find_group, "group") },
   key_shares = { list_of(core.find_group, "group"), "client" },
   schemes = { list_of(core.find_scheme, "signature scheme") },
@@ -187,7 +199,8 @@ local known = {
   min_dh_bits = { integer, "client" },
   ocsp = { boolean, "client" },
   sct = { boolean, "client" },
-  middlebox_compat = { boolean },
+  middlebox_compat = { or_boolean("always") },
+  accept_any_alpn = { boolean, "client" },
   strict_groups = { boolean, "server" },
   fallback_scsv = { boolean, "client" },
   grease = { boolean, "client" },
@@ -330,7 +343,8 @@ function options.context(role, opts, x509)
   local fields = {}
   version_range(o, fields)
   if not fields.min_version then fields.min_version, fields.max_version = options.lowest, options.highest end
-  fields.suites = o.suites or profile_suites(o)
+  fields.suites = o.suites and o.suites.ids or profile_suites(o)
+  fields.equal_suites = o.suites and o.suites.equal
   fit_versions(o, fields)
   fields.groups = o.groups or defaults(default_groups, core.find_group)
   fields.schemes = o.schemes or defaults(default_schemes, core.find_scheme)
@@ -376,12 +390,15 @@ function options.context(role, opts, x509)
   fields.keylog = o.keylog ~= nil
   fields.has_clock = o.clock ~= nil
   for _, name in ipairs { "encrypt_then_mac", "session_ids", "session_lifetime", "max_fragment", "record_size_limit", "max_message", "security_level",
-    "min_dh_bits", "ocsp", "sct", "middlebox_compat", "strict_groups", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
+    "min_dh_bits", "ocsp", "sct", "strict_groups", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
     fields[name] = o[name]
   end
   if o.renegotiation == true and role == "server" then fail(3, "akushu.server: option 'renegotiation': a server refuses it: false, or \"fatal\"") end
   if o.renegotiation == "fatal" then fields.renegotiation_fatal = true else fields.renegotiation = o.renegotiation end
-  local kept = { role = role, on_psk = o.on_psk, on_ocsp = o.on_ocsp, on_early_data = o.on_early_data, on_untrusted = o.on_untrusted, on_identity = o.on_identity, alpn = fields.ask_alpn and o.alpn or nil, keylog = o.keylog,
+  if o.middlebox_compat ~= nil then fields.middlebox_compat, fields.always_ccs = o.middlebox_compat ~= false, o.middlebox_compat == "always" end
+  fields.any_alpn = o.accept_any_alpn
+  local kept = { role = role, on_psk = o.on_psk, on_ocsp = o.on_ocsp, on_early_data = o.on_early_data,
+    on_untrusted = o.on_untrusted, on_identity = o.on_identity, alpn = fields.ask_alpn and o.alpn or nil, keylog = o.keylog,
     clock = o.clock, hooks = o.hooks, sessions = type(o.sessions) == "table" and o.sessions or nil, verify_host = fields.verify_host }
   return fields, kept
 end

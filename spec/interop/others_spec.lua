@@ -33,7 +33,7 @@ for _, version in ipairs { "1.2", "1.3" } do
         assert.equal(round == 2, c.session.resumed)
         assert(c:send "GET / HTTP/1.0\r\n\r\n")
         assert.truthy(assert(c:receive_until "\r\n"):match "^HTTP/1.0 200")
-        resumption = assert(c.session:resumption())
+        if round == 1 then resumption = assert(c.session:resumption()) end
         c:close()
       end
       server:stop()
@@ -49,8 +49,6 @@ for _, version in ipairs { "1.2", "1.3" } do
       assert.equal("ping\n", assert(c:receive_until "\n"))
       assert(c:send "PONG from akushu\n")
       assert.truthy(client:wait_log("PONG from akushu", 10), client:log())
-      client:finish_input()
-      assert.equal("", assert(c:receive_all()))
       c:close()
       client:stop()
       listener:close()
@@ -128,7 +126,7 @@ tls.createServer({ cert: fs.readFileSync(%q), key: fs.readFileSync(%q), minVersi
         assert.equal(round == 2, c.session.resumed)
         assert(c:send "knot\n")
         assert.equal("KNOT\n", assert(c:receive_until "\n"))
-        resumption = assert(c.session:resumption())
+        if round == 1 then resumption = assert(c.session:resumption()) end
         c:close()
       end
       server:stop()

@@ -41,19 +41,22 @@ end
 describe("EncryptedExtensions", function()
   rows({ setup = "tls13", attack = "client", message = "encrypted_extensions", state = "wait_encrypted_extensions" }, {
     { "with an unknown extension", extension(0xabcd, ""), code = "unsolicited_extension", alert = "unsupported_extension" },
-    { "with an extension that was not offered", extension("early_data", ""), code = "unsolicited_extension", alert = "unsupported_extension" },
+    { "with an extension that was not offered", extension("early_data", ""), code = "unsolicited_extension",
+      alert = "unsupported_extension" },
     { "with ALPN that was not offered", chosen "h2", code = "unsolicited_extension", alert = "unsupported_extension" },
-    { "with key_share", extension("key_share", "\0\29"), code = "misplaced_extension", alert = illegal },
-    { "with supported_versions", extension("supported_versions", "\3\4"), code = "misplaced_extension", alert = illegal },
+    { "with key_share", extension("key_share", "\0\29"), code = "unsolicited_extension", alert = "unsupported_extension" },
+    { "with supported_versions", extension("supported_versions", "\3\4"), code = "unsolicited_extension", alert = "unsupported_extension" },
     { "with signature_algorithms", extension("signature_algorithms", "\0\2\4\3"), code = "misplaced_extension", alert = illegal },
     { "with an extension twice", function(m)
       m.extensions[#m.extensions + 1] = assert((mutate.extension(m, "server_name")))
     end, code = "duplicate_extension", alert = "decode_error" },
     { "with a server_name that is not empty", extension("server_name", "\0\3\0\0\0"), code = "decode_error", alert = decode },
-    { "with ALPN of a protocol that was not offered", chosen "h3", client = { alpn = { "h2" } }, code = "wrong_application_protocol", alert = illegal },
+    { "with ALPN of a protocol that was not offered", chosen "h3", client = { alpn = { "h2" } }, code = "wrong_application_protocol",
+      alert = illegal },
     { "with ALPN of two protocols", chosen("h2", "h2"), client = { alpn = { "h2" } }, code = "decode_error", alert = decode },
     { "with ALPN of none", extension(alpn, "\0\0"), client = { alpn = { "h2" } }, code = "bad_extension", alert = decode },
-    { "with record_size_limit 63 (RFC 8449 §4)", extension("record_size_limit", { record_size_limit = 63 }), client = { record_size_limit = 1000 },
+    { "with record_size_limit 63 (RFC 8449 §4)", extension("record_size_limit", { record_size_limit = 63 }),
+      client = { record_size_limit = 1000 },
       code = "illegal_parameter", alert = illegal },
     { "with supported_groups that are half a group", extension("supported_groups", "\0\3\0\29\0"), code = "bad_extension", alert = decode },
     { "with half an extension", body "\0\3\0\0\0", code = "decode_error", alert = decode },
@@ -85,38 +88,53 @@ describe("the order of messages (§4)", function()
     { "CertificateRequest after Certificate", function(_, ev)
       ev:after(message("certificate_request", "\0\0\8\0\13\0\4\0\2\4\3"))
     end, message = "certificate", state = "wait_certificate_verify" },
-    { "CertificateRequest twice", function(_, ev) ev:before(ev.raw) end, setup = "tls13_client_auth", message = "certificate_request", state = "wait_certificate" },
+    { "CertificateRequest twice", function(_, ev) ev:before(ev.raw) end, setup = "tls13_client_auth", message = "certificate_request",
+      state = "wait_certificate" },
     { "Finished at once", function() return message("finished", ("\0"):rep(32)) end, message = "certificate", state = "wait_certificate" },
     { "NewSessionTicket before Finished", function(_, ev)
       ev:before(message("new_session_ticket", ("\0"):rep(20)))
     end, message = "finished", state = "wait_finished" },
-    { "KeyUpdate before Finished", function(_, ev) ev:before(message("key_update", "\0")) end, message = "finished", state = "wait_finished" },
-    { "EndOfEarlyData from a server", function(_, ev) ev:before(message("end_of_early_data", "")) end, message = "finished", state = "wait_finished" },
+    { "KeyUpdate before Finished", function(_, ev) ev:before(message("key_update", "\0")) end, message = "finished",
+      state = "wait_finished" },
+    { "EndOfEarlyData from a server", function(_, ev) ev:before(message("end_of_early_data", "")) end, message = "finished",
+      state = "wait_finished" },
     { "a HelloRequest", function(_, ev) ev:before(message("hello_request", "")) end, message = "finished", state = "wait_finished" },
-    { "a ClientHello", function(_, ev) ev:before(message("client_hello", ("\0"):rep(50))) end, message = "finished", state = "wait_finished" },
-    { "a message of a type that does not exist", function(_, ev) ev:before(message(99, "x")) end, message = "finished", state = "wait_finished" },
-    { "a message_hash, which is never sent", function(_, ev) ev:before(message(254, ("\0"):rep(32))) end, message = "finished", state = "wait_finished" },
-    { "a Certificate to a client with a pre-shared key", function(_, ev) ev:before(message("certificate", "\0\0\0\0")) end, message = "finished",
-      client = { psk = { { identity = "i", key = "kkkk" } } }, server = { psk = { { identity = "i", key = "kkkk" } } }, state = "wait_finished" },
+    { "a ClientHello", function(_, ev) ev:before(message("client_hello", ("\0"):rep(50))) end, message = "finished",
+      state = "wait_finished" },
+    { "a message of a type that does not exist", function(_, ev) ev:before(message(99, "x")) end, message = "finished",
+      state = "wait_finished" },
+    { "a message_hash, which is never sent", function(_, ev) ev:before(message(254, ("\0"):rep(32))) end, message = "finished",
+      state = "wait_finished" },
+    { "a Certificate to a client with a pre-shared key", function(_, ev) ev:before(message("certificate", "\0\0\0\0")) end,
+      message = "finished",
+      client = { psk = { { identity = "i", key = "kkkk" } } }, server = { psk = { { identity = "i", key = "kkkk" } } },
+        state = "wait_finished" },
     { "a CertificateRequest to a client with a pre-shared key (§4.3.2)", function(_, ev)
       ev:before(message("certificate_request", "\0\0\8\0\13\0\4\0\2\4\3"))
-    end, message = "finished", client = { psk = { { identity = "i", key = "kkkk" } } }, server = { psk = { { identity = "i", key = "kkkk" } } }, state = "wait_finished" },
+    end, message = "finished", client = { psk = { { identity = "i", key = "kkkk" } } }, server = { psk = { { identity = "i",
+      key = "kkkk" } } }, state = "wait_finished" },
   })
 
   local server = { setup = "tls13_client_auth", attack = "server", code = "unexpected_message", alert = unexpected }
   rows(server, {
     { "no Certificate of the client's", drop, message = "certificate", state = "wait_certificate" },
     { "no CertificateVerify of the client's", drop, message = "certificate_verify", state = "wait_certificate_verify" },
-    { "the client's Finished at once", function() return message("finished", ("\0"):rep(32)) end, message = "certificate", state = "wait_certificate" },
-    { "a Certificate that nobody asked for", function(_, ev) ev:before(message("certificate", "\0\0\0\0")) end, setup = "tls13", message = "finished", state = "wait_finished" },
+    { "the client's Finished at once", function() return message("finished", ("\0"):rep(32)) end, message = "certificate",
+      state = "wait_certificate" },
+    { "a Certificate that nobody asked for", function(_, ev) ev:before(message("certificate", "\0\0\0\0")) end, setup = "tls13",
+      message = "finished", state = "wait_finished" },
     { "a CertificateVerify without a certificate", function(_, ev)
       ev:before { type = "certificate_verify", algorithm = "ecdsa_secp256r1_sha256", signature = "x" }
     end, client = { identity = {} }, server = { client_auth = "request" }, message = "finished", state = "wait_finished" },
-    { "EndOfEarlyData without early data (§4.5)", function(_, ev) ev:before(message("end_of_early_data", "")) end, setup = "tls13", message = "finished",
+    { "EndOfEarlyData without early data (§4.5)", function(_, ev) ev:before(message("end_of_early_data", "")) end, setup = "tls13",
+      message = "finished",
       state = "wait_finished" },
-    { "KeyUpdate before Finished", function(_, ev) ev:before(message("key_update", "\0")) end, setup = "tls13", message = "finished", state = "wait_finished" },
-    { "a second ClientHello", function(_, ev) ev:before(message("client_hello", ("\0"):rep(50))) end, setup = "tls13", message = "finished", state = "wait_finished" },
-    { "a ServerHello from a client", function(_, ev) ev:before(message("server_hello", ("\0"):rep(50))) end, setup = "tls13", message = "finished",
+    { "KeyUpdate before Finished", function(_, ev) ev:before(message("key_update", "\0")) end, setup = "tls13", message = "finished",
+      state = "wait_finished" },
+    { "a second ClientHello", function(_, ev) ev:before(message("client_hello", ("\0"):rep(50))) end, setup = "tls13",
+      message = "finished", state = "wait_finished" },
+    { "a ServerHello from a client", function(_, ev) ev:before(message("server_hello", ("\0"):rep(50))) end, setup = "tls13",
+      message = "finished",
       state = "wait_finished" },
   })
 end)
@@ -126,12 +144,14 @@ end)
 describe("a CertificateRequest", function()
   rows({ setup = "tls13_client_auth", attack = "client", message = "certificate_request", state = "wait_certificate_request" }, {
     { "with a context", set { certificate_request_context = "c" }, code = "illegal_parameter", alert = illegal },
-    { "without signature_algorithms", function(m) without(m, "signature_algorithms") end, code = "request_without_schemes", alert = missing },
+    { "without signature_algorithms", function(m) without(m, "signature_algorithms") end, code = "request_without_schemes",
+      alert = missing },
     { "with no signature algorithm", extension("signature_algorithms", "\0\0"), code = "bad_extension", alert = decode },
     { "with certificate_authorities that are empty", extension("certificate_authorities", "\0\0"), code = "bad_extension", alert = decode },
     { "with an empty name", extension("certificate_authorities", "\0\2\0\0"), code = "bad_extension", alert = decode },
     { "with an extension that belongs elsewhere", extension("key_share", "\0\29"), code = "misplaced_extension", alert = illegal },
-    { "with an extension twice", function(m) table.insert(m.extensions, m.extensions[1]) end, code = "duplicate_extension", alert = "decode_error" },
+    { "with an extension twice", function(m) table.insert(m.extensions, m.extensions[1]) end, code = "duplicate_extension",
+      alert = "decode_error" },
     { "with oid_filters that are cut short", extension("oid_filters", "\0\5\3abc"), code = "bad_extension", alert = decode },
     { "without extensions", body "\0\0\0", code = "request_without_schemes", alert = "missing_extension" },
     { "with bytes after it", function(_, ev) return mutate.body(ev.raw, ev.raw:sub(5) .. "x") end, code = "trailing_data", alert = decode },
@@ -139,7 +159,8 @@ describe("a CertificateRequest", function()
   })
 
   it("may have extensions that nobody knows", function()
-    local client = mutate.attack { setup = "tls13_client_auth", attack = "client", message = "certificate_request", change = extension(0xabcd, "x") }
+    local client = mutate.attack { setup = "tls13_client_auth", attack = "client", message = "certificate_request",
+      change = extension(0xabcd, "x") }
     assert.is_truthy(client.session, client.message)
   end)
 end)
@@ -155,7 +176,8 @@ local function both_ways(list)
       for k, v in pairs(row) do copies[i][k] = v end
       copies[i][1] = row[1] .. ", to a " .. way
     end
-    rows({ setup = way == "client" and "tls13" or "tls13_client_auth", attack = way, message = "certificate", state = "wait_certificate" }, copies)
+    rows({ setup = way == "client" and "tls13" or "tls13_client_auth", attack = way, message = "certificate",
+      state = "wait_certificate" }, copies)
   end
 end
 
@@ -172,7 +194,8 @@ describe("a Certificate", function()
     { "with a status that nobody asked for", first(function(e)
       e.extensions = { { type = "status_request", data = "\1\0\0\1x" } }
     end), code = "unsolicited_extension", alert = "unsupported_extension" },
-    { "with an unknown extension", first(function(e) e.extensions = { { type = 0xabcd, data = "" } } end), code = "unsolicited_extension", alert = "unsupported_extension" },
+    { "with an unknown extension", first(function(e) e.extensions = { { type = 0xabcd, data = "" } } end), code = "unsolicited_extension",
+      alert = "unsupported_extension" },
     { "with an extension twice", first(function(e)
       e.extensions = { { type = 0xabcd, data = "" }, { type = 0xabcd, data = "" } }
     end), code = "duplicate_extension", alert = "decode_error" },
@@ -192,11 +215,14 @@ describe("a Certificate", function()
 
   rows({ setup = "tls13", attack = "client", message = "certificate", state = "wait_certificate" }, {
     { "with an empty list from a server", set { certificate_list = {} }, code = "empty_certificate", alert = decode },
-    { "with a status of another type", first(function(e) e.extensions = { { type = "status_request", data = "\9\0\0\1x" } } end), client = { ocsp = true },
+    { "with a status of another type", first(function(e) e.extensions = { { type = "status_request", data = "\9\0\0\1x" } } end),
+      client = { ocsp = true },
       code = "illegal_parameter", alert = illegal },
-    { "with a status that is empty", first(function(e) e.extensions = { { type = "status_request", data = "\1\0\0\0" } } end), client = { ocsp = true },
+    { "with a status that is empty", first(function(e) e.extensions = { { type = "status_request", data = "\1\0\0\0" } } end),
+      client = { ocsp = true },
       code = "bad_extension", alert = decode },
-    { "with an extension that was offered and belongs elsewhere", first(function(e) e.extensions = { { type = "server_name", data = "" } } end),
+    { "with an extension that was offered and belongs elsewhere", first(function(e) e.extensions = { { type = "server_name",
+      data = "" } } end),
       code = "misplaced_extension", alert = illegal },
     { "of nobody who is trusted", chain_of(untrusted), code = "self_signed", alert = "unknown_ca" },
     { "of another host", chain_of(certs.leaf("ecdsa", "wrong_host")), code = "host_mismatch", alert = "bad_certificate" },
@@ -204,12 +230,14 @@ describe("a Certificate", function()
   })
 
   rows({ setup = "tls13_client_auth", attack = "server", message = "certificate", state = "wait_certificate" }, {
-    { "with an empty list, though one is required (§4.4.2.4)", set { certificate_list = {} }, code = "certificate_required", alert = "certificate_required" },
+    { "with an empty list, though one is required (§4.4.2.4)", set { certificate_list = {} }, code = "certificate_required",
+      alert = "certificate_required" },
     { "of nobody who is trusted, from a client", chain_of(untrusted), code = "self_signed", alert = "unknown_ca" },
   })
 
   it("may be empty where one is only requested", function()
-    local server = mutate.attack { setup = "tls13_client_auth", attack = "server", client = { identity = {} }, server = { client_auth = "request" } }
+    local server = mutate.attack { setup = "tls13_client_auth", attack = "server", client = { identity = {} },
+      server = { client_auth = "request" } }
     assert.is_truthy(server.session, server.message)
     assert.is_nil(server.session.peer)
   end)
@@ -240,21 +268,25 @@ local other = { client = "server", server = "client" }
 
 describe("a CertificateVerify", function()
   for _, side in ipairs { "client", "server" } do
-    local common = { setup = side == "client" and "tls13_client_auth" or "tls13", attack = other[side], message = "certificate_verify", state = "wait_certificate_verify" }
+    local common = { setup = side == "client" and "tls13_client_auth" or "tls13", attack = other[side], message = "certificate_verify",
+      state = "wait_certificate_verify" }
     local function named(list)
       for _, row in ipairs(list) do row[1] = row[1] .. ", from a " .. side end
       return list
     end
     rows(common, named {
-      { "whose signature is wrong", function(m) m.signature = mutate.flip(m.signature, #m.signature) end, code = "bad_signature", alert = "decrypt_error" },
+      { "whose signature is wrong", function(m) m.signature = mutate.flip(m.signature, #m.signature) end, code = "bad_signature",
+        alert = "decrypt_error" },
       { "whose signature is empty", set { signature = "" }, code = "bad_signature", alert = "decrypt_error" },
-      { "with a byte after the signature", function(m) m.signature = m.signature .. "\0" end, code = "bad_signature", alert = "decrypt_error" },
+      { "with a byte after the signature", function(m) m.signature = m.signature .. "\0" end, code = "bad_signature",
+        alert = "decrypt_error" },
       { "with another curve's scheme", set { algorithm = "ecdsa_secp384r1_sha384" }, code = "wrong_scheme", alert = illegal },
       { "with SHA-1", set { algorithm = "ecdsa_sha1" }, code = "wrong_scheme", alert = illegal },
       { "with another key's scheme", set { algorithm = "rsa_pss_rsae_sha256" }, code = "wrong_scheme", alert = illegal },
       { "with a scheme that nobody knows", set { algorithm = 0x5a5a }, code = "wrong_scheme", alert = illegal },
       { "with nothing in it", body "", code = "decode_error", alert = decode },
-      { "with bytes after it", function(_, ev) return mutate.body(ev.raw, ev.raw:sub(5) .. "x") end, code = "trailing_data", alert = decode },
+      { "with bytes after it", function(_, ev) return mutate.body(ev.raw, ev.raw:sub(5) .. "x") end, code = "trailing_data",
+        alert = decode },
     })
     it("under the other side's context string, from a " .. side, function()
       mutate.expect { setup = common.setup, attack = common.attack, hooks = signing(common.setup, side, function(m, key, content)
@@ -267,7 +299,8 @@ describe("a CertificateVerify", function()
       end), code = "bad_signature", alert = "decrypt_error", state = common.state }
     end)
     it("that is made here is otherwise right, from a " .. side, function()
-      local attacked = mutate.attack { setup = common.setup, attack = common.attack, hooks = signing(common.setup, side, function(m, key, content)
+      local attacked = mutate.attack { setup = common.setup, attack = common.attack, hooks = signing(common.setup, side, function(m, key,
+        content)
         m.signature = assert(key:sign("ecdsa_secp256r1_sha256", content(own[side])))
       end) }
       assert.is_truthy(attacked.session, attacked.message)
@@ -284,7 +317,8 @@ describe("a CertificateVerify", function()
   end
 
   it("with a scheme that the client did not offer", function()
-    mutate.expect { setup = "tls13_rsa", attack = "client", client = { schemes = { "rsa_pss_rsae_sha256" } }, hooks = signing("tls13_rsa", "server", function(m, key, content)
+    mutate.expect { setup = "tls13_rsa", attack = "client", client = { schemes = { "rsa_pss_rsae_sha256" } }, hooks = signing("tls13_rsa",
+      "server", function(m, key, content)
       m.algorithm = "rsa_pss_rsae_sha384"
       m.signature = assert(key:sign("rsa_pss_rsae_sha384", content(own.server)))
     end), code = "wrong_scheme", alert = illegal, state = "wait_certificate_verify" }
@@ -297,7 +331,8 @@ for _, side in ipairs { "client", "server" } do
   describe("a Finished, from a " .. side, function()
     rows({ setup = "tls13", attack = other[side], message = "finished", state = "wait_finished" }, {
       { "that is wrong", function(m) m.verify_data = mutate.flip(m.verify_data, 1) end, code = "bad_finished", alert = "decrypt_error" },
-      { "that is wrong in its last bit", function(m) m.verify_data = mutate.flip(m.verify_data, 32) end, code = "bad_finished", alert = "decrypt_error" },
+      { "that is wrong in its last bit", function(m) m.verify_data = mutate.flip(m.verify_data, 32) end, code = "bad_finished",
+        alert = "decrypt_error" },
       { "of 12 bytes", set { verify_data = ("\0"):rep(12) }, code = "bad_finished", alert = "decrypt_error" },
       { "of 33 bytes", function(m) m.verify_data = m.verify_data .. "\0" end, code = "bad_finished", alert = "decrypt_error" },
       { "of no bytes", function() return message("finished", "") end, code = "bad_finished", alert = "decrypt_error" },

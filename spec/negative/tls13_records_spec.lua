@@ -26,7 +26,8 @@ local other = { client = "server", server = "client" }
 
 describe("records without keys", function()
   rows({ setup = "tls13", attack = "server" }, {
-    { "a ClientHello of 2^14 + 1 bytes in a record", bytes = record(22, message("client_hello", ("\0"):rep(16381))), code = "record_too_long", alert = "record_overflow" },
+    { "a ClientHello of 2^14 + 1 bytes in a record", bytes = record(22, message("client_hello", ("\0"):rep(16381))),
+      code = "record_too_long", alert = "record_overflow" },
     { "a ChangeCipherSpec first of all (§5)", bytes = record(20, "\1"), code = "ccs_early", alert = unexpected },
     { "an empty handshake fragment (§5.1)", bytes = record(22, ""), code = "empty_fragment", alert = unexpected },
     { "a ClientHello that is interrupted by an alert (§5.1)", bytes = function(h)
@@ -39,13 +40,16 @@ describe("records without keys", function()
   })
 
   rows({ setup = "tls13", attack = "client" }, {
-    { "a ChangeCipherSpec that holds 2, before ServerHello", bytes = record(20, "\2"), code = "bad_change_cipher_spec", alert = unexpected },
-    { "a ChangeCipherSpec of two bytes, before ServerHello", bytes = record(20, "\1\1"), code = "bad_change_cipher_spec", alert = unexpected },
+    { "a ChangeCipherSpec that holds 2, before ServerHello", bytes = record(20, "\2"), code = "bad_change_cipher_spec",
+      alert = unexpected },
+    { "a ChangeCipherSpec of two bytes, before ServerHello", bytes = record(20, "\1\1"), code = "bad_change_cipher_spec",
+      alert = unexpected },
     { "application data before ServerHello", bytes = record(23, "hello"), code = "application_data_early", alert = unexpected },
   })
 
   it("may be ChangeCipherSpecs, which a client passes over from its ClientHello on (§5)", function()
-    local client = mutate.attack { setup = "tls13", attack = "client", message = "server_hello", change = before { raw = record(20, "\1") } }
+    local client = mutate.attack { setup = "tls13", attack = "client", message = "server_hello", change = before { raw = record(20,
+      "\1") } }
     assert.is_truthy(client.session, client.message)
   end)
 end)
@@ -80,14 +84,19 @@ describe("records under handshake keys", function()
         ev:before { content_type = 23, bytes = "x" }
       end, code = "interleaved_message" },
       { "an alert of one byte under the keys", before { content_type = 21, bytes = "\2" }, code = "bad_alert", alert = "decode_error" },
-      { "two alerts in a record under the keys", before { content_type = 21, bytes = "\2\40\2\40" }, code = "bad_alert", alert = "decode_error" },
-      { "a warning that TLS 1.3 does not have (§6)", before { content_type = 21, bytes = "\1\100" }, code = "bad_alert", alert = "decode_error" },
+      { "two alerts in a record under the keys", before { content_type = 21, bytes = "\2\40\2\40" }, code = "bad_alert",
+        alert = "decode_error" },
+      { "a warning that TLS 1.3 does not have (§6)", before { content_type = 21, bytes = "\1\100" }, code = "bad_alert",
+        alert = "decode_error" },
       { "an alert of level 3", before { content_type = 21, bytes = "\3\40" }, code = "unknown_alert_level", alert = "illegal_parameter" },
       { "a record that says it is too long (§5.2)", before { raw = "\23\3\3\65\1" }, code = "record_too_long", alert = "record_overflow" },
-      { "a record of 2^14 + 256 bytes that is garbage", before { raw = "\23\3\3\65\0" .. ("\0"):rep(16640) }, code = "bad_record_mac", alert = "bad_record_mac" },
-      { "a record that is shorter than its tag", before { raw = "\23\3\3\0\15" .. ("\0"):rep(15) }, code = "bad_record_mac", alert = "bad_record_mac" },
+      { "a record of 2^14 + 256 bytes that is garbage", before { raw = "\23\3\3\65\0" .. ("\0"):rep(16640) }, code = "bad_record_mac",
+        alert = "bad_record_mac" },
+      { "a record that is shorter than its tag", before { raw = "\23\3\3\0\15" .. ("\0"):rep(15) }, code = "bad_record_mac",
+        alert = "bad_record_mac" },
       { "an empty record", before { raw = "\23\3\3\0\0" }, code = "bad_record_mac", alert = "bad_record_mac" },
-      { "a message that says it has 16 MB", before { content_type = 22, bytes = "\20\255\255\255" }, code = "message_too_long", alert = "illegal_parameter" },
+      { "a message that says it has 16 MB", before { content_type = 22, bytes = "\20\255\255\255" }, code = "message_too_long",
+        alert = "illegal_parameter" },
     }
     for _, row in ipairs(list) do
       row[1], row.alert = row[1] .. ", from a " .. side, row.alert or unexpected
@@ -97,16 +106,19 @@ describe("records under handshake keys", function()
     local changed = {
       { "whose tag is wrong", function(b) return mutate.flip(b, #b) end },
       { "whose ciphertext is changed", function(b) return mutate.flip(b, 6) end },
-      { "whose length in the header is another (§5.2: additional data)", function(b) return b:sub(1, 3) .. string.pack(">s2", b:sub(6) .. "x") end },
+      { "whose length in the header is another (§5.2: additional data)", function(b) return b:sub(1, 3) .. string.pack(">s2",
+        b:sub(6) .. "x") end },
       { "that is cut", function(b) return b:sub(1, 3) .. string.pack(">s2", b:sub(6, -2)) end },
     }
     for _, row in ipairs(changed) do
       local damage = row[2]
       row[1], row[2], row.change = row[1] .. ", from a " .. side, nil, function(b) if b:byte() == 23 then return damage(b) end end
     end
-    rows({ setup = "tls13", attack = to, gate = "record_out", message = "handshake", code = "bad_record_mac", alert = "bad_record_mac", state = false }, changed)
+    rows({ setup = "tls13", attack = to, gate = "record_out", message = "handshake", code = "bad_record_mac", alert = "bad_record_mac",
+      state = false }, changed)
 
-    rows({ setup = "tls13", attack = to, gate = "plain_out", message = "handshake", code = "plaintext_too_long", alert = "record_overflow", state = false }, {
+    rows({ setup = "tls13", attack = to, gate = "plain_out", message = "handshake", code = "plaintext_too_long",
+      alert = "record_overflow", state = false }, {
       { "with 2^14 + 1 bytes of plaintext (§5.4), from a " .. side, function(b)
         if b:byte() == 8 or b:byte() == 20 then return message("finished", ("\0"):rep(16381)) end
       end },
@@ -115,18 +127,21 @@ describe("records under handshake keys", function()
 
   it("may be ChangeCipherSpecs in the clear that hold 1", function()
     for _, side in ipairs { "client", "server" } do
-      local attacked = mutate.attack { setup = "tls13", attack = side, message = "finished", change = before { raw = record(20, "\1"):rep(3) } }
+      local attacked = mutate.attack { setup = "tls13", attack = side, message = "finished", change = before { raw = record(20,
+        "\1"):rep(3) } }
       assert.is_truthy(attacked.session, attacked.message)
     end
   end)
 
   it("may carry an alert that says user_canceled, and go on (§6.1)", function()
-    local client = mutate.attack { setup = "tls13", attack = "client", message = "finished", change = before { content_type = 21, bytes = "\1\90" } }
+    local client = mutate.attack { setup = "tls13", attack = "client", message = "finished", change = before { content_type = 21,
+      bytes = "\1\90" } }
     assert.is_truthy(client.session, client.message)
   end)
 
   it("carry alerts as soon as there are keys: nothing but the first messages is in the clear (§6)", function()
-    local server = mutate.attack { setup = "tls13", attack = "server", message = "finished", change = function(m) m.verify_data = ("\0"):rep(32) end }
+    local server = mutate.attack { setup = "tls13", attack = "server", message = "finished",
+      change = function(m) m.verify_data = ("\0"):rep(32) end }
     local sent = table.concat(server.sent)
     assert.equal("decrypt_error", server.failure.alert)
     assert.same({}, mutate.alerts(sent))
@@ -187,9 +202,12 @@ describe("after the handshake", function()
     { "KeyUpdate of 255", { { 22, message("key_update", "\255") } }, code = "illegal_parameter", alert = "illegal_parameter" },
     { "an empty KeyUpdate", { { 22, message("key_update", "") } }, code = "decode_error", alert = "decode_error" },
     { "a KeyUpdate of two bytes", { { 22, message("key_update", "\0\0") } }, code = "trailing_data", alert = "decode_error" },
-    { "a KeyUpdate with another message in its record (§5.1)", { { 22, key_update .. key_update } }, code = "excess_handshake_data", alert = unexpected },
-    { "a KeyUpdate with half a message in its record", { { 22, key_update .. "\24" } }, code = "excess_handshake_data", alert = unexpected },
-    { "a KeyUpdate, and records under the old keys", { { 22, key_update }, { 23, "data" } }, code = "bad_record_mac", alert = "bad_record_mac" },
+    { "a KeyUpdate with another message in its record (§5.1)", { { 22, key_update .. key_update } }, code = "excess_handshake_data",
+      alert = unexpected },
+    { "a KeyUpdate with half a message in its record", { { 22, key_update .. "\24" } }, code = "excess_handshake_data",
+      alert = unexpected },
+    { "a KeyUpdate, and records under the old keys", { { 22, key_update }, { 23, "data" } }, code = "bad_record_mac",
+      alert = "bad_record_mac" },
     { "half a KeyUpdate, then data", { { 22, key_update:sub(1, 3) }, { 23, "data" } }, code = "interleaved_message", alert = unexpected },
     { "a Finished", { { 22, message("finished", ("\0"):rep(32)) } }, code = "unexpected_message", alert = unexpected },
     { "a Certificate", { { 22, message("certificate", "\0\0\0\0") } }, code = "unexpected_message", alert = unexpected },
@@ -210,9 +228,11 @@ describe("after the handshake", function()
     { "an alert of one byte", { { 21, "\1" } }, code = "bad_alert", alert = "decode_error" },
     { "garbage", { record(23, ("\0"):rep(100)) }, code = "bad_record_mac", alert = "bad_record_mac" },
     { "a record longer than 2^14 + 256", { "\23\3\3\65\1" }, code = "record_too_long", alert = "record_overflow" },
-    { "a record longer than its limit (RFC 8449 §4)", { { 23, ("x"):rep(512) } }, client = { record_size_limit = 512 }, server = { record_size_limit = 512 },
+    { "a record longer than its limit (RFC 8449 §4)", { { 23, ("x"):rep(512) } }, client = { record_size_limit = 512 },
+      server = { record_size_limit = 512 },
       code = "plaintext_too_long", alert = "record_overflow" },
-    { "a record whose padding goes beyond its limit (RFC 8449 §4)", { { 23, "x", 511 } }, client = { record_size_limit = 512 }, server = { record_size_limit = 512 },
+    { "a record whose padding goes beyond its limit (RFC 8449 §4)", { { 23, "x", 511 } }, client = { record_size_limit = 512 },
+      server = { record_size_limit = 512 },
       code = "plaintext_too_long", alert = "record_overflow" },
   }
   for _, side in ipairs { "client", "server" } do
@@ -236,7 +256,8 @@ describe("after the handshake", function()
     end)
 
     it("padding, empty records of data and KeyUpdates are what they are, from a " .. side, function()
-      local attacked, attacker = post(side, { { 23, "one", 1000 }, { 23, "" }, { 22, asking }, { update = true }, { 23, " two" }, { 22, key_update:sub(1, 2) },
+      local attacked, attacker = post(side, { { 23, "one", 1000 }, { 23, "" }, { 22, asking }, { update = true }, { 23, " two" }, { 22,
+        key_update:sub(1, 2) },
         { 22, key_update:sub(3) }, { update = true }, { 23, " three" }, { 21, "\1\90" }, { 23, " four" } })
       assert.is_nil(attacked.failure)
       assert.equal("one two three four", attacked:received())
@@ -246,7 +267,8 @@ describe("after the handshake", function()
 
   local to_server = {
     { "a NewSessionTicket from a client", { { 22, ticket } }, code = "unexpected_message", alert = unexpected },
-    { "a ClientHello: there is no renegotiation (§4.1.2)", { { 22, message("client_hello", ("\0"):rep(60)) } }, code = "unexpected_message", alert = unexpected },
+    { "a ClientHello: there is no renegotiation (§4.1.2)", { { 22, message("client_hello", ("\0"):rep(60)) } },
+      code = "unexpected_message", alert = unexpected },
   }
   for _, row in ipairs(to_server) do
     it(row[1], function() expect_post("client", row) end)
@@ -255,13 +277,19 @@ describe("after the handshake", function()
   local to_client = {
     { "a CertificateRequest to a client that has not said post_handshake_auth (§4.2.6)",
       { { 22, message("certificate_request", "\1c\0\8\0\13\0\4\0\2\4\3") } }, code = "unexpected_message", alert = unexpected },
-    { "a NewSessionTicket that is cut short (§4.6.1)", { { 22, message("new_session_ticket", ("\0"):rep(9)) } }, code = "decode_error", alert = "decode_error" },
-    { "a NewSessionTicket with an empty ticket", { { 22, message("new_session_ticket", ("\0"):rep(13)) } }, code = "decode_error", alert = "decode_error" },
-    { "a NewSessionTicket with bytes after it", { { 22, mutate.body(ticket, ticket:sub(5) .. "x") } }, code = "trailing_data", alert = "decode_error" },
-    { "a NewSessionTicket with an extension twice", { { 22, mutate.body(ticket, ticket:sub(5, -3) .. "\0\16" .. ("\0\42\0\4\0\0\0\1"):rep(2)) } },
+    { "a NewSessionTicket that is cut short (§4.6.1)", { { 22, message("new_session_ticket", ("\0"):rep(9)) } }, code = "decode_error",
+      alert = "decode_error" },
+    { "a NewSessionTicket with an empty ticket", { { 22, message("new_session_ticket", ("\0"):rep(13)) } }, code = "decode_error",
+      alert = "decode_error" },
+    { "a NewSessionTicket with bytes after it", { { 22, mutate.body(ticket, ticket:sub(5) .. "x") } }, code = "trailing_data",
+      alert = "decode_error" },
+    { "a NewSessionTicket with an extension twice", { { 22, mutate.body(ticket, ticket:sub(5,
+      -3) .. "\0\16" .. ("\0\42\0\4\0\0\0\1"):rep(2)) } },
       code = "duplicate_extension", alert = "illegal_parameter" },
-    { "a NewSessionTicket whose early_data is empty", { { 22, mutate.body(ticket, ticket:sub(5, -3) .. "\0\4\0\42\0\0") } }, code = "decode_error", alert = "decode_error" },
-    { "a NewSessionTicket with an extension that belongs elsewhere", { { 22, mutate.body(ticket, ticket:sub(5, -3) .. "\0\6\0\51\0\2\0\29") } },
+    { "a NewSessionTicket whose early_data is empty", { { 22, mutate.body(ticket, ticket:sub(5, -3) .. "\0\4\0\42\0\0") } },
+      code = "decode_error", alert = "decode_error" },
+    { "a NewSessionTicket with an extension that belongs elsewhere", { { 22, mutate.body(ticket, ticket:sub(5,
+      -3) .. "\0\6\0\51\0\2\0\29") } },
       code = "misplaced_extension", alert = "illegal_parameter" },
   }
   for _, row in ipairs(to_client) do
@@ -289,36 +317,45 @@ describe("early data", function()
   end
 
   -- A record of data before EndOfEarlyData is under the early keys.
-  early_row { "more than the ticket allows", message = "end_of_early_data", change = before { content_type = 23, bytes = ("x"):rep(996) }, code = "too_much_early_data",
+  early_row { "more than the ticket allows", message = "end_of_early_data", change = before { content_type = 23, bytes = ("x"):rep(996) },
+    code = "too_much_early_data",
     alert = unexpected, state = "wait_end_of_early_data" }
-  early_row { "as much as the ticket allows", message = "end_of_early_data", change = before { content_type = 23, bytes = ("x"):rep(995) }, check = function(server)
+  early_row { "as much as the ticket allows", message = "end_of_early_data", change = before { content_type = 23,
+    bytes = ("x"):rep(995) }, check = function(server)
     assert.is_truthy(server.session, server.message)
     assert.equal(1000, #server.hs:take_early_data())
   end }
-  early_row { "no EndOfEarlyData: what follows is under other keys", message = "end_of_early_data", change = function() return false end, code = "bad_record_mac",
+  early_row { "no EndOfEarlyData: what follows is under other keys", message = "end_of_early_data", change = function() return false end,
+    code = "bad_record_mac",
     alert = "bad_record_mac" }
-  early_row { "an EndOfEarlyData that is not empty", message = "end_of_early_data", change = function() return message("end_of_early_data", "x") end, code = "trailing_data",
+  early_row { "an EndOfEarlyData that is not empty", message = "end_of_early_data",
+    change = function() return message("end_of_early_data", "x") end, code = "trailing_data",
     alert = "decode_error" }
-  early_row { "a Finished in place of EndOfEarlyData", message = "end_of_early_data", change = function() return message("finished", ("\0"):rep(32)) end,
+  early_row { "a Finished in place of EndOfEarlyData", message = "end_of_early_data", change = function() return message("finished",
+    ("\0"):rep(32)) end,
     code = "unexpected_message", alert = unexpected, state = "wait_end_of_early_data" }
-  early_row { "EndOfEarlyData twice", message = "finished", change = before(message("end_of_early_data", "")), code = "unexpected_message", alert = unexpected,
+  early_row { "EndOfEarlyData twice", message = "finished", change = before(message("end_of_early_data", "")),
+    code = "unexpected_message", alert = unexpected,
     state = "wait_finished" }
   early_row { "EndOfEarlyData with another message in its record", gate = "plain_out", message = "handshake", change = function(b)
     if b:byte() == 5 then return b .. message("finished", ("\0"):rep(32)) end
   end, code = "excess_handshake_data", alert = unexpected }
-  early_row { "a ClientHello where EndOfEarlyData is due", message = "end_of_early_data", change = before(message("client_hello", ("\0"):rep(60))),
+  early_row { "a ClientHello where EndOfEarlyData is due", message = "end_of_early_data", change = before(message("client_hello",
+    ("\0"):rep(60))),
     code = "unexpected_message", alert = unexpected, state = "wait_end_of_early_data" }
-  early_row { "after EndOfEarlyData", message = "finished", change = before { content_type = 23, bytes = "late" }, code = "unexpected_record", alert = unexpected,
+  early_row { "after EndOfEarlyData", message = "finished", change = before { content_type = 23, bytes = "late" },
+    code = "unexpected_record", alert = unexpected,
     state = "wait_finished" }
   early_row { "with a body in its extension", message = "client_hello", change = function(m)
     mutate.extension(m, "early_data").data = "x"
-  end, code = "decode_error", alert = "decode_error", state = "wait_client_hello", blind = "unexpected_message" }
+  end, code = "decode_error", alert = "decode_error", state = "wait_client_hello" }
 
   -- The other way: a server that accepts what it must not.
   early_row { "accepted under another application protocol", attack = "client", message = "encrypted_extensions", change = function(m)
     mutate.with(m, "application_layer_protocol_negotiation", { protocol_name_list = { "h2" } })
   end, code = "unsolicited_extension", alert = "unsupported_extension" }
-  early_row { "accepted with a body", attack = "client", message = "encrypted_extensions", change = function(m) mutate.with(m, "early_data", "x") end, code = "decode_error",
+  early_row { "accepted with a body", attack = "client", message = "encrypted_extensions", change = function(m) mutate.with(m,
+    "early_data", "x") end, code = "decode_error",
     alert = "decode_error" }
   early_row { "and a ServerHello of TLS 1.2 (§D.3)", attack = "client", message = "server_hello", change = function(m)
     mutate.without(m, "supported_versions", "key_share", "pre_shared_key")

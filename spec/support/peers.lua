@@ -352,10 +352,10 @@ function peers.nss_server(o)
   end, connectable)
 end
 
--- NSS tstclnt (-f: it speaks first). o: database, port, server_name, versions, args, input / pipe.
+-- NSS tstclnt. o: database, port, server_name, versions, args, input / pipe.
 function peers.nss_client(o)
   local words = { "tstclnt", "-h", "127.0.0.1", "-a", o.server_name or "localhost", "-p", o.port, "-d", "sql:" .. o.database,
-    "-V", o.versions or "tls1.2:tls1.3", "-u", "-f" }
+    "-V", o.versions or "tls1.2:tls1.3", "-u" }
   with_args(words, o.args)
   words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
   return peers.spawn(words)

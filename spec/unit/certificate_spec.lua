@@ -449,9 +449,11 @@ describe("an identity", function()
   end)
 
   it("carries a stapled response and SCTs", function()
-    local i = x509.identity { chain = c, key = key, ocsp = "response", scts = "list" }
+    local list = "\0\5\0\3sct"
+    local i = x509.identity { chain = c, key = key, ocsp = "response", scts = list }
     assert.equal("response", i.ocsp)
-    assert.equal("list", i.scts)
+    assert.equal(list, i.scts)
+    fails("bad_scts", x509.identity { chain = c, key = key, scts = "list" })
     assert.equal("other", i:set_ocsp("other").ocsp)
     assert.is_nil(i:set_ocsp(nil).ocsp)
   end)

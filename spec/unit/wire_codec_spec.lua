@@ -488,7 +488,7 @@ describe("a list of extensions", function()
     local ok, _, failure = wire.check(wire.encode(twice))
     assert.is_nil(ok)
     assert.equal("duplicate_extension", failure.code)
-    assert.equal("illegal_parameter", failure.alert)
+    assert.equal("decode_error", failure.alert)
   end)
 
   it("stands alone as well", function()

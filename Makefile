@@ -118,6 +118,7 @@ test: packages-test
 	@$(RUN_SPECS) $(SPEC) -- $(SPEC_SLOW) $(SPEC_ARGS); code=$$?; tools/spec-total $(OUT)/results || code=1; exit $$code
 
 test-all: packages-test
+	@tools/install-packages browser
 	@$(MAKE) -j$(JOBS) build
 	@$(RUN_SPECS) $(SPEC) -- $(SPEC_ARGS); code=$$?; tools/spec-total $(OUT)/results || code=1; exit $$code
 

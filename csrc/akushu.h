@@ -130,6 +130,7 @@ struct ak_context {
     bool coalesce;         /* several handshake messages in one record (default: TLS 1.3 only) */
     bool coalesce_set;
     uint16_t max_fragment; /* plaintext bytes in one record that we send, 0: 2^14 */
+    uint16_t record_padding; /* TLS 1.3: records of application data are padded to a multiple of so many bytes (RFC 8446 §5.4), as far as the peer's limit allows; 0: not */
     uint16_t record_size_limit; /* RFC 8449: what we are willing to receive, 0: not said */
     uint16_t max_fragment_length; /* client: RFC 6066 §4: 512, 1024, 2048 or 4096 bytes asked of both sides; 0: not asked. A server grants it */
     uint32_t max_message;  /* the largest handshake message accepted */
@@ -336,6 +337,9 @@ ak_error ak_hs_send_early(ak_hs *h, ak_view data, ak_failure *f);
 /* ak_hs_early_data: server: the early data that has come and was not taken yet. It may be there before the handshake is done, and after it. */
 ak_view ak_hs_early_data(const ak_hs *h);
 void ak_hs_early_data_taken(ak_hs *h);
+/* ak_hs_export_early: keying material of the early data (RFC 8446 §7.5), on both sides as long as the handshake lives: as replayable as that is. A server has it when it has
+ * accepted early data. AK_ERR_not_ready otherwise. */
+ak_error ak_hs_export_early(const ak_hs *h, const char *label, ak_view context, uint8_t *out, size_t n, ak_failure *f);
 /* ak_hs_send: server, TLS 1.3, after its Finished: application data that does not wait for the client's (RFC 8446 §4.4.4): to a client that is not yet
  * authenticated, and that may be a replay. AK_ERR_not_ready in every other state. */
 ak_error ak_hs_send(ak_hs *h, ak_view data, ak_failure *f);
@@ -443,6 +447,8 @@ ak_error ak_session_export(ak_session *s, const char *label, bool has_context, a
 ak_error ak_session_channel_binding(ak_session *s, const char *type, ak_buf *out, ak_failure *f);
 /* ak_session_renegotiation_wanted: the server has sent a HelloRequest, and the context allows it to be followed. */
 bool ak_session_renegotiation_wanted(const ak_session *s);
+/* ak_session_context: the context that the connection was begun in; borrowed. */
+const ak_context *ak_session_context(const ak_session *s);
 /* ak_session_renegotiate: client, TLS <= 1.2: a new handshake inside this connection, under its keys (RFC 5246 §7.4.1.1, RFC 5746). The session hands its record
  * protection and unread bytes over and is closed; the handshake, once done, gives the next one (ak_hs_session). Application data that comes
  * in between waits in ak_hs_application. NULL: AK_ERR_not_ready (not allowed by the context, a server, TLS 1.3), no_renegotiation (the server

@@ -68,6 +68,7 @@ ak_context *ak_lua_check_context(lua_State *L, int arg);
 /* ak_lua_tick: asks the Lua clock of the context at idx, if it has one, what time it is: before the engine works, never while it does. */
 void ak_lua_tick(lua_State *L, int idx);
 void ak_lua_push_session(lua_State *L, ak_session *s); /* takes it over */
+ak_session *ak_lua_check_session(lua_State *L, int arg);
 void ak_lua_push_secret(lua_State *L, ak_view bytes);  /* copies */
 void ak_lua_push_resumption(lua_State *L, ak_resumption *r); /* adds a reference */
 ak_resumption *ak_lua_to_resumption(lua_State *L, int arg); /* NULL when it is none */

@@ -113,6 +113,7 @@ static void read_lists(lua_State *L, ak_context *c) {
     identities(L, 2, c);
     psks(L, 2, c);
     bytes(L, 2, "alpn", &c->alpn);
+    bytes(L, 2, "psk_hint", &c->psk_hint);
 }
 
 static void read_numbers(lua_State *L, ak_context *c) {
@@ -122,6 +123,9 @@ static void read_numbers(lua_State *L, ak_context *c) {
     c->n_tickets = (unsigned)number(L, 2, "ticket_count", c->n_tickets, 0, 16);
     c->session_lifetime = (uint32_t)number(L, 2, "session_lifetime", c->session_lifetime, 1, 604800);
     c->max_fragment = (uint16_t)number(L, 2, "max_fragment", c->max_fragment, 1, 16384);
+    c->max_fragment_length = (uint16_t)number(L, 2, "max_fragment_length", c->max_fragment_length, 512, 4096);
+    c->padding = (uint16_t)number(L, 2, "padding", c->padding, 0, 16384);
+    c->record_padding = (uint16_t)number(L, 2, "record_padding", c->record_padding, 0, 16384);
     c->record_size_limit = (uint16_t)number(L, 2, "record_size_limit", c->record_size_limit, 64, 16385);
     c->max_message = (uint32_t)number(L, 2, "max_message", c->max_message, 1024, 1 << 24);
     c->psk_modes = (unsigned)number(L, 2, "psk_modes", c->psk_modes, 0, AK_PSK_dhe_ke | AK_PSK_ke);
@@ -157,6 +161,8 @@ static void read_flags(lua_State *L, ak_context *c) {
     flag(L, 2, "keylog", &c->keylog);
     flag(L, 2, "renegotiation", &c->renegotiation);
     flag(L, 2, "renegotiation_fatal", &c->renegotiation_fatal);
+    flag(L, 2, "renegotiation_new_certificate", &c->renegotiation_new_certificate);
+    flag(L, 2, "hide_unknown_psk", &c->hide_unknown_psk);
     flag(L, 2, "ask_untrusted", &c->ask_untrusted);
     flag(L, 2, "ask_identity", &c->ask_identity);
     flag(L, 2, "ask_alpn", &c->ask_alpn);

@@ -160,7 +160,7 @@ static int l_hkdf_expand(lua_State *L) {
     ak_provider *p = ak_lua_provider(L);
     ak_hash h = check_hash(L, 1, p, true);
     ak_view prk = check_bytes(L, 2), info = opt_bytes(L, 3);
-    size_t n = check_size(L, 4, (lua_Integer)(255 * ak_hash_size(h)));
+    size_t n = check_size(L, 4, 255 * (lua_Integer)ak_hash_size(h));
     ak_buf *out = push_box(L);
     uint8_t *at = ak_buf_grow(out, n);
     if (n > 0 && (at == NULL || !ak_hkdf_expand(p, h, prk, info, at, n))) return refused(L, "hkdf_expand");
@@ -174,7 +174,7 @@ static int l_hkdf_expand_label(lua_State *L) {
     const char *label = check_text(L, 3);
     luaL_argcheck(L, strlen(label) <= 255 - strlen("tls13 "), 3, "label too long");
     luaL_argcheck(L, context.n <= 255, 4, "context too long");
-    size_t n = check_size(L, 5, (lua_Integer)(255 * ak_hash_size(h)));
+    size_t n = check_size(L, 5, 255 * (lua_Integer)ak_hash_size(h));
     ak_buf *out = push_box(L);
     uint8_t *at = ak_buf_grow(out, n);
     if (n > 0 && (at == NULL || !ak_hkdf_expand_label(p, h, secret, label, context, at, n))) return refused(L, "hkdf_expand_label");
@@ -247,7 +247,7 @@ static ak_provider *provider_giving(ak_provider *ordinary, ak_view value, ak_fai
         return NULL;
     }
     x->ordinary = ak_provider_ref(ordinary);
-    memcpy(x->value, value.p, value.n);
+    if (value.n != 0) memcpy(x->value, value.p, value.n);
     x->n = value.n;
     ak_source source = {given_fill, given_release, x};
     ak_provider *p = ak_provider_new(&source, f);

@@ -14,6 +14,7 @@ typedef struct lhandshake {
     bool running;   /* inside start/step, perhaps suspended in a hook */
     bool ticks;     /* the context has a clock of the application's */
     size_t keylog;  /* bytes of key log already given out */
+    ak_event_kind asked; /* the event that a Lua function is thinking about; none: key log lines */
 } lhandshake;
 
 /* What the user value holds: context (kept alive), input (bytes lent to the engine), dispatch, and whatever hooks.lua puts there. */
@@ -132,27 +133,35 @@ static int field_choice(lua_State *L, int t, const char *name, const char *const
     return found;
 }
 
-#define INJECT_MAX 64
-
-static size_t read_injections(lua_State *L, int t, ak_inject *out) {
+/* read_injections: an array of them, kept in the user value while the engine needs it. */
+static size_t read_injections(lua_State *L, int t, ak_inject **out) {
     size_t n = 0;
-    if (lua_getfield(L, t, "inject") == LUA_TTABLE) {
-        lua_Integer len = luaL_len(L, -1);
-        for (lua_Integer i = 1; i <= len && n < INJECT_MAX; i++) {
-            if (lua_geti(L, -1, i) == LUA_TTABLE) {
-                int at = lua_gettop(L);
-                out[n].after = field_bool(L, at, "after");
-                out[n].raw = field_bool(L, at, "raw");
-                out[n].bytes = field_view(L, at, "bytes");
-                lua_getfield(L, at, "content_type");
-                out[n].content_type = (uint8_t)lua_tointeger(L, -1);
-                lua_pop(L, 1);
-                n++;
-            }
+    *out = NULL;
+    if (lua_getfield(L, t, "inject") != LUA_TTABLE) {
+        lua_pop(L, 1);
+        return 0;
+    }
+    int list = lua_gettop(L);
+    lua_Integer len = luaL_len(L, list);
+    lua_getiuservalue(L, 1, 1);
+    ak_inject *all = lua_newuserdatauv(L, sizeof *all * (size_t)(len > 0 ? len : 1), 0);
+    lua_setfield(L, -2, "kept_inject");
+    lua_pop(L, 1);
+    for (lua_Integer i = 1; i <= len; i++) {
+        if (lua_geti(L, list, i) == LUA_TTABLE) {
+            int at = lua_gettop(L);
+            all[n].after = field_bool(L, at, "after");
+            all[n].raw = field_bool(L, at, "raw");
+            all[n].bytes = field_view(L, at, "bytes");
+            lua_getfield(L, at, "content_type");
+            all[n].content_type = (uint8_t)lua_tointeger(L, -1);
             lua_pop(L, 1);
+            n++;
         }
+        lua_pop(L, 1);
     }
     lua_pop(L, 1);
+    *out = all;
     return n;
 }
 
@@ -162,7 +171,7 @@ static void answer(lua_State *L, lhandshake *u, int t) {
     static const char *const verdicts[] = {"pass", "replace", "drop", "refuse", NULL};
     static const char *const modes[] = {"as_sent", "as_built", "none", "given", NULL};
     ak_answer a;
-    ak_inject inject[INJECT_MAX];
+    ak_inject *inject;
     memset(&a, 0, sizeof a);
     a.alert = AK_ALERT_none;
     if (lua_type(L, t) == LUA_TTABLE) {
@@ -174,16 +183,8 @@ static void answer(lua_State *L, lhandshake *u, int t) {
         a.bytes = field_view(L, t, "bytes");
         a.transcript_bytes = field_view(L, t, "transcript_bytes");
         a.text = (const char *)field_view(L, t, "text").p;
-        a.n_inject = read_injections(L, t, inject);
-        ak_inject *kept = NULL;
-        if (a.n_inject != 0) {
-            lua_getiuservalue(L, 1, 1);
-            kept = lua_newuserdatauv(L, sizeof *kept * a.n_inject, 0);
-            memcpy(kept, inject, sizeof *kept * a.n_inject);
-            lua_setfield(L, -2, "kept_inject");
-            lua_pop(L, 1);
-        }
-        a.inject = kept;
+        a.n_inject = read_injections(L, t, &inject);
+        a.inject = inject;
         lua_getfield(L, t, "alert");
         if (lua_isinteger(L, -1)) a.alert = (int)lua_tointeger(L, -1);
         lua_pop(L, 1);
@@ -200,12 +201,24 @@ static void answer(lua_State *L, lhandshake *u, int t) {
     ak_hs_answer(u->h, &a);
 }
 
+/* error_text: the error value as a string; its __tostring may raise in turn. */
+static int error_text(lua_State *L) {
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
 /* hook_raised: the error value on top of the stack ends the handshake, and is kept for the failure. */
 static void hook_raised(lua_State *L, lhandshake *u) {
     lua_getiuservalue(L, 1, 1);
     lua_pushvalue(L, -2);
     lua_setfield(L, -2, "hook_error");
-    const char *text = luaL_tolstring(L, -2, NULL);
+    lua_pushcfunction(L, error_text);
+    lua_pushvalue(L, -3);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+        lua_pop(L, 1);
+        lua_pushliteral(L, "(an error that cannot be shown)");
+    }
+    const char *text = lua_tostring(L, -1);
     lua_setfield(L, -2, "hook_text");
     lua_pop(L, 2);
     ak_hs_hook_failed(u->h, text);
@@ -225,6 +238,16 @@ static int ended(lua_State *L, lhandshake *u, ak_status s) {
     ak_lua_push_view(L, ak_hs_output(u->h));
     ak_hs_output_taken(u->h);
     return 1;
+}
+
+/* gone: a hook has closed the handshake that waited for it. */
+static int gone(lua_State *L, lhandshake *u) {
+    ak_failure f = {0};
+    u->running = false;
+    ak_fail(&f, AK_ERR_aborted, "a hook has closed the handshake");
+    f.alert = AK_ALERT_none;
+    f.state = "closed";
+    return ak_lua_fail(L, &f);
 }
 
 static int resumed(lua_State *L, int status, lua_KContext k);
@@ -252,16 +275,25 @@ static bool key_lines(lua_State *L, lhandshake *u) {
     return true;
 }
 
+/* called: what the Lua function says, unless it, or somebody while it was suspended, has ended the handshake meanwhile: then the engine waits for something
+ * else, if for anything. */
+static void called(lua_State *L, lhandshake *u, bool raised) {
+    bool waits = u->asked != AK_EV_none && ak_hs_event(u->h)->kind == u->asked;
+    if (raised && (waits || u->asked == AK_EV_none)) hook_raised(L, u);
+    else if (!raised && waits) answer(L, u, FIXED + 1);
+    lua_settop(L, FIXED);
+}
+
 static int drive(lua_State *L) {
     lhandshake *u = check_any(L, 1);
     for (;;) {
         ak_status s = ak_hs_run(u->h);
+        u->asked = s == AK_EVENT ? ak_hs_event(u->h)->kind : AK_EV_none;
         if (s == AK_EVENT) push_event(L, u);
         else if (!key_lines(L, u)) return ended(L, u, s);
         int status = call(L);
-        if (status != LUA_OK) hook_raised(L, u);
-        else if (s == AK_EVENT) answer(L, u, FIXED + 1);
-        lua_settop(L, FIXED);
+        if (u->h == NULL) return gone(L, u);
+        called(L, u, status != LUA_OK);
     }
 }
 
@@ -269,9 +301,8 @@ static int drive(lua_State *L) {
 static int resumed(lua_State *L, int status, lua_KContext k) {
     lhandshake *u = check_any(L, 1);
     (void)k;
-    if (status != LUA_YIELD && status != LUA_OK) hook_raised(L, u);
-    else if (ak_hs_event(u->h)->kind != AK_EV_none) answer(L, u, FIXED + 1);
-    lua_settop(L, FIXED);
+    if (u->h == NULL) return gone(L, u);
+    called(L, u, status != LUA_YIELD && status != LUA_OK);
     return drive(L);
 }
 
@@ -282,6 +313,7 @@ static void enter(lua_State *L, lhandshake *u) {
         lua_getfield(L, -1, "context");
         ak_lua_tick(L, lua_gettop(L));
         lua_pop(L, 2);
+        if (u->h == NULL) luaL_error(L, "a handshake that its clock has closed");
     }
     u->running = true;
 }
@@ -353,6 +385,22 @@ static int l_early_data(lua_State *L) {
     return 1;
 }
 
+/* hs:export_early(label, context, n): keying material of the early data (RFC 8446 §7.5). */
+static int l_export_early(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    const char *label = luaL_checkstring(L, 2);
+    ak_view context = lua_isnoneornil(L, 3) ? ak_view_of(NULL, 0) : ak_lua_check_view(L, 3);
+    lua_Integer n = luaL_checkinteger(L, 4);
+    ak_failure f = {0};
+    luaL_Buffer b;
+    luaL_argcheck(L, n > 0 && n <= 8160, 4, "1 to 8160 bytes");
+    luaL_argcheck(L, strlen(label) <= 249, 2, "at most 249 bytes");
+    char *out = luaL_buffinitsize(L, &b, (size_t)n);
+    if (ak_hs_export_early(u->h, label, context, (uint8_t *)out, (size_t)n, &f) != AK_OK) return ak_lua_fail(L, &f);
+    luaL_pushresultsize(&b, (size_t)n);
+    return 1;
+}
+
 /* hs:send(data): a TLS 1.3 server's data before the client's Finished: bytes for the peer. */
 static int l_send(lua_State *L) {
     lhandshake *u = check(L, 1);
@@ -413,7 +461,8 @@ static int l_new(lua_State *L) {
     ak_context *c = ak_lua_check_context(L, 1);
     ak_failure f = {0};
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    const char *name = luaL_optstring(L, 3, NULL);
+    size_t name_n = 0;
+    const char *name = luaL_optlstring(L, 3, NULL, &name_n);
     ak_resumption *r = lua_isnoneornil(L, 4) ? NULL : ak_lua_to_resumption(L, 4);
     lhandshake *u = ak_lua_new(L, CLASS, sizeof *u, true);
     lua_getiuservalue(L, -1, 1);
@@ -425,8 +474,35 @@ static int l_new(lua_State *L) {
     u->ticks = c->clock != NULL;
     u->h = ak_hs_new(c, &f);
     if (u->h == NULL) return ak_lua_fail(L, &f);
-    if (name != NULL && ak_hs_set_server_name(u->h, name, &f) != AK_OK) return luaL_error(L, "option 'server_name': %s is not a host name or address", name);
+    if (name != NULL && (strlen(name) != name_n || ak_hs_set_server_name(u->h, name, &f) != AK_OK)) return luaL_error(L, "option 'server_name': %s is not a host name or address", name);
     if (r != NULL) ak_hs_set_resumption(u->h, r);
+    return 1;
+}
+
+/* renegotiate(context, dispatch, session): a handshake inside a connection; the session is over. */
+static int l_renegotiate(lua_State *L) {
+    ak_context *c = ak_lua_check_context(L, 1);
+    ak_failure f = {0};
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    ak_session *s = ak_lua_check_session(L, 3);
+    luaL_argcheck(L, ak_session_context(s) == c, 3, "a session of this context");
+    lhandshake *u = ak_lua_new(L, CLASS, sizeof *u, true);
+    lua_getiuservalue(L, -1, 1);
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "context");
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "dispatch");
+    lua_pop(L, 1);
+    u->ticks = c->clock != NULL;
+    u->h = ak_session_renegotiate(s, &f);
+    return u->h != NULL ? 1 : ak_lua_fail(L, &f);
+}
+
+/* hs:take_application_data(): what came between the messages of a renegotiation. */
+static int l_application_data(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_lua_push_view(L, ak_hs_application(u->h));
+    ak_hs_application_taken(u->h);
     return 1;
 }
 
@@ -483,7 +559,7 @@ static int l_index(lua_State *L) {
 
 void ak_open_handshake(lua_State *L) {
     static const luaL_Reg methods[] = {{"start", l_start}, {"step", l_step}, {"pending", l_pending}, {"eof", l_eof}, {"abort", l_abort}, {"session", l_session},
-                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"send", l_send}, {"_fork", l_fork}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
+                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"export_early", l_export_early}, {"take_application_data", l_application_data}, {"send", l_send}, {"_fork", l_fork}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     luaL_getmetatable(L, CLASS);
@@ -493,4 +569,6 @@ void ak_open_handshake(lua_State *L) {
     lua_pop(L, 1);
     lua_pushcfunction(L, l_new);
     lua_setfield(L, -2, "handshake");
+    lua_pushcfunction(L, l_renegotiate);
+    lua_setfield(L, -2, "renegotiate");
 }

@@ -12,7 +12,7 @@ typedef struct lsession {
     ak_lua_scratch *scratch;
 } lsession;
 
-static ak_session *check(lua_State *L, int arg) {
+ak_session *ak_lua_check_session(lua_State *L, int arg) {
     lsession *u = luaL_checkudata(L, arg, CLASS);
     luaL_argcheck(L, u->s != NULL, arg, "a session that was released");
     return u->s;
@@ -67,7 +67,7 @@ static void push_reply(lua_State *L, ak_session *s) {
 
 static int l_seal(lua_State *L) {
     lsession *u = luaL_checkudata(L, 1, CLASS);
-    ak_session *s = check(L, 1);
+    ak_session *s = ak_lua_check_session(L, 1);
     ak_view plain = ak_lua_bytes(L, 2);
     ak_failure f = {0};
     luaL_Buffer b;
@@ -82,7 +82,7 @@ static int l_seal(lua_State *L) {
 
 static int l_open(lua_State *L) {
     lsession *u = luaL_checkudata(L, 1, CLASS);
-    ak_session *s = check(L, 1);
+    ak_session *s = ak_lua_check_session(L, 1);
     ak_view in = ak_lua_bytes(L, 2);
     ak_failure f = {0};
     luaL_Buffer b;
@@ -103,35 +103,35 @@ static int reply_or_failure(lua_State *L, ak_session *s, ak_error e, const ak_fa
 }
 
 static int l_close(lua_State *L) {
-    ak_session *s = check(L, 1);
+    ak_session *s = ak_lua_check_session(L, 1);
     ak_failure f = {0};
     ak_error e = ak_session_close(s, &f);
     return reply_or_failure(L, s, e, &f);
 }
 
 static int l_close_write(lua_State *L) {
-    ak_session *s = check(L, 1);
+    ak_session *s = ak_lua_check_session(L, 1);
     ak_failure f = {0};
     ak_error e = ak_session_close_write(s, &f);
     return reply_or_failure(L, s, e, &f);
 }
 
 static int l_update_keys(lua_State *L) {
-    ak_session *s = check(L, 1);
+    ak_session *s = ak_lua_check_session(L, 1);
     ak_failure f = {0};
     ak_error e = ak_session_update_keys(s, lua_toboolean(L, 2), &f);
     return reply_or_failure(L, s, e, &f);
 }
 
 static int l_alert(lua_State *L) {
-    ak_session *s = check(L, 1);
+    ak_session *s = ak_lua_check_session(L, 1);
     ak_failure f = {0};
     ak_error e = ak_session_alert(s, ak_lua_alert(L, 2), &f);
     return forget(L, s, reply_or_failure(L, s, e, &f));
 }
 
 static int l_eof(lua_State *L) {
-    ak_session *s = check(L, 1);
+    ak_session *s = ak_lua_check_session(L, 1);
     ak_failure f = {0};
     if (ak_session_eof(s, &f) != AK_OK) return failed(L, &f, s);
     lua_pushboolean(L, 1);
@@ -139,13 +139,13 @@ static int l_eof(lua_State *L) {
 }
 
 static int l_pending(lua_State *L) {
-    push_reply(L, check(L, 1));
+    push_reply(L, ak_lua_check_session(L, 1));
     return 1;
 }
 
 
 static int l_export(lua_State *L) {
-    ak_session *s = check(L, 1);
+    ak_session *s = ak_lua_check_session(L, 1);
     const char *label = luaL_checkstring(L, 2);
     bool has_context = !lua_isnoneornil(L, 3);
     ak_view context = has_context ? ak_lua_check_view(L, 3) : ak_view_of(NULL, 0);
@@ -162,8 +162,28 @@ static int l_export(lua_State *L) {
 }
 
 /* session:resumption(): TLS 1.3: the newest ticket, each one once (RFC 8446 §C.4). */
+/* session:channel_binding(type): the bytes that an authentication inside the connection is bound to. */
+static int l_channel_binding(lua_State *L) {
+    static const char *const types[] = {"tls-unique", "tls-server-end-point", "tls-exporter", NULL};
+    ak_session *s = ak_lua_check_session(L, 1);
+    const char *type = types[luaL_checkoption(L, 2, NULL, types)];
+    ak_failure f = {0};
+    ak_buf out;
+    ak_buf_init(&out, 255);
+    if (ak_session_channel_binding(s, type, &out, &f) != AK_OK) {
+        ak_buf_free(&out);
+        return failed(L, &f, s);
+    }
+    uint8_t room[255];
+    size_t n = out.n;
+    memcpy(room, out.p, n);
+    ak_buf_free(&out);
+    lua_pushlstring(L, (const char *)room, n);
+    return 1;
+}
+
 static int l_resumption(lua_State *L) {
-    ak_session *s = check(L, 1);
+    ak_session *s = ak_lua_check_session(L, 1);
     const ak_info *i = ak_session_info(s);
     ak_resumption *ticket = ak_session_take_ticket(s);
     if (ticket != NULL) {
@@ -198,12 +218,13 @@ static int l_tostring(lua_State *L) {
 }
 
 static int l_index(lua_State *L) {
-    ak_session *s = check(L, 1);
+    ak_session *s = ak_lua_check_session(L, 1);
     const char *name = lua_tostring(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     if (name == NULL) return 1;
     if (strcmp(name, "state") == 0) lua_pushstring(L, ak_session_state(s));
+    else if (strcmp(name, "renegotiation_wanted") == 0) lua_pushboolean(L, ak_session_renegotiation_wanted(s));
     else if (strcmp(name, "failure") == 0) {
         const ak_failure *f = ak_session_failure(s);
         if (f == NULL) lua_pushnil(L);
@@ -216,7 +237,7 @@ static int l_index(lua_State *L) {
 
 void ak_open_session(lua_State *L) {
     static const luaL_Reg methods[] = {{"seal", l_seal}, {"open", l_open}, {"close", l_close}, {"close_write", l_close_write}, {"update_keys", l_update_keys},
-                                       {"alert", l_alert}, {"eof", l_eof}, {"pending", l_pending}, {"export", l_export}, {"resumption", l_resumption}, {NULL, NULL}};
+                                       {"alert", l_alert}, {"eof", l_eof}, {"pending", l_pending}, {"export", l_export}, {"channel_binding", l_channel_binding}, {"resumption", l_resumption}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     luaL_getmetatable(L, CLASS);

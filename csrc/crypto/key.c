@@ -343,7 +343,7 @@ bool ak_key_export(ak_key *k, bool pem, ak_buf *out) {
     size_t n = 0;
     if (k->pkey == NULL || !k->is_private) return false;
     OSSL_ENCODER_CTX *ctx =
-        OSSL_ENCODER_CTX_new_for_pkey(k->pkey, EVP_PKEY_KEYPAIR | OSSL_KEYMGMT_SELECT_ALL_PARAMETERS, pem ? "PEM" : "DER", "PrivateKeyInfo", NULL);
+        OSSL_ENCODER_CTX_new_for_pkey(k->pkey, EVP_PKEY_KEYPAIR, pem ? "PEM" : "DER", "PrivateKeyInfo", NULL);
     bool ok = ctx != NULL && OSSL_ENCODER_to_data(ctx, &data, &n) == 1 && ak_buf_put(out, data, n);
     OSSL_ENCODER_CTX_free(ctx);
     OPENSSL_clear_free(data, n);

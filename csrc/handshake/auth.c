@@ -312,16 +312,29 @@ ak_error ak_auth_no_suite(ak_hs *h) {
     return ak_hs_fail(h, AK_ERR_no_shared_suite, "client: %s; server: %s", theirs, ours);
 }
 
+/* choose_in_clients_order: the client's first suite that is one of ours from..to and works. Each of ours is tried once, however often the client lists it: a try
+ * may look through long lists of groups. */
+static bool choose_in_clients_order(ak_hs *h, size_t from, size_t to, ak_identity **candidates, size_t n) {
+    const ak_context *c = h->ctx;
+    ak_view list = h->client_hello.cipher_suites;
+    bool tried[AK_LIST_MAX] = {false};
+    for (size_t i = 0; i < ak_list_u16_count(list); i++) {
+        uint16_t id = ak_list_u16_at(list, i);
+        for (size_t k = from; k < to; k++) {
+            if (tried[k] || c->suites[k] != id) continue;
+            tried[k] = true;
+            if (suite_works(h, ak_suite_find(id), candidates, n)) return true;
+        }
+    }
+    return false;
+}
+
 /* choose_equal: the suites of one rank that begins at *j: the client's order decides. *j is left at the last of them. */
 static bool choose_equal(ak_hs *h, size_t *j, ak_identity **candidates, size_t n) {
     const ak_context *c = h->ctx;
-    ak_view list = h->client_hello.cipher_suites;
     size_t from = *j;
     while (*j + 1 < c->n_suites && c->suite_equal[*j + 1]) ++*j;
-    for (size_t i = 0; i < ak_list_u16_count(list); i++)
-        for (size_t k = from; k <= *j; k++)
-            if (c->suites[k] == ak_list_u16_at(list, i) && suite_works(h, ak_suite_find(c->suites[k]), candidates, n)) return true;
-    return false;
+    return choose_in_clients_order(h, from, *j + 1, candidates, n);
 }
 
 ak_error ak_auth_choose12(ak_hs *h) {
@@ -336,11 +349,7 @@ ak_error ak_auth_choose12(ak_hs *h) {
     bool chacha = !c->prefer_client && f != NULL && f->cipher == AK_CIPHER_chacha20_poly1305;
     for (int round = chacha ? 0 : 1; round < 2; round++) {
         if (c->prefer_client) {
-            for (size_t i = 0; i + 1 < list.n; i += 2) {
-                uint16_t id = (uint16_t)(list.p[i] << 8 | list.p[i + 1]);
-                for (size_t j = 0; j < c->n_suites; j++)
-                    if (c->suites[j] == id && suite_works(h, ak_suite_find(id), candidates, n)) return AK_OK;
-            }
+            if (choose_in_clients_order(h, 0, c->n_suites, candidates, n)) return AK_OK;
             continue;
         }
         for (size_t j = 0; j < c->n_suites; j++) {

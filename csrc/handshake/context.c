@@ -62,7 +62,7 @@ ak_context *ak_context_variant(ak_context *c) {
     if (v == NULL) return NULL;
     *v = *c;
     v->refs = 1;
-    v->parent = ak_context_ref(c);
+    v->parent = ak_context_ref(c->parent != NULL ? c->parent : c); /* a variant of a variant lives on the same one: no chain grows */
     return v;
 }
 
@@ -89,10 +89,14 @@ ak_view ak_context_identity(ak_context *c) {
     return ak_secret_view(&c->context_id);
 }
 
-int64_t ak_context_now(const ak_context *c) { return c->clock != NULL ? c->clock(c->clock_user) : (int64_t)time(NULL); }
+int64_t ak_context_now(const ak_context *c) {
+    while (c->parent != NULL) c = c->parent; /* the clock may be taken from it at any time */
+    return c->clock != NULL ? c->clock(c->clock_user) : (int64_t)time(NULL);
+}
 
 uint64_t ak_context_now_ms(const ak_context *c) {
     struct timespec now;
+    while (c->parent != NULL) c = c->parent;
     if (c->clock != NULL || timespec_get(&now, TIME_UTC) != TIME_UTC) return (uint64_t)ak_context_now(c) * 1000;
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }

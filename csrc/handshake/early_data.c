@@ -244,6 +244,15 @@ ak_error ak_early_decide(ak_hs *h) {
 
 ak_error ak_early_answered(ak_hs *h) { return h->answer.yes ? accept(h) : replayed(h); }
 
+/* ---- exporter ---------------------------------------------------------------------------------------------------------------------------- */
+
+ak_error ak_hs_export_early(const ak_hs *h, const char *label, ak_view context, uint8_t *out, size_t n, ak_failure *f) {
+    ak_view secret = ak_secret_view(&h->secrets.early_exporter);
+    if (secret.n == 0) return ak_fail(f, AK_ERR_not_ready, "no early data in this handshake, or it is over");
+    ak_hash hash = h->server ? h->info->suite->prf : ak_suite_find(h->offered->suite)->prf;
+    return ak_keys13_export(h->p, hash, secret, label, context, out, n) ? AK_OK : ak_fail(f, AK_ERR_crypto_failed, "the exporter");
+}
+
 /* ---- what came ------------------------------------------------------------------------------------------------------------------------ */
 
 bool ak_hs_application_data(ak_hs *h, ak_view v) {

@@ -28,6 +28,7 @@ bool ak_offer_supported_versions(ak_hs *h, ak_buf *b) {
     const ak_context *c = h->ctx;
     if (!ak_offers_13(h)) return false;
     size_t list = ak_buf_open(b, 1);
+    if (ak_greases(h)) ak_buf_u16(b, ak_grease(h, AK_GREASE_version));
     for (uint16_t v = c->max_version; v >= c->min_version && v > AK_SSL30; v--) ak_buf_u16(b, v);
     return ak_buf_close(b, list, 1);
 }
@@ -75,6 +76,10 @@ bool ak_offer_key_share(ak_hs *h, ak_buf *b) {
     if (!ak_offers_13(h) || c->n_groups == 0) return false;
     size_t list = ak_buf_open(b, 2);
     bool ok = true;
+    if (ak_greases(h)) { /* RFC 8701 §3.1: a group that supported_groups lists, too */
+        ak_buf_u16(b, ak_grease(h, AK_GREASE_group));
+        ak_buf_vec(b, ak_view_of("", 1), 2);
+    }
     if (c->n_key_shares == 0) ok = default_shares(h, b);
     for (size_t i = 0; ok && i < c->n_key_shares; i++) {
         const ak_group *g = usable_group(h, c->key_shares[i]);
@@ -196,6 +201,7 @@ bool ak_offer_psk_key_exchange_modes(ak_hs *h, ak_buf *b) {
     const ak_context *c = h->ctx;
     if (!ak_offers_13(h) || c->psk_modes == 0 || (!c->tickets && c->n_psks == 0)) return false;
     size_t list = ak_buf_open(b, 1);
+    if (ak_greases(h)) ak_buf_u8(b, ak_grease(h, AK_GREASE_psk_mode));
     if ((c->psk_modes & AK_PSK_dhe_ke) != 0) ak_buf_u8(b, AK_PSK_MODE_psk_dhe_ke);
     if ((c->psk_modes & AK_PSK_ke) != 0) ak_buf_u8(b, AK_PSK_MODE_psk_ke);
     return ak_buf_close(b, list, 1);

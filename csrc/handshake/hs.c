@@ -128,8 +128,8 @@ void ak_hs_finished(ak_hs *h) {
     } else if (!ak_hs_is_13(h) && (i->session_id_n != 0 || h->ticket.n != 0) && !h->server) {
         i->resumption = ak_resumption12(h);
         if (i->resumption != NULL) ak_buf_put_view(&i->resumption->ticket, ak_buf_view(&h->ticket));
-        if (i->resumption != NULL && h->ticket.n != 0 && h->ticket_lifetime != 0 && h->ticket_lifetime < h->ctx->session_lifetime)
-            i->resumption->expires = ak_context_now(h->ctx) + h->ticket_lifetime;
+        int64_t hint = ak_context_now(h->ctx) + h->ticket_lifetime; /* it may shorten the session's life: no server renews what was verified once for ever */
+        if (i->resumption != NULL && h->ticket.n != 0 && h->ticket_lifetime != 0 && hint < i->resumption->expires) i->resumption->expires = hint;
     }
     release(h);
 }
@@ -179,7 +179,8 @@ void ak_hs_abort(ak_hs *h, int alert) {
 
 void ak_hs_hook_failed(ak_hs *h, const char *text) {
     h->event.kind = AK_EV_none;
-    ak_hs_fail(h, AK_ERR_hook_failed, "%s", text);
+    if (h->session_taken) ak_hs_fail_alert(h, AK_ERR_hook_failed, AK_ALERT_none, "%s", text); /* the keys are the session's by now */
+    else ak_hs_fail(h, AK_ERR_hook_failed, "%s", text);
 }
 
 /* ---- looking ------------------------------------------------------------------------------------------------------------------- */

@@ -163,3 +163,13 @@ void ak_keys13_use(ak_hs *h, bool write, const ak_secret *secret) {
     *(write ? &h->secrets.next_write : &h->secrets.next_read) = *secret;
     h->actions |= write ? AK_ACT_rekey_write : AK_ACT_rekey_read;
 }
+
+bool ak_keys13_export(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_view context, uint8_t *out, size_t n) {
+    uint8_t value[AK_HASH_MAX];
+    ak_secret derived = {.n = 0};
+    bool ok = ak_digest(p, hash, none, none, none, value) && ak_derive_secret(p, hash, secret, label, ak_view_of(value, ak_hash_size(hash)), &derived) &&
+              ak_digest(p, hash, context, none, none, value) &&
+              ak_hkdf_expand_label(p, hash, ak_secret_view(&derived), "exporter", ak_view_of(value, ak_hash_size(hash)), out, n);
+    ak_secret_wipe(&derived);
+    return ok;
+}

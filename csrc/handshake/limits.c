@@ -1,14 +1,15 @@
 /* limits.c: how much plaintext a record may hold, either way: the protocol's 2^14 bytes, the context's own wish, record_size_limit (RFC 8449, whose row is in
  * extensions.c) and max_fragment_length (RFC 6066 §4).
  *
- * max_fragment_length holds for all records from ServerHello on; record_size_limit for protected ones alone. A server that is sent both takes
- * no notice of the first (RFC 8449 §5). */
+ * max_fragment_length holds for all records from ServerHello on; record_size_limit for protected ones alone, which is what is demanded of the peer; what we send
+ * keeps to it from the start, as there are peers (GnuTLS) that count the unprotected ones, too. A server that is sent both takes no notice of the
+ * first (RFC 8449 §5). */
 #include "handshake/extensions.h"
 #include "handshake/keys.h"
 
 size_t ak_hs_max_fragment(const ak_hs *h) {
     size_t max = h->ctx->max_fragment != 0 ? h->ctx->max_fragment : AK_PLAINTEXT_MAX;
-    if (h->peer_record_limit != 0 && ak_protect_active(h->write) && h->peer_record_limit < max) max = h->peer_record_limit;
+    if (h->peer_record_limit != 0 && h->peer_record_limit < max) max = h->peer_record_limit;
     if (h->info->max_fragment_length != 0 && h->info->max_fragment_length < max) max = h->info->max_fragment_length;
     return max;
 }
@@ -42,7 +43,7 @@ static ak_error read_code(ak_hs *h, ak_view body, uint16_t *length) {
 
 /* A resumed session keeps its length (RFC 6066 §4); client_hello.c resumes none that has another than the client asks for. */
 ak_error ak_offered_max_fragment_length(ak_hs *h, ak_view body) {
-    uint16_t length;
+    uint16_t length = 0;
     ak_error e = read_code(h, body, &length);
     if (e == AK_OK && !ak_ext_client_sent(h, AK_EXT_record_size_limit, NULL)) h->info->max_fragment_length = length;
     return e;
@@ -54,7 +55,7 @@ bool ak_answer_max_fragment_length(ak_hs *h, ak_message_kind where, ak_buf *b) {
 }
 
 ak_error ak_answered_max_fragment_length(ak_hs *h, ak_message_kind where, ak_view body) {
-    uint16_t length;
+    uint16_t length = 0;
     ak_view sent;
     (void)where;
     ak_error e = read_code(h, body, &length);

@@ -672,13 +672,12 @@ static bool find_row(ak_hs *h, ak_incoming *m) {
 
 static void handle(ak_hs *h) {
     ak_incoming *m = &h->in_msg;
-    const ak_row *row = m->row;
     if (h->phase == 0 && !find_row(h, m)) {
         if (!h->failed && m->accepted && !transcript_take(h, &m->taken, &m->message, m->dropped)) no_memory(h);
         m->stage = AK_INS_idle;
         return;
     }
-    row = m->row;
+    const ak_row *row = m->row;
     if (row->receive != NULL) {
         ak_view body = m->is_ccs ? ak_buf_view(&m->message) : ak_view_of(m->message.p + 4, m->message.n - 4);
         if (!row_result(h, row->receive(h, body))) return;

@@ -95,6 +95,8 @@ ak_error ak_keys13_resumption(ak_hs *h);
 ak_error ak_keys13_verify_data(ak_hs *h, bool server, uint8_t out[AK_HASH_MAX], size_t *n);
 /* ak_keys13_next: the traffic secret after this one (RFC 8446 §7.2). */
 bool ak_keys13_next(ak_provider *p, ak_hash hash, ak_secret *secret);
+/* ak_keys13_export: keying material from an exporter secret (RFC 8446 §7.5). false: libcrypto failed. */
+bool ak_keys13_export(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_view context, uint8_t *out, size_t n);
 /* ak_keys13_use: the next re-key of a direction takes this secret. */
 void ak_keys13_use(ak_hs *h, bool write, const ak_secret *secret);
 
@@ -154,6 +156,6 @@ bool ak_client_share(const ak_hs *h, uint16_t group, ak_view *value);
 bool ak_make_share(ak_hs *h, const ak_group *g, ak_buf *b);
 
 /* ak_resumption13: what can be resumed with a ticket of this nonce. NULL: out of memory, or the key could not be derived. */
-ak_resumption *ak_resumption13(const ak_context *c, const ak_info *i, const ak_secret *resumption_master, ak_view nonce, uint32_t lifetime);
+ak_resumption *ak_resumption13(ak_context *c, const ak_info *i, const ak_secret *resumption_master, ak_view nonce, uint32_t lifetime);
 
 #endif

@@ -125,12 +125,13 @@ ak_error ak_seal_client_hello(ak_hs *h, ak_buf *m, size_t at) {
 
 /* ---- server: choose ------------------------------------------------------------------------------------------------------------------ */
 
-/* suits: whether a session may be resumed here; one that may not is passed over, and a full handshake follows. */
+/* suits: whether a session may be resumed here: made in a context that asks the same of its peers, too. One that may not is passed over, and a full handshake
+ * follows. */
 static bool suits(const ak_hs *h, const ak_resumption *r) {
     const ak_context *c = h->ctx;
     return r->server && r->version == h->info->version && r->expires > ak_context_now(c) && strcmp(r->server_name, h->info->server_name) == 0 &&
            (c->client_auth != AK_CLIENT_AUTH_require || r->peer_chain != NULL) && (c->client_auth != AK_CLIENT_AUTH_none || r->peer_chain == NULL) &&
-           (!c->verify || r->verdict == AK_OK);
+           (r->context_id.n == 0 || ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx))) && (!c->verify || r->verdict == AK_OK);
 }
 
 /* take: this key, if there is a suite with its hash. Its binder must be right: that is what proves that the client has it. */

@@ -13,6 +13,12 @@ void ak_renegotiation_free(ak_renegotiation *r) {
 
 bool ak_session_renegotiation_wanted(const ak_session *s) { return s->renegotiation_wanted && !s->closed; }
 
+const ak_context *ak_session_context(const ak_session *s) {
+    const ak_context *c = s->ctx;
+    while (c->parent != NULL) c = c->parent;
+    return c;
+}
+
 static ak_error allowed(const ak_session *s, ak_failure *f) {
     if (s->failure.error != AK_OK) {
         if (f != NULL) *f = s->failure;

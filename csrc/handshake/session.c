@@ -3,6 +3,7 @@
 
 #include "crypto/kdf.h"
 #include "handshake/keys.h"
+#include "handshake/messages13.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -137,8 +138,11 @@ static ak_error refuse_use(const ak_session *s, ak_failure *f) {
 
 static bool splits(const ak_session *s) { return s->info->version <= AK_TLS10 && ak_suite_is_cbc(s->info->suite); }
 
+static bool pads(const ak_session *s) { return s->ctx->record_padding > 1 && s->info->version >= AK_TLS13; }
+
 size_t ak_session_seal_size(const ak_session *s, size_t n) {
-    return s->write == NULL ? 0 : ak_seal_many_size(s->write, n, s->max_send, splits(s)) + 64;
+    if (s->write == NULL) return 0;
+    return (pads(s) ? ak_session13_padded_size(s, n) : ak_seal_many_size(s->write, n, s->max_send, splits(s))) + 64;
 }
 
 ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *f) {
@@ -153,7 +157,8 @@ ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t 
         e = ak_session13_keep_key_fresh(s, n, out, &update);
         if (e != AK_OK) return refuse_use(s, f);
     }
-    e = ak_seal_many(s->write, AK_CT_application_data, s->record_version, plain, n, s->max_send, splits(s), out + update, out_n, &why);
+    if (pads(s)) e = ak_session13_seal_padded(s, plain, n, out + update, out_n, &why);
+    else e = ak_seal_many(s->write, AK_CT_application_data, s->record_version, plain, n, s->max_send, splits(s), out + update, out_n, &why);
     *out_n += update;
     if (e != AK_OK) {
         fail(s, e, ak_error_alert(e), false, why.detail);
@@ -334,15 +339,7 @@ ak_error ak_session_export(ak_session *s, const char *label, bool has_context, a
     if (e != AK_OK) return e;
     bool ok;
     if (s->info->version >= AK_TLS13) { /* RFC 8446 §7.5 */
-        ak_hash hash = s->info->suite->prf;
-        uint8_t value[AK_HASH_MAX];
-        ak_secret derived = {.n = 0};
-        const ak_view none = {NULL, 0};
-        ok = ak_digest(s->p, hash, none, none, none, value) &&
-             ak_derive_secret(s->p, hash, ak_secret_view(&s->exporter), label, ak_view_of(value, ak_hash_size(hash)), &derived) &&
-             ak_digest(s->p, hash, context, none, none, value) &&
-             ak_hkdf_expand_label(s->p, hash, ak_secret_view(&derived), "exporter", ak_view_of(value, ak_hash_size(hash)), out, n);
-        ak_secret_wipe(&derived);
+        ok = ak_keys13_export(s->p, s->info->suite->prf, ak_secret_view(&s->exporter), label, context, out, n);
     } else { /* RFC 5705 §4: the seed is both randoms, and the context with its length when there is one */
         ak_buf seed;
         ak_buf_init(&seed, 70000);

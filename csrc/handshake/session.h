@@ -38,6 +38,9 @@ ak_error ak_session_fail_alert(ak_session *s, ak_error e, int alert, const char 
 void ak_session_drop_keys(ak_session *s);
 /* ak_session_put: one record of a type other than application data into the reply. */
 bool ak_session_put(ak_session *s, uint8_t content_type, const void *p, size_t n);
+/* ak_session13_seal_padded: application data in records that are padded as the context says (RFC 8446 §5.4); padded_size: the room for them. */
+ak_error ak_session13_seal_padded(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *why);
+size_t ak_session13_padded_size(const ak_session *s, size_t n);
 /* ak_session13_message: a whole post-handshake message of TLS 1.3, header included. */
 ak_error ak_session13_message(ak_session *s, ak_view message);
 /* ak_session13_update: our KeyUpdate, and the new write key. */

@@ -113,6 +113,33 @@ ak_error ak_session13_keep_key_fresh(ak_session *s, size_t n, uint8_t *out, size
     return next_write_key(s);
 }
 
+/* ---- padding --------------------------------------------------------------------------------------------------------------------------- */
+
+static size_t most(const ak_session *s) { return s->max_send != 0 && s->max_send < AK_PLAINTEXT_MAX ? s->max_send : AK_PLAINTEXT_MAX; }
+
+/* padding: up to the next multiple; no further than a record may be long, padding included (RFC 8449 §4). */
+static size_t padding(const ak_session *s, size_t n) {
+    size_t multiple = s->ctx->record_padding, over = n % multiple, pad = over != 0 ? multiple - over : 0;
+    return pad <= most(s) - n ? pad : most(s) - n;
+}
+
+size_t ak_session13_padded_size(const ak_session *s, size_t n) {
+    size_t max = most(s), whole = n / max, rest = n % max, size = whole * ak_seal_size(s->write, max, 0);
+    return rest != 0 ? size + ak_seal_size(s->write, rest, padding(s, rest)) : size;
+}
+
+ak_error ak_session13_seal_padded(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *why) {
+    size_t max = most(s), written = 0;
+    ak_error e = AK_OK;
+    *out_n = 0;
+    for (size_t at = 0; e == AK_OK && at < n; *out_n += written) {
+        size_t part = n - at < max ? n - at : max;
+        e = ak_seal(s->write, AK_CT_application_data, s->record_version, plain + at, part, padding(s, part), out + *out_n, &written, why);
+        at += part;
+    }
+    return e;
+}
+
 /* ---- all of them ------------------------------------------------------------------------------------------------------------------------ */
 
 ak_error ak_session13_message(ak_session *s, ak_view message) {

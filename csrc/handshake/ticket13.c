@@ -19,7 +19,7 @@ static bool copy_chain(ak_resumption *r, const ak_chain *from) {
     return true;
 }
 
-ak_resumption *ak_resumption13(const ak_context *c, const ak_info *i, const ak_secret *resumption_master, ak_view nonce, uint32_t lifetime) {
+ak_resumption *ak_resumption13(ak_context *c, const ak_info *i, const ak_secret *resumption_master, ak_view nonce, uint32_t lifetime) {
     ak_resumption *r = ak_resumption_new();
     if (r == NULL) return NULL;
     int64_t now = ak_context_now(c);
@@ -37,6 +37,8 @@ ak_resumption *ak_resumption13(const ak_context *c, const ak_info *i, const ak_s
     memcpy(r->server_name, i->server_name, sizeof r->server_name);
     memcpy(r->alpn, i->alpn, sizeof r->alpn);
     r->alpn_n = i->alpn_n;
+    ak_view context = ak_context_identity(c);
+    ak_secret_set(&r->context_id, context.p, context.n);
     if (i->report != NULL) r->verdict = i->vouched ? AK_OK : i->report->verdict;
     else if (!c->verify && i->peer_chain != NULL && i->peer_chain->n != 0) r->verdict = AK_ERR_certificate_rejected; /* nobody has looked at it */
     if (ak_hkdf_expand_label(c->provider, i->suite->prf, ak_secret_view(resumption_master), "resumption", nonce, r->secret.p, r->secret.n) &&

@@ -12,11 +12,12 @@
 --
 -- ev says more and can do more: ev.gate, ev.name, ev.incoming, ev.state, ev.raw (the bytes as they are), ev:drop(), ev:replace(x), ev:before(x), ev:after(x),
 -- ev:fail(alert, text), ev:accept() (a message that is not expected is taken into the transcript and passed over), ev.transcript = "as_sent" | "as_built" | "none" |
--- {bytes = …}. Hooks of one gate chain in the order in which they were added. A hook may yield, and may raise: then the handshake fails with that error.
+-- {bytes = …}. What goes out can also be kept back: ev:delay() (it goes out after the next one), ev:coalesce() (in one record with the next one), or be cut:
+-- ev:fragment(size or sizes). Hooks of one gate chain in the order in which they were added. A hook may yield, and may raise: then the handshake fails with that error.
 local core = require "akushu.core"
 local wire = core.wire
 
-local hooks = {}
+local hooks = { most_injections = 64 } -- INJECT_MAX of csrc/binding/lhandshake.c
 
 local gate_bit = { compose = 1, send = 2, plain_out = 4, record_out = 8, record_in = 16, plain_in = 32, receive = 64 }
 local of_messages = { compose = true, send = true, receive = true }
@@ -43,6 +44,54 @@ end
 
 function Event:accept() self.accepted = true end
 
+local function outgoing(ev, what, gates)
+  if not gates[ev.gate] then error(("ev:%s is for the gates that %s, not for %s"):format(what, gates.words, ev.gate), 3) end
+end
+
+local sending = { send = true, plain_out = true, record_out = true, words = "send" }
+local messages_out = { send = true, words = "send whole messages" }
+
+--- Keeps a message, fragment or record back until the next one of this gate has gone out; when none comes it is not sent. A message is
+-- then protected under the keys of its new moment, a ChangeCipherSpec by none. The transcript takes it at its old place.
+function Event:delay()
+  outgoing(self, "delay", sending)
+  self.verdict = "delay"
+end
+
+--- Keeps a message back to send it in one record with the next message.
+function Event:coalesce()
+  outgoing(self, "coalesce", messages_out)
+  if self.content_type_number ~= 22 then error("ev:coalesce is for handshake messages", 2) end
+  self.verdict = "coalesce"
+end
+
+-- The pieces of bytes: of one size, or of the sizes of a list, the last one with all that is left. A size of 0 is an empty record.
+local function pieces_of(bytes, sizes)
+  local out, at = {}, 1
+  if math.type(sizes) == "integer" and sizes > 0 then
+    for i = 1, #bytes, sizes do out[#out + 1] = bytes:sub(i, i + sizes - 1) end
+    return out
+  end
+  if type(sizes) ~= "table" then error("ev:fragment: a size or a list of sizes expected", 3) end
+  for _, size in ipairs(sizes) do
+    if math.type(size) ~= "integer" or size < 0 then error("ev:fragment: sizes are integers from 0", 3) end
+    if at > #bytes then break end
+    out[#out + 1] = bytes:sub(at, at + size - 1)
+    at = at + size
+  end
+  if at <= #bytes then out[#out + 1] = bytes:sub(at) end
+  return out
+end
+
+--- Sends a message in records of its own, cut as told: a size, or a list of sizes (what is left is the last piece).
+function Event:fragment(sizes)
+  outgoing(self, "fragment", messages_out)
+  self.verdict, self.pieces = "fragment", pieces_of(self.raw, sizes)
+  if #self.pieces > hooks.most_injections then
+    error(("ev:fragment: %d pieces, at most %d are possible"):format(#self.pieces, hooks.most_injections), 2)
+  end
+end
+
 -- What may be put before or after: a message as a table or as bytes with its header, {raw = record bytes}, {alert = name, level = "fatal"},
 -- {content_type = name or number, bytes = …}, "change_cipher_spec".
 local function injection(ev, value, after)
@@ -66,6 +115,7 @@ end
 local function inject(ev, value, after)
   if ev.incoming then error("only outgoing messages and records have a before and an after", 3) end
   ev.inject = ev.inject or {}
+  if #ev.inject == hooks.most_injections then error(("at most %d can be put beside one"):format(hooks.most_injections), 3) end
   ev.inject[#ev.inject + 1] = injection(ev, value, after)
 end
 
@@ -118,7 +168,61 @@ local function run_one(hook, event, bytes, context, answer)
   end
   if ev.verdict == "replace" then result = ev.value end
   if result == nil then result = msg end
-  return encode(result, context)
+  local out = encode(result, context)
+  if ev.verdict == "delay" or ev.verdict == "coalesce" or ev.verdict == "fragment" then answer.how, answer.pieces = ev.verdict, ev.pieces end
+  return out
+end
+
+-- ---- what is kept back ------------------------------------------------------------------------------------------------------
+
+-- Whoever keeps a message back still says what the transcript takes: the message itself, at its place, unless a hook said otherwise.
+local function hold(values, event, bytes, answer)
+  local held = values.held or {}
+  values.held = held
+  held[event.gate] = held[event.gate] or {}
+  table.insert(held[event.gate], { how = answer.how, bytes = bytes, content_type = event.content_type })
+  answer.verdict = "drop"
+  if event.gate == "send" and event.content_type == 22 and not answer.transcript then
+    answer.transcript, answer.transcript_bytes = "given", bytes
+  end
+end
+
+local function put_beside(answer, item)
+  answer.inject = answer.inject or {}
+  if #answer.inject == hooks.most_injections then error(("at most %d can be put beside one"):format(hooks.most_injections), 0) end
+  table.insert(answer.inject, item)
+end
+
+-- A ChangeCipherSpec that comes late comes in the clear, as it would have.
+local function late(event, item)
+  if event.gate == "record_out" then return { after = true, raw = true, bytes = item.bytes } end
+  if item.content_type == 20 then return { after = true, raw = true, bytes = string.pack(">BI2s2", 20, 0x0303, item.bytes) } end
+  return { after = true, content_type = item.content_type, bytes = item.bytes }
+end
+
+-- The next one has come: what was held goes before it in its record, or after it.
+local function release(values, event, bytes, answer)
+  local list = values.held and values.held[event.gate]
+  if not list then return bytes end
+  values.held[event.gate] = nil
+  local joined = ""
+  for _, item in ipairs(list) do
+    if item.how == "coalesce" and event.content_type == item.content_type then joined = joined .. item.bytes
+    elseif item.how == "coalesce" then put_beside(answer, { after = false, content_type = item.content_type, bytes = item.bytes })
+    else put_beside(answer, late(event, item)) end
+  end
+  if joined == "" then return bytes end
+  if not answer.transcript then answer.transcript, answer.transcript_bytes = "given", bytes end
+  return joined .. bytes
+end
+
+-- In pieces: each is put before the message, which itself is not sent again.
+local function cut(event, bytes, answer)
+  for _, piece in ipairs(answer.pieces) do
+    put_beside(answer, { after = false, content_type = event.content_type, bytes = piece })
+  end
+  answer.verdict = "drop"
+  if event.content_type == 22 and not answer.transcript then answer.transcript, answer.transcript_bytes = "given", bytes end
 end
 
 local function at_gate(values, event)
@@ -131,6 +235,15 @@ local function at_gate(values, event)
       bytes = run_one(hook, event, bytes, context, answer)
       if not bytes then return answer end
     end
+  end
+  if answer.how == "delay" or answer.how == "coalesce" then
+    hold(values, event, bytes, answer)
+    return answer
+  end
+  if values.held then bytes = release(values, event, bytes, answer) end
+  if answer.how == "fragment" then
+    cut(event, bytes, answer)
+    return answer
   end
   if bytes ~= event.bytes then answer.verdict, answer.bytes = "replace", bytes end
   return answer

@@ -60,6 +60,24 @@ function context_methods:handshake(opts)
   return hs
 end
 
+--- A handshake inside a connection (RFC 5746), when session.renegotiation_wanted says that the server has asked for one.
+-- The session is over; once the handshake is done hs:session() gives the next. hs:take_application_data(): what the server
+-- sent in between.
+function context_methods:renegotiate(session, opts)
+  local kept = self:_values().kept
+  local o = opts or none
+  for name in pairs(o) do
+    if name ~= "hooks" then error("renegotiate: unknown option '" .. tostring(name) .. "'", 2) end
+  end
+  local hs, message, failure = core.renegotiate(self, hooks.dispatch, session)
+  if not hs then return nil, message, failure end
+  local values = hs:_values()
+  values.kept, values.role = kept, kept.role
+  for _, h in ipairs(kept.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
+  for _, h in ipairs(o.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
+  return hs
+end
+
 local handshake_methods = core.methods "akushu.Handshake"
 handshake_methods.on = hooks.on
 

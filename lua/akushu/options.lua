@@ -76,7 +76,7 @@ local function callable(name, value)
 end
 
 local function store(name, value)
-  if value == false or math.type(value) == "integer" then return value end
+  if value == false or (math.type(value) == "integer" and value >= 0 and value <= 1 << 24) then return value end
   if type(value) ~= "table" then type_error(name, "false, a number of sessions, or a table with get, put and remove", value) end
   for key in pairs(value) do
     if key ~= "get" and key ~= "put" and key ~= "remove" then fail(4, "option '%s': unknown field '%s'", name, tostring(key)) end
@@ -182,6 +182,12 @@ local known = {
   psk = { psk_list },
   psk_modes = { psk_modes },
   on_psk = { callable, "server" },
+  psk_hint = { function(name, value)
+    if type(value) ~= "string" then type_error(name, "a string", value) end
+    if #value > 128 then fail(4, "option '%s': at most 128 bytes", name) end
+    return value
+  end, "server" },
+  hide_unknown_psk = { boolean, "server" },
   cert_schemes = { list_of(core.find_scheme, "signature scheme") },
   ca_names = { boolean, "client" },
   early_data = { integer, "server" },
@@ -193,7 +199,13 @@ local known = {
   on_untrusted = { callable },
   on_identity = { callable },
   max_fragment = { integer },
+  max_fragment_length = { function(name, value)
+    if value ~= 512 and value ~= 1024 and value ~= 2048 and value ~= 4096 then fail(4, "option '%s': 512, 1024, 2048 or 4096 expected", name) end
+    return value
+  end, "client" },
+  padding = { integer, "client" },
   record_size_limit = { integer },
+  record_padding = { integer },
   max_message = { integer },
   security_level = { integer },
   min_dh_bits = { integer, "client" },
@@ -206,6 +218,7 @@ local known = {
   grease = { boolean, "client" },
   coalesce = { boolean },
   renegotiation = { or_boolean("fatal") },
+  renegotiation_new_certificate = { boolean, "client" },
   keylog = { callable },
   clock = { function(name, value)
     if type(value) == "number" then return value end
@@ -379,7 +392,7 @@ function options.context(role, opts, x509)
   fields.prefer_client = o.prefer == "client"
   fields.ask_untrusted = o.on_untrusted ~= nil
   if o.on_identity then fields[role == "server" and "ask_identity" or "ask_client_identity"] = true end
-  if role == "server" and not fields.identities and not o.on_identity and not o.psk and not o.on_psk and not options.needs_no_identity(fields) then
+  if role == "server" and #(fields.identities or {}) == 0 and not o.on_identity and not o.psk and not o.on_psk and not options.needs_no_identity(fields) then
     fail(3, "akushu.server: option 'identity' is missing")
   end
   if role == "server" then
@@ -389,8 +402,9 @@ function options.context(role, opts, x509)
   end
   fields.keylog = o.keylog ~= nil
   fields.has_clock = o.clock ~= nil
-  for _, name in ipairs { "encrypt_then_mac", "session_ids", "session_lifetime", "max_fragment", "record_size_limit", "max_message", "security_level",
-    "min_dh_bits", "ocsp", "sct", "strict_groups", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
+  for _, name in ipairs { "encrypt_then_mac", "session_ids", "session_lifetime", "max_fragment", "record_size_limit", "record_padding", "max_message", "security_level",
+    "min_dh_bits", "ocsp", "sct", "strict_groups", "max_fragment_length", "padding", "psk_hint", "hide_unknown_psk",
+    "renegotiation_new_certificate", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
     fields[name] = o[name]
   end
   if o.renegotiation == true and role == "server" then fail(3, "akushu.server: option 'renegotiation': a server refuses it: false, or \"fatal\"") end

@@ -93,7 +93,8 @@ local function message_event(self, side, event, answer)
   local entry = { kind = "message", side = side, from = incoming and other(side) or side, received = incoming, name = name, bytes = final,
     context = { what = "handshake", from = incoming and other(side) or side, version = event.version ~= 0 and event.version or nil,
       suite = event.suite ~= 0 and event.suite or nil } }
-  if answer.verdict == "drop" then entry.dropped, entry.bytes = true, event.bytes end
+  if answer.how then entry.how = answer.how -- kept back, or cut: it is sent all the same
+  elseif answer.verdict == "drop" then entry.dropped, entry.bytes = true, event.bytes end
   if final ~= event.bytes then entry.built = event.bytes end
   self:add(entry)
 end
@@ -120,7 +121,7 @@ local function on_event(self, side, event, answer)
   if answer.verdict or answer.inject or answer.accept or answer.transcript then
     self:add { kind = "verdict", side = side, gate = event.gate, name = event.name or content_names[event.content_type] or
       tostring(event.content_type),
-      verdict = answer.verdict or answer.accept and "accept" or "pass", inject = answer.inject and #answer.inject,
+      verdict = answer.how or answer.verdict or answer.accept and "accept" or "pass", inject = answer.inject and #answer.inject,
         transcript = answer.transcript }
   end
 end
@@ -332,12 +333,13 @@ local function summary(e)
 end
 
 local lines = {}
+local verdict_words = { delay = "delayed", coalesce = "put together with the next", fragment = "in pieces" }
 
 function lines.message(e, level)
   if e.received and level < 3 then return nil end
   if e.received then return ("%s received %s, %d bytes"):format(e.side, e.name, #e.bytes) end
   local text = ("%s  %-22s %5d bytes%s%s%s"):format(arrow(e.from), e.name, #e.bytes, summary(e), e.dropped and "  (dropped)" or "",
-    e.built and "  (changed)" or "")
+    e.how and "  (" .. verdict_words[e.how] .. ")" or e.built and "  (changed)" or "")
   if level >= 2 then text = text .. "\n" .. show.message(e.message, { indent = "      " }) end
   if level >= 3 then text = text .. "\n" .. show.hex(e.bytes, "      ") end
   return text

@@ -202,8 +202,8 @@ describe("TLS 1.3: an akushu client and openssl s_server", function()
   end)
 
   it("exports the same bytes", function()
-    local other = peers.openssl_server { chain = id.chain, key = id.key, args = { "-tls1_3", "-rev", "-keymatexport", "EXPORTER-spec",
-      "-keymatexportlen", "20" } }
+    local other = peers.openssl_server { chain = id.chain, key = id.key, args = { "-tls1_3", "-keymatexport", "EXPORTER-spec",
+      "-keymatexportlen", "20" }, pipe = true }
     local c = dial(other, client_context(id))
     local hex = c.session:export("EXPORTER-spec", nil, 20):gsub(".", function(b) return ("%02X"):format(b:byte()) end)
     assert.equal(hex, (other:wait_log("Keying material: (%x+)", 10)))

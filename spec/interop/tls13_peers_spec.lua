@@ -34,6 +34,14 @@ local function with(program, name, fn)
   else pending(("%s (%s is not installed)"):format(name, program)) end
 end
 
+local function reachable(proc)
+  local s = socket.tcp()
+  s:settimeout(1)
+  local ok = s:connect("127.0.0.1", proc.port)
+  s:close()
+  return ok
+end
+
 local function get(c, path)
   assert(c:send(("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"):format(path or "/")))
   return assert(c:receive_all())
@@ -50,10 +58,12 @@ describe("TLS 1.3: an akushu client and gnutls-serv", function()
   end
 
   for suite, cipher in pairs { TLS_AES_128_GCM_SHA256 = "AES-128-GCM", TLS_AES_256_GCM_SHA384 = "AES-256-GCM",
-    TLS_CHACHA20_POLY1305_SHA256 = "CHACHA20-POLY1305", TLS_AES_128_CCM_SHA256 = "AES-128-CCM", TLS_AES_128_CCM_8_SHA256 = "AES-128-CCM-8" } do
+    TLS_CHACHA20_POLY1305_SHA256 = "CHACHA20-POLY1305", TLS_AES_128_CCM_SHA256 = "AES-128-CCM",
+      TLS_AES_128_CCM_8_SHA256 = "AES-128-CCM-8" } do
     with("gnutls-serv", "speaks " .. suite .. ", resumes, changes keys", function()
       local id = certs.ecdsa()
-      local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = only13 .. ":-CIPHER-ALL:+" .. cipher, args = { "--echo" } }
+      local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = only13 .. ":-CIPHER-ALL:+" .. cipher,
+        args = { "--echo" } }
       local context, session = client_context(id, { suites = { suite } }), nil
       for round = 1, 2 do
         local c = dial(server.port, context, { session = session })
@@ -75,7 +85,8 @@ describe("TLS 1.3: an akushu client and gnutls-serv", function()
     local id = certs.rsa()
     for group, name in pairs { x25519 = "X25519", x448 = "X448", secp256r1 = "SECP256R1", secp384r1 = "SECP384R1", secp521r1 = "SECP521R1",
       ffdhe2048 = "FFDHE2048" } do
-      local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = only13 .. ":-GROUP-ALL:+GROUP-" .. name, args = { "--echo" } }
+      local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = only13 .. ":-GROUP-ALL:+GROUP-" .. name,
+        args = { "--echo" } }
       for _, first in ipairs { group, group == "x25519" and "secp256r1" or "x25519" } do
         local c = dial(server.port, client_context(id, { key_shares = { first } }))
         assert.equal(group, c.session.group)
@@ -98,7 +109,9 @@ describe("TLS 1.3: an akushu client and gnutls-serv", function()
 
   with("gnutls-serv", "sends early data, which is taken", function()
     local id = certs.ecdsa()
-    local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = only13, args = { "--echo", "--earlydata", "--maxearlydata=1000" } }
+    local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = only13, args = { "--echo", "--earlydata",
+      "--maxearlydata=1000" } }
+    socket.sleep(1.1) -- it takes no early data of tickets that look older than itself
     local context = client_context(id)
     local c = dial(server.port, context)
     echo(c, "first")
@@ -116,7 +129,8 @@ describe("TLS 1.3: an akushu client and gnutls-serv", function()
     local id = certs.ecdsa()
     for _, kind in ipairs { "rsa", "ecdsa", "ed25519" } do
       local mine = certs.leaf(kind, "client")
-      local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = only13, args = { "--echo", "--require-client-cert", "--verify-client-cert",
+      local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = only13, args = { "--echo", "--require-client-cert",
+        "--verify-client-cert",
         "--x509cafile", mine.ca } }
       local c = dial(server.port, client_context(id, { identity = mine.identity }))
       echo(c, "it is me")
@@ -166,7 +180,8 @@ describe("TLS 1.3: an akushu server and gnutls-cli", function()
   with("gnutls-cli", "resumes, with early data", function()
     local id = certs.ecdsa()
     local early = peers.tmpfile "early words\n"
-    serve(server_context(id, { early_data = 1000 }), id, { "--resume", "--waitresumption", "--earlydata=" .. early }, function(c, client, hs, i)
+    serve(server_context(id, { early_data = 1000 }), id, { "--resume", "--waitresumption", "--earlydata=" .. early }, function(c, client,
+      hs, i)
       assert.equal(i == 2, c.session.resumed)
       if i == 1 then return end
       assert.equal("accepted", hs.early_data)
@@ -181,8 +196,8 @@ describe("TLS 1.3: an akushu server and gnutls-cli", function()
       { "--x509certfile", mine.chain, "--x509keyfile", mine.key, "--recordsize=600" }, function(c, client)
         assert.is_truthy(c.session.peer)
         echo(c, client)
-        client:write(("x"):rep(2000) .. "\n")
-        assert.equal(2001, #assert(c:receive_until "\n"))
+        assert(c:send(("y"):rep(3000) .. "\n"))
+        assert.truthy(client:wait_log(("y"):rep(3000), 10))
       end)
   end)
 end)
@@ -220,7 +235,8 @@ describe("TLS 1.3: an akushu client and nginx", function()
       local root = peers.tmpfile(ca:pem(), "ca.pem")
       local server = peers.nginx { chain = chain, key = key, files = { ["index.html"] = "stapled" },
         server = ("ssl_protocols TLSv1.3; ssl_stapling on; ssl_stapling_file %s; ssl_trusted_certificate %s;"):format(response, root) }
-      local hs = akushu.client({ trust = assert(akushu.trust { file = root }), versions = "1.3", ocsp = true }):handshake { server_name = "localhost" }
+      local hs = akushu.client({ trust = assert(akushu.trust { file = root }), versions = "1.3",
+        ocsp = true }):handshake { server_name = "localhost" }
       local c, message, failure = net.client(server.port, hs)
       if good then
         assert(c, message)
@@ -261,14 +277,17 @@ describe("TLS 1.3: akushu and BoringSSL's tool", function()
       local words = { "bssl-tool", "server", "-accept", port, "-cert", id.chain, "-key", id.key, "-min-version", "tls1.3", "-loop", "-www" }
       for _, a in ipairs(args or {}) do words[#words + 1] = a end
       return words
-    end, function(proc)
-      local s = socket.tcp()
-      s:settimeout(1)
-      local ok = s:connect("127.0.0.1", proc.port) or s:connect("::1", proc.port)
-      s:close()
-      return ok
-    end)
+    end, reachable)
   end
+
+  -- The tool ends its answers without close_notify.
+  local function page(c)
+    local _, _, failure, text = c:receive_all()
+    assert.equal("truncated", failure.code)
+    assert.truthy(text:find("HTTP/1.0 200", 1, true), text)
+  end
+
+  local request = "GET / HTTP/1.0\r\n\r\n"
 
   with("bssl-tool", "its server: suites, groups, resumption, early data", function()
     local id = certs.ecdsa()
@@ -278,25 +297,24 @@ describe("TLS 1.3: akushu and BoringSSL's tool", function()
         local c = dial(server.port, client_context(id, { suites = { suite }, groups = { group }, grease = true }))
         assert.equal(suite, c.session.suite)
         assert.equal(group, c.session.group)
-        assert.truthy(get(c):find("HTTP/1.0 200", 1, true))
-        c:close()
+        assert(c:send(request))
+        page(c)
       end
     end
     local context = client_context(id, { key_shares = { "x448" }, groups = { "x448", "secp256r1" } })
     local c = dial(server.port, context)
     assert.is_true(c.session.hello_retry)
-    get(c)
-    c:close()
+    assert(c:send(request))
+    page(c)
     context = client_context(id)
     c = dial(server.port, context)
-    get(c)
+    assert(c:send(request))
+    page(c)
     local session = assert(c.session:resumption())
-    c:close()
-    c = dial(server.port, context, { session = session, early = "GET / HTTP/1.0\r\n\r\n" })
+    c = dial(server.port, context, { session = session, early = request })
     assert.is_true(c.session.resumed)
     assert.equal("accepted", c.session.early_data)
-    assert.truthy(assert(c:receive_all()):find("HTTP/1.0 200", 1, true))
-    c:close()
+    page(c)
     server:stop()
   end)
 
@@ -306,9 +324,11 @@ describe("TLS 1.3: akushu and BoringSSL's tool", function()
     local kept = peers.tmpdir() .. "/session"
     for round = 1, 2 do
       local listener, port = net.listen()
-      local words = { "bssl-tool", "client", "-connect", "127.0.0.1:" .. port, "-server-name", "localhost", "-root-certs", id.ca, "-min-version", "tls1.3",
+      local words = { "bssl-tool", "client", "-connect", "127.0.0.1:" .. port, "-server-name", "localhost", "-root-certs", id.ca,
+        "-min-version", "tls1.3",
         "-grease", "-permute-extensions" }
-      for _, a in ipairs(round == 1 and { "-session-out", kept } or { "-session-in", kept, "-early-data", "early words\n" }) do words[#words + 1] = a end
+      for _, a in ipairs(round == 1 and { "-session-out", kept } or { "-session-in", kept, "-early-data",
+        "early words\n" }) do words[#words + 1] = a end
       words.pipe = true
       local client = peers.spawn(words)
       local hs = context:handshake {}
@@ -337,8 +357,8 @@ describe("TLS 1.3: an akushu client's second ClientHello", function()
   with("nghttpd", "nghttpd", function()
     local id = certs.ecdsa()
     local server = peers.start_server(function(port)
-      return { "nghttpd", "--address=127.0.0.1", port, id.key, id.chain, "--echo-upload" }
-    end, "isten")
+      return { "nghttpd", "--address=127.0.0.1", port, id.key, id.chain }
+    end, reachable)
     local context, session = client_context(id, { alpn = { "h2" }, key_shares = { "x25519" } }), nil
     for round = 1, 2 do
       local c = dial(server.port, context, { session = session })
@@ -357,7 +377,8 @@ describe("TLS 1.3: an akushu client's second ClientHello", function()
   with("socat", "socat", function()
     local id = certs.ecdsa()
     local server = peers.start_server(function(port)
-      return { "socat", "-d", "-d", ("OPENSSL-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork,cert=%s,key=%s,verify=0"):format(port, id.chain, id.key), "EXEC:cat" }
+      return { "socat", "-d", "-d", ("OPENSSL-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork,cert=%s,key=%s,verify=0"):format(port, id.chain,
+        id.key), "EXEC:cat" }
     end, "listening")
     local c = dial(server.port, client_context(id, { key_shares = { "x25519" } }))
     assert(c:send "and back\n")
@@ -381,8 +402,10 @@ describe("TLS 1.3: examples/server.lua and Chromium #slow", function()
       words.env, words.limit = { LUA_PATH = package.path, LUA_CPATH = package.cpath }, 120
       return words
     end, "istening")
-    local words = { "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync", "--user-data-dir=" .. home .. "/profile", "--dump-dom", ("https://localhost:%d/"):format(server.port) }
+    local words = { "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update", "--disable-sync", "--user-data-dir=" .. home .. "/profile", "--dump-dom",
+        ("https://localhost:%d/"):format(server.port) }
     words.env, words.limit = { HOME = home }, 90
     local browser = peers.spawn(words)
     assert.equal(0, browser:wait(80), browser:log())

@@ -98,7 +98,8 @@ end
 
 local function full(suite, group, signature, o)
   o = o or {}
-  local client, server = contexts { key = signature[2], client_key = o.client_auth and signature[2], both = { suites = { suite }, groups = { group } },
+  local client, server = contexts { key = signature[2], client_key = o.client_auth and signature[2], both = { suites = { suite },
+    groups = { group } },
     client = { schemes = accepting(signature[1]), signing_schemes = { signature[1] } },
     server = { schemes = accepting(signature[1]), signing_schemes = { signature[1] } } }
   local c, s = connect(client, server, o)
@@ -165,7 +166,8 @@ local psk_modes = { psk_dhe_ke = { "psk_dhe_ke" }, psk_ke = { "psk_ke" } }
 local function resumed(suite, mode, o)
   local client, server = with_retry(o.retry, { psk_modes = psk_modes[mode], alpn = o.alpn }, { psk_modes = psk_modes[mode], alpn = o.alpn,
     early_data = o.early and 65536 or nil, sessions = o.store })
-  client, server = contexts { both = { suites = { suite } }, client = client, server = server, client_key = o.client_auth and "ecdsa" or nil }
+  client, server = contexts { both = { suites = { suite } }, client = client, server = server,
+    client_key = o.client_auth and "ecdsa" or nil }
   local c, s = connect(client, server, { chunk = o.chunk })
   same(c, s, { resumed = false, hello_retry = o.retry or false })
   local first, second = assert(c.session:resumption()), assert(c.session:resumption())
@@ -195,7 +197,8 @@ describe("TLS 1.3 with itself: resumption", function()
         it(("%s, %s%s"):format(suite, mode, retry and ", HelloRetryRequest" or ""), function()
           for _, client_auth in ipairs { false, true } do
             for _, early in ipairs { false, "early data" } do
-              resumed(suite, mode, { retry = retry, client_auth = client_auth, early = early or nil, alpn = client_auth and { "h2", "http/1.1" } or nil })
+              resumed(suite, mode, { retry = retry, client_auth = client_auth, early = early or nil, alpn = client_auth and { "h2",
+                "http/1.1" } or nil })
             end
           end
         end)
@@ -260,13 +263,13 @@ describe("TLS 1.3 with itself: resumption", function()
     local now = os.time()
     local client, server = contexts { both = { clock = function() return now end, session_lifetime = 100 } }
     local c = connect(client, server)
-    local one, two, three = c.session:resumption(), c.session:resumption(), nil
+    local one, two = c.session:resumption(), c.session:resumption()
     now = now + 99
     assert.is_true((connect(client, server, { session = one })).session.resumed)
     now = now + 2
     c = connect(client, server, { session = two })
     assert.is_false(c.session.resumed)
-    three = c.session:resumption()
+    local three = c.session:resumption()
     server:set_ticket_keys(("k"):rep(48))
     assert.is_false((connect(client, server, { session = three })).session.resumed)
   end)
@@ -293,7 +296,8 @@ describe("TLS 1.3 with itself: external pre-shared keys", function()
 
   it("the first that both know, in a list; and one that the application knows", function()
     local function key(name) return { identity = name, key = name:rep(8) } end
-    local client, server = contexts { client = { psk = { key "aaaa", key "bbbb", key "cccc" } }, server = { psk = { key "cccc", key "bbbb" } } }
+    local client, server = contexts { client = { psk = { key "aaaa", key "bbbb", key "cccc" } }, server = { psk = { key "cccc",
+      key "bbbb" } } }
     assert.is_nil((connect(client, server)).session.peer)
     local asked = {}
     client, server = contexts { client = { psk = { key "aaaa", key "bbbb" } }, server = { on_psk = function(identity)
@@ -372,10 +376,28 @@ describe("TLS 1.3 with itself: early data", function()
     assert.is_true(hs.done)
   end)
 
+  it("has an exporter of its own (§7.5)", function()
+    for _, suite in ipairs(suites) do
+      local client, server = early_contexts(nil, { suites = { suite } })
+      local hc, hs = client:handshake { server_name = "localhost", session = ticket_of(client, server) }, server:handshake()
+      local none, _, failure = hc:export_early("EXPORTER-spec", "context", 40)
+      assert.is_nil(none)
+      assert.equal("not_ready", failure.code)
+      assert(hc:send_early "e")
+      hs:step(hc:start())
+      local value = assert(hc:export_early("EXPORTER-spec", "context", 40))
+      assert.equal(40, #value)
+      assert.equal(value, hs:export_early("EXPORTER-spec", "context", 40))
+      assert.not_equal(value, hs:export_early("EXPORTER-other", "context", 40))
+      assert.not_equal(value, hs:export_early("EXPORTER-spec", nil, 40))
+    end
+  end)
+
   it("is refused, and passed over, for every reason that there is", function()
     local reasons = {
       { "the server does not take any", function(o) o.server2 = { early_data = 0 } end },
-      { "another suite", function(o) o.both2 = { suites = { "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256" } } end, resumed = true, maybe = true },
+      { "another suite", function(o) o.both2 = { suites = { "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256" } } end,
+        resumed = true, maybe = true },
       { "a HelloRetryRequest", function(o) o.server2 = { groups = { "secp384r1" } } end },
       { "keys that are not known any more", function(o) o.forget = true end },
       { "the application says no", function(o) o.server2 = { on_early_data = function() return false end } end },
@@ -547,7 +569,8 @@ describe("TLS 1.3 with itself: forms on the wire", function()
 
   it("record_size_limit, either way and both (RFC 8449)", function()
     for _, limits in ipairs { { 64, nil }, { nil, 64 }, { 512, 1000 }, { 16385, 16385 }, { 64, 16385 } } do
-      local client, server = contexts { client = { record_size_limit = limits[1] }, server = { record_size_limit = limits[2] }, client_key = "ecdsa" }
+      local client, server = contexts { client = { record_size_limit = limits[1] }, server = { record_size_limit = limits[2] },
+        client_key = "ecdsa" }
       local c, s = connect(client, server)
       talk(c, s)
       for _, pair in ipairs { { s, limits[1] }, { c, limits[2] } } do
@@ -555,6 +578,22 @@ describe("TLS 1.3 with itself: forms on the wire", function()
         for _, r in ipairs(types(pair[1])) do
           if r[1] == 23 then assert.is_true(#r[2] <= most + 16) end
         end
+      end
+    end
+  end)
+
+  it("padding to a multiple, as far as the peer's limit goes (§5.4)", function()
+    for _, limit in ipairs { 16385, 1000 } do
+      local client, server = contexts { both = { record_padding = 512 }, server = { record_size_limit = limit, tickets = false },
+        client = { record_size_limit = limit } }
+      local c, s = connect(client, server)
+      local before = #types(c)
+      talk(c, s)
+      local list = types(c)
+      for i = before + 1, #list do
+        local plain = #list[i][2] - 17
+        assert.is_true(plain % 512 == 0 or plain == limit - 1, plain)
+        assert.is_true(plain >= 512)
       end
     end
   end)
@@ -595,7 +634,8 @@ describe("TLS 1.3 with itself: forms on the wire", function()
 
   it("downgrades to 1.2 and 1.1 where one side has no more", function()
     local all = { "TLS_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA" }
-    for _, versions in ipairs { { { "1.2", "1.3" }, "1.2" }, { "1.2", { "1.2", "1.3" } }, { { "1.1", "1.2", "1.3" }, "1.1" }, { "1.1", { "1.1", "1.2", "1.3" } } } do
+    for _, versions in ipairs { { { "1.2", "1.3" }, "1.2" }, { "1.2", { "1.2", "1.3" } }, { { "1.1", "1.2", "1.3" }, "1.1" }, { "1.1",
+      { "1.1", "1.2", "1.3" } } } do
       local leaf = certs.leaf "ecdsa"
       local client = akushu.client { suites = all, trust = leaf.trust, versions = versions[1] }
       local server = akushu.server { suites = all, identity = leaf.identity, versions = versions[2] }

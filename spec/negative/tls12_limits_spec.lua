@@ -142,9 +142,8 @@ describe("a message's length", function()
     local attacked = mutate.attack { attack = "server", message = "client_hello", change = function(_, ev)
       local missing = 65536 - (#ev.raw - 4) - 4
       local body = ev.raw:sub(5)
-      local at = #body
       local node = akushu.wire.decode(ev.raw, { what = "handshake" })
-      at = akushu.wire.span(node, "extensions") - 4
+      local at = akushu.wire.span(node, "extensions") - 4
       return mutate.body(ev.raw, body:sub(1, at - 2) .. string.pack(">s2", body:sub(at + 1) .. "\171\205" .. string.pack(">s2", ("x"):rep(missing))))
     end }
     assert.is_truthy(attacked.session, attacked.message)

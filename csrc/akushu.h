@@ -111,6 +111,9 @@ struct ak_context {
     uint32_t early_data_window; /* server: seconds that a first flight may have been under way (default 10) */
     struct ak_replay *replay;  /* server; made on first use */
     bool ask_early_data;       /* server: ask AK_EV_early_data instead of remembering first flights */
+    uint16_t cert_compression[3]; /* RFC 8879: algorithms accepted and used, in this order, as far as their libraries are there; off when empty */
+    size_t n_cert_compression;
+    struct ak_compressors *compressors; /* with cert_compression: ak_compressors_new (crypto/compress.h) */
     bool send_ca_names;        /* client: certificate_authorities in the ClientHello */
     ak_store *store;   /* server: sessions by id; NULL with external_store */
     bool external_store;       /* ask AK_EV_session_get / put / remove instead */

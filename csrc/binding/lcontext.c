@@ -3,6 +3,8 @@
 #include "binding/binding.h"
 
 #include "binding/lx509.h"
+#include "crypto/compress.h"
+#include "wire/registry.h"
 
 #include <string.h>
 
@@ -99,6 +101,23 @@ static void psks(lua_State *L, int t, ak_context *c) {
     lua_pop(L, 1);
 }
 
+/* cert_compression: names; those whose library is not there are not offered. */
+static void compression(lua_State *L, int t, ak_context *c) {
+    if (lua_getfield(L, t, "cert_compression") == LUA_TTABLE) {
+        lua_Integer len = luaL_len(L, -1);
+        for (lua_Integer i = 1; i <= len && c->n_cert_compression < sizeof c->cert_compression / sizeof c->cert_compression[0]; i++) {
+            uint32_t id;
+            lua_geti(L, -1, i);
+            if (!ak_number(AK_REG_certificate_compression_algorithms, luaL_checkstring(L, -1), &id)) luaL_error(L, "option 'certificate_compression': unknown algorithm");
+            c->cert_compression[c->n_cert_compression++] = (uint16_t)id;
+            lua_pop(L, 1);
+        }
+        c->compressors = ak_compressors_new();
+        if (c->compressors == NULL) luaL_error(L, "akushu: out of memory");
+    }
+    lua_pop(L, 1);
+}
+
 static void read_lists(lua_State *L, ak_context *c) {
     ids(L, 2, "suites", c->suites, &c->n_suites);
     ids(L, 2, "groups", c->groups, &c->n_groups);
@@ -110,6 +129,7 @@ static void read_lists(lua_State *L, ak_context *c) {
     for (size_t i = 0; i < n_equal && i < c->n_suites; i++) c->suite_equal[i] = equal[i] != 0;
     ids(L, 2, "signing_schemes", c->sign_schemes, &c->n_sign_schemes);
     ids(L, 2, "cert_schemes", c->cert_schemes, &c->n_cert_schemes);
+    compression(L, 2, c);
     identities(L, 2, c);
     psks(L, 2, c);
     bytes(L, 2, "alpn", &c->alpn);
@@ -294,6 +314,16 @@ static void p_role(lua_State *L, void *o) {
     lua_pushstring(L, u->c == NULL ? NULL : u->c->server ? "server" : "client");
 }
 
+/* find_certificate_compression(name): its number; nil: unknown, or its library is not there. */
+static int l_find_compression(lua_State *L) {
+    uint32_t id;
+    ak_compressors *c = ak_compressors_new();
+    if (ak_number(AK_REG_certificate_compression_algorithms, luaL_checkstring(L, 1), &id) && ak_compress_usable(c, (uint16_t)id)) lua_pushinteger(L, id);
+    else lua_pushnil(L);
+    ak_compressors_free(c);
+    return 1;
+}
+
 void ak_open_context(lua_State *L) {
     static const luaL_Reg methods[] = {{"_values", l_values}, {"stored_sessions", l_stored}, {"ticket_keys", l_ticket_keys}, {"set_ticket_keys", l_set_ticket_keys},
                                        {"rotate_ticket_keys", l_rotate_ticket_keys}, {"close", l_gc}, {NULL, NULL}};
@@ -302,4 +332,6 @@ void ak_open_context(lua_State *L) {
     ak_lua_class(L, CLASS, methods, properties, meta);
     lua_pushcfunction(L, l_new);
     lua_setfield(L, -2, "context");
+    lua_pushcfunction(L, l_find_compression);
+    lua_setfield(L, -2, "find_certificate_compression");
 }

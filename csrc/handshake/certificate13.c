@@ -25,6 +25,11 @@ ak_error ak_compose_certificate_request13(ak_hs *h, ak_buf *b) {
         ak_offer_signature_algorithms_cert(h, b);
         ak_ext_close(b, one);
     }
+    if (ak_compress_offers(h)) {
+        one = ak_ext_open(b, AK_EXT_compress_certificate);
+        ak_offer_compress_certificate(h, b);
+        ak_ext_close(b, one);
+    }
     if (h->ctx->trust != NULL && ak_trust_count(h->ctx->trust) != 0) {
         size_t start = b->n;
         one = ak_ext_open(b, AK_EXT_certificate_authorities);
@@ -46,12 +51,15 @@ static bool take_identity(ak_hs *h, ak_identity *id) {
     return true;
 }
 
-/* choose_own: one that a named CA has issued, else any with a scheme that the server accepts; none is an answer, too. */
+/* choose_own: one that a named CA has issued, signed as the server likes it, if there is one; else any with a scheme that the server accepts; none is an answer, too. */
 static void choose_own(ak_hs *h) {
-    for (int named = 1; named >= 0; named--)
+    for (int round = 0; round < 4; round++)
         for (size_t i = 0; i < h->ctx->n_identities; i++) {
             ak_identity *id = h->ctx->identities[i];
-            if ((named == 0 || ak_identity_issued_by(id, ak_buf_view(&h->peer_ca_names))) && take_identity(h, id)) return;
+            bool liked = round % 2 == 0, named = round < 2;
+            if (liked && !ak_chain_schemes_suit(h, id)) continue;
+            if (named && !ak_identity_issued_by(id, ak_buf_view(&h->peer_ca_names))) continue;
+            if (take_identity(h, id)) return;
         }
 }
 
@@ -78,13 +86,20 @@ static ak_error read_request(ak_hs *h, ak_view extensions) {
     if (!ak_ext_find(extensions, AK_EXT_signature_algorithms, &body)) return ak_hs_fail(h, AK_ERR_request_without_schemes, "(RFC 8446 §4.3.2)");
     e = ak_decode_ext_signature_algorithms(body, &schemes, &why);
     if (e == AK_OK) ak_auth_peer_schemes(h, schemes.supported_signature_algorithms);
-    if (e == AK_OK && ak_ext_find(extensions, AK_EXT_signature_algorithms_cert, &body)) e = ak_decode_ext_signature_algorithms_cert(body, &cert_schemes, &why);
+    if (e == AK_OK && ak_ext_find(extensions, AK_EXT_signature_algorithms_cert, &body)) {
+        e = ak_decode_ext_signature_algorithms_cert(body, &cert_schemes, &why);
+        if (e == AK_OK) ak_chain_schemes_take(h, cert_schemes.supported_signature_algorithms);
+    }
     ak_buf_clear(&h->peer_ca_names);
     if (e == AK_OK && ak_ext_find(extensions, AK_EXT_certificate_authorities, &body)) {
         e = ak_decode_ext_certificate_authorities(body, &names, &why);
         if (e == AK_OK && !ak_buf_put_view(&h->peer_ca_names, names.authorities)) return no_memory(h);
     }
     if (e == AK_OK && ak_ext_find(extensions, AK_EXT_oid_filters, &body)) e = ak_decode_ext_oid_filters(body, &filters, &why);
+    if (e == AK_OK && ak_ext_find(extensions, AK_EXT_compress_certificate, &body)) {
+        e = ak_offered_compress_certificate(h, body);
+        if (e != AK_OK) return e;
+    }
     f->request_status = ak_ext_find(extensions, AK_EXT_status_request, &body);
     f->request_sct = ak_ext_find(extensions, AK_EXT_signed_certificate_timestamp, &body);
     return e == AK_OK ? AK_OK : bad(h, ak_ext_cause(e), &why);

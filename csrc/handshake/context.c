@@ -1,5 +1,7 @@
 /* context.c: what one side is willing to do, and ak_info, what was agreed. */
 #include "handshake/machine.h"
+
+#include "crypto/compress.h"
 #include "handshake/replay.h"
 
 #include <stdlib.h>
@@ -51,6 +53,7 @@ void ak_context_free(ak_context *c) {
     }
     ak_ticket_keys_free(c->ticket_keys);
     ak_replay_free(c->replay);
+    ak_compressors_free(c->compressors);
     ak_buf_free(&c->psk_hint);
     ak_secret_wipe(&c->context_id);
     ak_provider_free(c->provider);

@@ -435,6 +435,7 @@ const ak_ext_row ak_ext_rows[] = {
     {AK_EXT_signature_algorithms_cert, ak_offer_signature_algorithms_cert, ak_offered_signature_algorithms_cert, NULL, NULL},
     {AK_EXT_psk_key_exchange_modes, ak_offer_psk_key_exchange_modes, ak_offered_psk_key_exchange_modes, NULL, NULL},
     {AK_EXT_certificate_authorities, ak_offer_certificate_authorities, ak_offered_certificate_authorities, NULL, NULL},
+    {AK_EXT_compress_certificate, ak_offer_compress_certificate, ak_offered_compress_certificate, NULL, NULL},
     {AK_EXT_signed_certificate_timestamp, offer_sct, NULL, answer_sct, answered_sct},
     {AK_EXT_max_fragment_length, ak_offer_max_fragment_length, ak_offered_max_fragment_length, ak_answer_max_fragment_length, ak_answered_max_fragment_length},
     {AK_EXT_record_size_limit, offer_record_size_limit, offered_record_size_limit, answer_record_size_limit, answered_record_size_limit},

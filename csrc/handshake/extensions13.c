@@ -228,6 +228,7 @@ bool ak_offer_signature_algorithms_cert(ak_hs *h, ak_buf *b) {
 ak_error ak_offered_signature_algorithms_cert(ak_hs *h, ak_view body) {
     struct ak_ext_signature_algorithms_cert x;
     READ(ext_signature_algorithms_cert, &x);
+    if (ak_hs_is_13(h)) ak_chain_schemes_take(h, x.supported_signature_algorithms);
     return AK_OK;
 }
 

@@ -19,6 +19,25 @@ static ak_when has_client_certificate(const ak_hs *h) {
     return asked ? AK_YES : AK_NO;
 }
 
+/* RFC 8879 §4: a CompressedCertificate stands in the place of a Certificate, whose row is not needed then. */
+static ak_when compressed(const ak_hs *h, bool by_server, ak_when expected) {
+    const ak_flow13 *f = ak_flow13_of(h);
+    if (expected == AK_NO) return AK_NO;
+    if (h->server == by_server) return f->compress_with != 0 && h->identity != NULL ? AK_YES : AK_NO;
+    return ak_compress_offers(h) && !f->compressed ? AK_MAYBE : AK_NO;
+}
+
+static ak_when plain(const ak_hs *h, bool by_server, ak_when expected) {
+    const ak_flow13 *f = ak_flow13_of(h);
+    bool other = h->server == by_server ? f->compress_with != 0 && h->identity != NULL : f->compressed;
+    return other ? AK_NO : expected;
+}
+
+static ak_when has_server_compressed(const ak_hs *h) { return compressed(h, true, with_certificate(h)); }
+static ak_when has_server_plain(const ak_hs *h) { return plain(h, true, with_certificate(h)); }
+static ak_when has_client_compressed(const ak_hs *h) { return compressed(h, false, has_client_certificate(h)); }
+static ak_when has_client_plain(const ak_hs *h) { return plain(h, false, has_client_certificate(h)); }
+
 static ak_when has_client_verify(const ak_hs *h) {
     if (has_client_certificate(h) == AK_NO) return AK_NO;
     bool signs = h->server ? h->info->peer_chain != NULL && h->info->peer_chain->n > 0 : h->client_certificate_sent;
@@ -35,13 +54,17 @@ const ak_row ak_rows_13[] = {
      ak_after_encrypted_extensions},
     {AK_ROW(S, AK_HT_certificate_request, certificate_request), has_certificate_request, ak_compose_certificate_request13, NULL,
      ak_receive_certificate_request13, NULL},
-    {AK_ROW(S, AK_HT_certificate, certificate), with_certificate, ak_compose_certificate13, NULL, ak_receive_server_certificate13, NULL},
+    {AK_ROW(S, AK_HT_compressed_certificate, compressed_certificate), has_server_compressed, ak_compose_compressed_certificate, NULL,
+     ak_receive_compressed_certificate, NULL},
+    {AK_ROW(S, AK_HT_certificate, certificate), has_server_plain, ak_compose_certificate13, NULL, ak_receive_server_certificate13, NULL},
     {AK_ROW(S, AK_HT_certificate_verify, certificate_verify), with_certificate, ak_compose_certificate_verify13, ak_seal_certificate_verify13,
      ak_receive_certificate_verify13, NULL},
     {AK_ROW(S, AK_HT_finished, finished), NULL, ak_compose_finished13, ak_seal_finished13, ak_receive_finished13, ak_after_server_finished13},
     {AK_ROW(C, AK_HT_end_of_early_data, end_of_early_data), has_end_of_early_data, ak_compose_end_of_early_data, NULL, ak_receive_end_of_early_data,
      ak_after_end_of_early_data},
-    {AK_ROW(C, AK_HT_certificate, certificate), has_client_certificate, ak_compose_certificate13, NULL, ak_receive_client_certificate13, NULL},
+    {AK_ROW(C, AK_HT_compressed_certificate, compressed_certificate), has_client_compressed, ak_compose_compressed_certificate, NULL,
+     ak_receive_compressed_certificate, NULL},
+    {AK_ROW(C, AK_HT_certificate, certificate), has_client_plain, ak_compose_certificate13, NULL, ak_receive_client_certificate13, NULL},
     {AK_ROW(C, AK_HT_certificate_verify, certificate_verify), has_client_verify, ak_compose_certificate_verify13, ak_seal_certificate_verify13,
      ak_receive_certificate_verify13, NULL},
     {AK_ROW(C, AK_HT_finished, finished), NULL, ak_compose_finished13, ak_seal_finished13, ak_receive_finished13, ak_after_client_finished13},

@@ -8,6 +8,7 @@
 #define AK_PSK_OFFERS (AK_PSKS_MAX + 1) /* external keys, and one ticket before them */
 #define AK_PSK_CONSIDERED 8             /* identities that a server looks at; those after them are passed over */
 #define AK_DERIVED_MAX 16
+#define AK_CERT_SCHEMES_MAX 32            /* of the peer's signature_algorithms_cert */
 
 /* ak_psk_offer: one key that this client has offered. Its views point into the context or the session that is resumed. */
 typedef struct ak_psk_offer {
@@ -55,7 +56,11 @@ typedef struct ak_flow13 {
 
     /* certificates */
     bool request_status, request_sct; /* client: the CertificateRequest asked for them */
+    uint16_t compress_with;           /* ours goes compressed with this algorithm; 0: as it is */
     bool compressed;                  /* the peer's certificate came in a CompressedCertificate */
+
+    uint16_t cert_schemes[AK_CERT_SCHEMES_MAX]; /* the peer's signature_algorithms_cert */
+    size_t n_cert_schemes;
 
     /* early data */
     ak_early_stage early;
@@ -119,6 +124,10 @@ ak_error ak_receive_certificate_request13(ak_hs *h, ak_view body);
 ak_error ak_compose_certificate13(ak_hs *h, ak_buf *b);
 ak_error ak_receive_server_certificate13(ak_hs *h, ak_view body);
 ak_error ak_receive_client_certificate13(ak_hs *h, ak_view body);
+/* certificate_compression.c */
+bool ak_compress_offers(const ak_hs *h); /* we have said that we accept a CompressedCertificate */
+ak_error ak_compose_compressed_certificate(ak_hs *h, ak_buf *b);
+ak_error ak_receive_compressed_certificate(ak_hs *h, ak_view body);
 ak_error ak_compose_certificate_verify13(ak_hs *h, ak_buf *b);
 ak_error ak_seal_certificate_verify13(ak_hs *h, ak_buf *message, size_t at);
 ak_error ak_receive_certificate_verify13(ak_hs *h, ak_view body);
@@ -141,6 +150,9 @@ ak_error ak_after_new_session_ticket13(ak_hs *h);
 
 /* ak_check_hello13: client: what ServerHello and HelloRetryRequest have in common (RFC 8446 §4.1.3): version, session id, suite, compression. */
 ak_error ak_check_hello13(ak_hs *h, const struct ak_server_hello *s);
+/* chain_schemes.c: ak_chain_schemes_take notes the peer's signature_algorithms_cert; ak_chain_schemes_suit: whether all signatures of a chain are of its kinds. */
+void ak_chain_schemes_take(ak_hs *h, ak_view list);
+bool ak_chain_schemes_suit(const ak_hs *h, const ak_identity *id);
 /* ak_psk_offer_all: client: lists the keys that may be offered now. */
 void ak_psk_offer_all(ak_hs *h);
 /* ak_psk_select: server: looks for a known key among the client's; AK_AGAIN when the application's store is asked; then ak_psk_answered. */

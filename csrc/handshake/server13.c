@@ -125,9 +125,12 @@ static ak_error choose_identity(ak_hs *h) {
     if (n == 0 && ak_flow13_of(h)->unknown_psk) return ak_hs_fail(h, AK_ERR_unknown_psk_identity, "none of those that were offered, and there is no certificate");
     if (n == 0) return ak_hs_fail(h, AK_ERR_no_identity, "this server has no certificate");
     if (!sent(h, AK_EXT_signature_algorithms)) return no_schemes(h);
-    for (int named = h->peer_ca_names.n != 0; named >= 0; named--) {
+    /* a chain that is signed as the client likes it before one that is not, among both one that a named CA has issued */
+    for (int round = 0; round < 4; round++) {
+        bool liked = round < 2, named = round % 2 == 0;
+        if (named && h->peer_ca_names.n == 0) continue;
         for (size_t i = 0; i < n; i++) {
-            if (!identity_suits(h, candidates[i], named)) continue;
+            if ((liked && !ak_chain_schemes_suit(h, candidates[i])) || !identity_suits(h, candidates[i], named)) continue;
             if (h->identity == NULL) h->identity = ak_identity_ref(candidates[i]);
             return AK_OK;
         }

@@ -17,7 +17,7 @@
 local core = require "akushu.core"
 local wire = core.wire
 
-local hooks = { most_injections = 64 } -- INJECT_MAX of csrc/binding/lhandshake.c
+local hooks = {}
 
 local gate_bit = { compose = 1, send = 2, plain_out = 4, record_out = 8, record_in = 16, plain_in = 32, receive = 64 }
 local of_messages = { compose = true, send = true, receive = true }
@@ -87,9 +87,6 @@ end
 function Event:fragment(sizes)
   outgoing(self, "fragment", messages_out)
   self.verdict, self.pieces = "fragment", pieces_of(self.raw, sizes)
-  if #self.pieces > hooks.most_injections then
-    error(("ev:fragment: %d pieces, at most %d are possible"):format(#self.pieces, hooks.most_injections), 2)
-  end
 end
 
 -- What may be put before or after: a message as a table or as bytes with its header, {raw = record bytes}, {alert = name, level = "fatal"},
@@ -115,7 +112,6 @@ end
 local function inject(ev, value, after)
   if ev.incoming then error("only outgoing messages and records have a before and an after", 3) end
   ev.inject = ev.inject or {}
-  if #ev.inject == hooks.most_injections then error(("at most %d can be put beside one"):format(hooks.most_injections), 3) end
   ev.inject[#ev.inject + 1] = injection(ev, value, after)
 end
 
@@ -189,7 +185,6 @@ end
 
 local function put_beside(answer, item)
   answer.inject = answer.inject or {}
-  if #answer.inject == hooks.most_injections then error(("at most %d can be put beside one"):format(hooks.most_injections), 0) end
   table.insert(answer.inject, item)
 end
 

@@ -20,10 +20,13 @@ local akushu = {
   errors = core.errors(),
 }
 
---- Whether this akushu, with this libcrypto, can do a "suites", "groups" or "schemes" entry, by name or number: its number, or nil.
+--- Whether this akushu, with this libcrypto, can do a "suites", "groups", "schemes" or "certificate_compression" entry, by name or number: its
+-- number, or nil.
 function akushu.supports(kind, what)
-  local find = ({ suites = core.find_suite, groups = core.find_group, schemes = core.find_scheme })[kind] or error("suites, groups or schemes expected", 2)
-  return find(what)
+  local find = { suites = core.find_suite, groups = core.find_group, schemes = core.find_scheme,
+    certificate_compression = core.find_certificate_compression }
+  if not find[kind] then error("suites, groups, schemes or certificate_compression expected", 2) end
+  return find[kind](what)
 end
 
 for name, value in pairs(core.x509) do akushu[name] = value end

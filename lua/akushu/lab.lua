@@ -48,6 +48,7 @@ function lab.new(opts)
   check(opts)
   local self = setmetatable({ seed = opts.seed or (opts.values == nil and "akushu" or ""), clock = opts.clock or lab.epoch,
     made = {} }, Lab)
+  self.options, self.given, self.recipes, self.issued = opts, {}, {}, {}
   self.provider = assert(core.lab_provider(self.seed))
   local values = opts.values or {}
   if type(values) == "function" then
@@ -64,7 +65,17 @@ end
 --- Values for a purpose, handed out in the order in which they are given and before the seed's own: bytes or a list of bytes.
 function Lab:give(purpose, bytes)
   self.provider:give(purpose, bytes)
+  table.insert(self.given, { purpose, bytes })
   return self
+end
+
+--- Another lab with the same seed, clock, values and identities, from the start.
+function Lab:again()
+  local other = lab.new { seed = self.seed, clock = self.options.clock }
+  for _, g in ipairs(self.given) do other:give(g[1], g[2]) end
+  -- Their making drew from purposes of their own, so it does not matter which of the labs made them.
+  other.made, other.issued = self.made, self.issued
+  return other
 end
 
 --- How many given bytes are still there for a purpose.
@@ -341,5 +352,37 @@ function Lab:run(client, server, opts)
     not run.client.failure and not run.server.failure
   return t
 end
+
+-- ---- one thing after the other
+-- -------------------------------------------------------------------------------------------------------------
+
+--- Tries mutations on a run: setup(lab) → client, server [, options of lab:run] is asked for the two peers in a lab that is as this one was
+-- at its start, the mutations (a list, see mutations.lua; nil: none) are put in, and the two are run. Returns the trace; the same lab, setup
+-- and list give the same bytes.
+function Lab:attempt(setup, list)
+  local fresh = self:again()
+  local client, server, opts = setup(fresh)
+  opts = opts or {}
+  client, server = handshake_of(client, opts), handshake_of(server, opts)
+  require("akushu.mutations").apply(list or {}, client, server)
+  local t = fresh:run(client, server, opts)
+  t.setup, t.list = setup, list
+  return t
+end
+
+--- Reduces a list of mutations to the smallest part that still makes a difference: differs(trace) → boolean; without it: the outcome is
+-- another than without any mutation. Returns the list, and the trace of it; nil when the whole list makes none.
+function Lab:shrink(setup, list, differs)
+  if not differs then
+    local usual = self:attempt(setup):outcome()
+    differs = function(t) return t:outcome() ~= usual end
+  end
+  local small = require("akushu.mutations").shrink(list, function(part) return differs(self:attempt(setup, part)) end)
+  if not small then return nil end
+  return small, self:attempt(setup, small)
+end
+
+--- The first difference between two traces, or between two peers that one script meets (lua/akushu/compare.lua).
+function Lab:compare(a, b, o) return require("akushu.compare").of(self, a, b, o) end
 
 return lab

@@ -46,10 +46,10 @@ end
 local function with_body(bytes, body) return bytes:sub(1, 1) .. string.pack(">I3", #body) .. body end
 
 -- For a ChangeCipherSpec, which has no header, the whole is the body.
-local function change_body(self, msg, ev, f)
+local function change_body(ev, f)
   local raw = ev.raw
   if ev.content_type == "change_cipher_spec" or #raw < 4 then return f(raw) end
-  return with_body(raw, f(raw:sub(5), msg))
+  return with_body(raw, f(raw:sub(5)))
 end
 
 local apply = {}
@@ -67,15 +67,15 @@ function apply.coalesce(_, _, ev)
   if ev.content_type ~= "change_cipher_spec" then ev:coalesce() end
 end
 
-function apply.truncate(self, msg, ev)
-  return change_body(self, msg, ev, function(body) return body:sub(1, math.max(0, self.at - 1 - (#ev.raw - #body))) end)
+function apply.truncate(self, _, ev)
+  return change_body(ev, function(body) return body:sub(1, math.max(0, self.at - 1 - (#ev.raw - #body))) end)
 end
 
-function apply.extend(self, msg, ev)
-  return change_body(self, msg, ev, function(body) return body .. ("\0"):rep(self.size or 1) end)
+function apply.extend(self, _, ev)
+  return change_body(ev, function(body) return body .. ("\0"):rep(self.size or 1) end)
 end
 
-function apply.empty(self, msg, ev) return change_body(self, msg, ev, function() return "" end) end
+function apply.empty(_, _, ev) return change_body(ev, function() return "" end) end
 
 function apply.bitflip(self, _, ev)
   local at = (self.at - 1) % #ev.raw + 1

@@ -114,6 +114,21 @@ local function psk_list(name, value)
   return out
 end
 
+local function compression(name, value)
+  if type(value) == "boolean" then return value and { "brotli", "zstd", "zlib" } or nil end
+  if type(value) == "string" then value = { value } end
+  if type(value) ~= "table" then type_error(name, "a boolean or a list of zlib, brotli, zstd", value) end
+  local seen = {}
+  for _, algorithm in ipairs(value) do
+    if algorithm ~= "zlib" and algorithm ~= "brotli" and algorithm ~= "zstd" then
+      fail(4, "option '%s': one of zlib, brotli, zstd expected, got '%s'", name, tostring(algorithm))
+    end
+    if seen[algorithm] then fail(4, "option '%s': '%s' stands twice", name, algorithm) end
+    seen[algorithm] = true
+  end
+  return value
+end
+
 local function psk_modes(name, value)
   local bits = 0
   for _, mode in ipairs(type(value) == "table" and value or { value }) do
@@ -206,6 +221,7 @@ local known = {
   padding = { integer, "client" },
   record_size_limit = { integer },
   record_padding = { integer },
+  certificate_compression = { compression },
   max_message = { integer },
   security_level = { integer },
   min_dh_bits = { integer, "client" },
@@ -365,6 +381,7 @@ function options.context(role, opts, x509)
   fields.key_shares = o.key_shares
   fields.ticket_keys, fields.max_early_data = o.ticket_keys, o.early_data
   fields.psk, fields.psk_modes, fields.ask_psk = o.psk, o.psk_modes, o.on_psk ~= nil
+  fields.cert_compression = o.certificate_compression
   fields.reuse_tickets, fields.cert_schemes, fields.ca_names = o.reuse_tickets, o.cert_schemes, o.ca_names
   fields.ask_ocsp, fields.ask_early_data = o.on_ocsp ~= nil, o.on_early_data ~= nil
   fields.identities = identities(o.identity, x509)

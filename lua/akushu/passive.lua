@@ -539,13 +539,14 @@ end
 
 local function one_record(self, from, r)
   local side = self[from]
-  self.trace:add { kind = "record", side = from, from = from, received = false, type = ({ [20] = "change_cipher_spec", [21] = "alert",
+  local entry = self.trace:add { kind = "record", side = from, from = from, received = false, type = ({ [20] = "change_cipher_spec", [21] = "alert",
     [22] = "handshake",
     [23] = "application_data" })[r.type] or r.type, bytes = r.bytes }
   local is_13 = self.version_number == 0x0304
   if not side.encrypted or (is_13 and r.type ~= 23) then
     -- In TLS 1.3 a ChangeCipherSpec says nothing, and early data before its ServerHello waits for nothing either.
     if self.phase == "client_hello_2" and r.type == 23 then return problem(self, from, "early data that a HelloRetryRequest refused") end
+    entry.readable = true
     return plaintext(self, from, r.type, r.fragment)
   end
   if not side.protect then
@@ -553,7 +554,10 @@ local function one_record(self, from, r)
     return
   end
   local plain, kind = side.protect:open(r.bytes)
-  if plain then return plaintext(self, from, kind, plain) end
+  if plain then
+    entry.readable, entry.opened = true, true
+    return plaintext(self, from, kind, plain)
+  end
   if from == "client" and self.early_offered and not self.early_accepted and self.phase == "client_flight" then
     side.refused_early = (side.refused_early or 0) + 1
     return

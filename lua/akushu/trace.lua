@@ -249,6 +249,45 @@ function Trace:done(side, session)
     extended_master_secret = session.extended_master_secret, alpn = session.alpn }
 end
 
+-- Where each side ended: { client = "done" | "waiting" | a failure's code, … }.
+local Outcome = { __name = "akushu.Outcome" }
+Outcome.__index = Outcome
+
+local function end_of(o)
+  if o.code then return ("failed: %s (%s)"):format(o.code, o.origin == "peer" and "told by alert " .. tostring(o.alert) or
+    o.alert and "alert " .. o.alert or "no alert") end
+  return o.done and "done" or "waiting in " .. tostring(o.state)
+end
+
+Outcome.__tostring = function(self) return ("client %s; server %s"):format(end_of(self.client), end_of(self.server)) end
+
+-- Equal when both sides ended in the same way, whatever their words.
+Outcome.__eq = function(a, b) return tostring(a) == tostring(b) end
+
+--- How a run ended: for each side { done =, state =, code =, alert =, origin = }; printable, comparable with ==.
+function Trace:outcome()
+  local out = {}
+  for _, side in ipairs { "client", "server" } do
+    local o = { done = self:find("done", nil, side) ~= nil }
+    local f = self:find("failure", nil, side)
+    if f then o.code, o.alert, o.origin = f.code, f.alert, f.origin end
+    for _, e in ipairs(self.entries) do
+      if e.kind == "state" and e.side == side and e.state ~= "failed" then o.state = e.state end
+    end
+    out[side] = o
+  end
+  return setmetatable(out, Outcome)
+end
+
+--- The mutations of these kinds that there are for the messages of this trace (lua/akushu/mutations.lua).
+function Trace:mutations(kinds, o) return require("akushu.mutations").list(self, kinds, o) end
+
+--- A Lua regression script that repeats this run's exchange and passes as it stands (lua/akushu/regression.lua).
+function Trace:script(o) return require("akushu.regression").script(self, o) end
+
+--- What an observer with these keys can read of the run (lua/akushu/readable.lua).
+function Trace:readable(keys) return require("akushu.readable").of(self, keys) end
+
 -- ---- looking
 -- -----------------------------------------------------------------------------------------------------------------------------
 

@@ -43,8 +43,8 @@ local function receive(sock)
   return bytes ~= "" and bytes or nil
 end
 
--- One connection with the shim: the handshake hs, then `say` and its echo. Returns the session and what the shim said before; nil when it failed.
-local function talk(hs, say, early)
+-- One connection with the shim: the handshake hs, then `say` and its echo, and as many bytes more. Returns the session and what the shim said before; nil when it failed.
+local function talk(hs, say, early, more)
   local sock = accept()
   if early then assert(hs:send_early(early)) end
   local out, _, failure = hs:start()
@@ -63,17 +63,18 @@ local function talk(hs, say, early)
   local session = assert(hs:session())
   if say then sock:send(session:seal(say)) end
   local heard = ""
-  while #heard < #(say or "") + #(early or "") do
-    local plain, reply = session:open(receive(sock) or "")
+  local bytes = ""
+  local wanted = #(say or "") + #(early or "") + (more or 0)
+  while bytes and #heard < wanted do
+    local plain, reply = session:open(bytes) -- first what came with the end of the handshake
     if not plain then break end
     sock:send(reply)
     heard = heard .. plain
-    if session.state ~= "open" then break end
+    bytes = #heard < wanted and receive(sock) or nil
   end
-  local last = receive
   sock:send(session:close_write())
   sock:shutdown "send"
-  while last(sock) do end
+  while receive(sock) do end
   sock:close()
   return session, heard
 end
@@ -160,8 +161,8 @@ describe("bogo/shim.lua", function()
 
   it("writes first when it is told to", function()
     local ended = start(arguments "-shim-writes-first")
-    local _, heard = talk(server():handshake(), nil)
-    assert.equal("", heard)
+    local _, heard = talk(server():handshake(), nil, nil, 5)
+    assert.equal("hello", heard)
     assert.equal(0, (ended()))
   end)
 

@@ -139,6 +139,25 @@ describe("TLS 1.3 with itself: full handshakes", function()
       end
     end
   end)
+  it("of several identities one whose chain is signed as the peer says in signature_algorithms_cert (§4.2.3)", function()
+    local testca = require "akushu.testca"
+    local function issued(key)
+      local ca = testca.new { key = key, name = "root of " .. key }
+      return ca:issue({ key = "ec:secp256r1", names = { "localhost" } }).identity, ca
+    end
+    local by_ec, ec = issued "ec:secp256r1"
+    local by_ed, ed = issued "ed25519"
+    local trust = assert(akushu.trust { pem = ec:pem() .. ed:pem() })
+    for _, row in ipairs { { "ecdsa_secp256r1_sha256", by_ec }, { "ed25519", by_ed }, { "rsa_pkcs1_sha256", by_ec } } do
+      local client = akushu.client { versions = "1.3", trust = trust, cert_schemes = { row[1] }, identity = { by_ec, by_ed } }
+      local server = akushu.server { versions = "1.3", identity = { by_ec, by_ed }, trust = trust, client_auth = "request",
+        verify = false, cert_schemes = { row[1] } }
+      local c, s = connect(client, server)
+      assert.equal(row[2].chain[1].der, c.session.peer[1].der)
+      assert.equal(row[2].chain[1].der, s.session.peer[1].der)
+    end
+  end)
+
   it("the largest groups #slow", function()
     for _, group in ipairs(large_groups) do full(suites[2], group, signatures[1]) end
   end)
@@ -595,6 +614,41 @@ describe("TLS 1.3 with itself: forms on the wire", function()
         assert.is_true(plain % 512 == 0 or plain == limit - 1, plain)
         assert.is_true(plain >= 512)
       end
+    end
+  end)
+
+  it("certificates compressed either way, where a library is there (RFC 8879)", function()
+    local sizes = {}
+    for _, algorithm in ipairs { false, "zlib", "brotli", "zstd" } do
+      local o = algorithm and { certificate_compression = algorithm } or {}
+      local client, server = contexts { both = o, client_key = "rsa", key = "rsa" }
+      for _, chunk in ipairs { 0, 1 } do
+        local hc, hs = client:handshake { server_name = "localhost" }, server:handshake()
+        local seen = {}
+        for _, h in ipairs { hc, hs } do
+          h:on("receive", "*", function(_, ev)
+            if ev.name == "certificate" or ev.name == "compressed_certificate" then seen[#seen + 1] = ev.name end
+          end)
+        end
+        local c, s = pump.run(hc, hs, { chunk = chunk ~= 0 and chunk or nil })
+        assert(c.session and s.session, c.message or s.message)
+        assert.is_truthy(s.session.peer)
+        local offered = algorithm and akushu.supports("certificate_compression", algorithm)
+        local name = offered and "compressed_certificate" or "certificate"
+        assert.same({ name, name }, seen)
+        sizes[algorithm] = c.bytes_out + s.bytes_out
+        assert.is_true(not offered or sizes[algorithm] < sizes[false])
+        talk(c, s)
+      end
+    end
+  end)
+
+  it("certificates as they are when only one side compresses, or both have nothing in common", function()
+    for _, pair in ipairs { { "zlib", nil }, { nil, "zlib" }, { "zlib", "brotli" }, { { "zstd", "zlib" }, { "brotli", "zlib" } } } do
+      local client, server = contexts { client = { certificate_compression = pair[1] }, server = { certificate_compression = pair[2] },
+        client_key = "ecdsa" }
+      local c, s = connect(client, server)
+      talk(c, s)
     end
   end)
 

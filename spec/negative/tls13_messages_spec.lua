@@ -243,6 +243,41 @@ describe("a Certificate", function()
   end)
 end)
 
+-- ---- CompressedCertificate (RFC 8879) -------------------------------------------------------------------------------------------------------
+
+describe("a CompressedCertificate", function()
+  if not akushu.supports("certificate_compression", "zlib") then
+    pending "(zlib is not installed)"
+    return
+  end
+  local zlib = { certificate_compression = { "zlib" } }
+  for _, way in ipairs { "client", "server" } do
+    local name = ", to a " .. way
+    rows({ setup = way == "client" and "tls13" or "tls13_client_auth", attack = way, message = "compressed_certificate", client = zlib,
+      server = zlib,
+      code = "bad_compression", alert = "bad_certificate", state = "wait_compressed_certificate" }, {
+      { "that is garbage" .. name, set { compressed_certificate_message = ("garbage"):rep(20) } },
+      { "that is cut" .. name, function(m) m.compressed_certificate_message = m.compressed_certificate_message:sub(1, -5) end },
+      { "with bytes after it" .. name, function(m) m.compressed_certificate_message = m.compressed_certificate_message .. "x" end },
+      { "that says it is longer" .. name, function(m) m.uncompressed_length = m.uncompressed_length + 1 end },
+      { "that says it is shorter" .. name, function(m) m.uncompressed_length = m.uncompressed_length - 1 end },
+      { "that says it is of no length" .. name, set { uncompressed_length = 0 } },
+      { "that says it has 16 MB" .. name, set { uncompressed_length = 0xffffff } },
+      { "of an algorithm that was not offered" .. name, set { algorithm = "brotli" }, code = "illegal_parameter", alert = illegal },
+      { "of an algorithm that nobody knows" .. name, set { algorithm = 0x5a5a }, code = "illegal_parameter", alert = illegal },
+      { "that is empty" .. name, set { compressed_certificate_message = "" }, code = "decode_error", alert = decode },
+    })
+  end
+  rows({ setup = "tls13", attack = "client", message = "certificate", state = "wait_certificate" }, {
+    { "that nobody asked for", function() return message("compressed_certificate", "\0\1\0\0\5\0\0\1x") end, code = "unexpected_message",
+      alert = unexpected },
+  })
+  rows({ setup = "tls13", attack = "server", message = "client_hello", state = "wait_client_hello" }, {
+    { "offered without an algorithm", extension("compress_certificate", "\0"), code = "decode_error", alert = decode },
+    { "offered with half an algorithm", extension("compress_certificate", "\3\0\1\0"), code = "decode_error", alert = decode },
+  })
+end)
+
 -- ---- CertificateVerify (§4.4.3) ----------------------------------------------------------------------------------------------------------
 
 -- Signs what a CertificateVerify of this handshake signs, but under another context string or with another scheme. The transcript is collected at the

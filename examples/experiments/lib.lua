@@ -1,0 +1,85 @@
+-- What the experiments share: finding akushu beside a fresh build, words, claims that are checked, a real openssl on loopback.
+local here = arg and arg[0] and arg[0]:match "^(.*/)" or "./"
+package.path = here .. "../../lua/?.lua;" .. here .. "../../lua/?/init.lua;" .. here .. "?.lua;" .. package.path
+package.cpath = here .. "../../build/lib/?.so;" .. package.cpath
+
+local lib = {}
+
+function lib.title(text) print(("\n== %s\n"):format(text)) end
+
+--- A claim: said when it is true, the end of the experiment (exit code 1) when it is not.
+function lib.claim(truth, text, ...)
+  text = text:format(...)
+  if not truth then
+    io.stderr:write("NOT SO: ", text, "\n")
+    os.exit(1, true)
+  end
+  print("  ✓ " .. text)
+end
+
+--- Rows of text, in columns.
+function lib.columns(rows)
+  local width = {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do width[i] = math.max(width[i] or 0, #tostring(cell)) end
+  end
+  for _, row in ipairs(rows) do
+    local out = {}
+    for i, cell in ipairs(row) do out[i] = tostring(cell) .. (" "):rep(width[i] - #tostring(cell)) end
+    print("  " .. table.concat(out, "  "):gsub("%s+$", ""))
+  end
+end
+
+local function write(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  assert(file:close())
+  return path
+end
+
+--- openssl s_server on a free port of 127.0.0.1 with this identity (as lab:issue gives it); it ends with this process, whatever happens.
+-- nil when there is no openssl or no LuaSocket here. server:connect() → a socket; server:close().
+function lib.openssl_server(issued, words)
+  local found, socket = pcall(require, "socket")
+  if not found or not os.execute "command -v openssl >/dev/null 2>&1" then return nil end
+  local pipe = assert(io.popen "mktemp -d")
+  local dir = pipe:read "l"
+  pipe:close()
+  write(dir .. "/chain.pem", issued.pem_chain)
+  write(dir .. "/key.pem", issued.pem_key)
+  local free = assert(socket.bind("127.0.0.1", 0))
+  local _, port = free:getsockname()
+  free:close()
+  -- The shell waits for the end of its input, which is this process's end at the latest, and takes the server with it.
+  local lifeline = assert(io.popen(([[
+    openssl s_server -rev -quiet -accept 127.0.0.1:%s -cert '%s/chain.pem' -key '%s/key.pem' %s </dev/null >/dev/null 2>&1 &
+    server=$!; cat >/dev/null; kill $server; rm -rf '%s']]):format(port, dir, dir, words or "", dir), "w"))
+  local server = { port = port }
+  function server.connect()
+    for _ = 1, 250 do
+      local s = socket.tcp()
+      s:settimeout(2)
+      if s:connect("127.0.0.1", port) then
+        s:setoption("tcp-nodelay", true)
+        return s
+      end
+      s:close()
+      socket.sleep(0.02)
+    end
+    error "openssl s_server did not start"
+  end
+  function server.close() lifeline:close() end
+  return server
+end
+
+--- What comes within so many seconds: bytes, or nil and why ("timeout", "closed").
+function lib.receive(s, seconds)
+  s:settimeout(seconds)
+  local first, why = s:receive(1)
+  if not first then return nil, why end
+  s:settimeout(0)
+  local rest, _, part = s:receive(65536)
+  return first .. (rest or part or "")
+end
+
+return lib

@@ -1,0 +1,238 @@
+-- What a hostile reader has found in handshakes and their binding: objects closed under a hook's feet, memory that nobody releases, sessions that change
+-- contexts.
+local akushu = require "akushu"
+local pump = require "spec.support.pump"
+local testca = require "akushu.testca"
+
+local ca, stranger = testca.new { name = "review root" }, testca.new { name = "another root" }
+local leaf = ca:issue { names = { "localhost" } }
+
+local function client(o)
+  local all = { trust = ca:trust() }
+  for k, v in pairs(o or {}) do all[k] = v end
+  return akushu.client(all)
+end
+
+local function server(o)
+  local all = { identity = leaf.identity }
+  for k, v in pairs(o or {}) do all[k] = v end
+  return akushu.server(all)
+end
+
+local function closed(out, message, failure)
+  assert.is_nil(out)
+  assert.matches("closed", message)
+  assert.equal("aborted", failure.code)
+  assert.is_nil(failure.alert)
+end
+
+describe("a hook that closes the handshake it is called for", function()
+  for _, gate in ipairs { "compose", "send", "plain_out", "record_out" } do
+    it("at " .. gate, function()
+      local hs = client():handshake { server_name = "localhost" }
+      hs:on(gate, "*", function() hs:close() end)
+      closed(hs:start())
+    end)
+    it("at " .. gate .. ", and raises", function()
+      local hs = client():handshake { server_name = "localhost" }
+      hs:on(gate, "*", function()
+        hs:close()
+        error "and more"
+      end)
+      closed(hs:start())
+    end)
+  end
+
+  for _, gate in ipairs { "record_in", "plain_in", "receive" } do
+    it("at " .. gate, function()
+      local c, s = client():handshake { server_name = "localhost" }, server():handshake()
+      s:on(gate, "*", function() s:close() end)
+      closed(s:step(c:start()))
+    end)
+  end
+
+  it("in a question", function()
+    local c, s = client():handshake { server_name = "localhost" }, nil
+    s = server { on_identity = function() s:close() end }:handshake()
+    closed(s:step(c:start()))
+  end)
+
+  it("while the hook is suspended", function()
+    local hs = client():handshake { server_name = "localhost" }
+    hs:on("compose", "client_hello", function() coroutine.yield() end)
+    local co = coroutine.create(function() return hs:start() end)
+    assert.is_true(coroutine.resume(co))
+    hs:close()
+    closed(select(2, coroutine.resume(co)))
+  end)
+
+  it("by way of a coroutine that is closed", function()
+    local hs
+    local co = coroutine.create(function()
+      local mine <close> = client():handshake { server_name = "localhost" }
+      hs = mine
+      mine:on("compose", "client_hello", function() coroutine.yield() end)
+      return mine:start()
+    end)
+    assert.is_true(coroutine.resume(co))
+    assert.is_true(coroutine.close(co))
+    assert.matches("closed", tostring(hs))
+  end)
+
+  it("in the clock", function()
+    local hs
+    local context = client { clock = function()
+      if hs then hs:close() end
+      return os.time()
+    end }
+    hs = context:handshake { server_name = "localhost" }
+    assert.has_error(function() hs:start() end)
+  end)
+end)
+
+it("a key log function may take the session, and may raise after that", function()
+  local c, session
+  local context = client { keylog = function()
+    if not c.done then return end
+    session = session or assert(c:session())
+    error "no room on the disk"
+  end }
+  c = context:handshake { server_name = "localhost" }
+  local s = server():handshake()
+  local from_server = s:step(c:start())
+  local out, _, failure = c:step(from_server)
+  assert.is_nil(out)
+  assert.equal("hook_failed", failure.code)
+  assert.is_nil(failure.alert)
+  assert.equal("open", session.state)
+  assert.is_true(#c:pending() > 0) -- its Finished, which made the session
+end)
+
+it("a client that offers TLS 1.3 and gets 1.2 leaves no key share behind", function()
+  local function resident()
+    local file = assert(io.open("/proc/self/statm"))
+    local pages = file:read("a"):match "^%d+ (%d+)"
+    file:close()
+    return tonumber(pages) * 4096
+  end
+  local c, s = client { key_shares = { "secp521r1", "x448", "secp384r1", "x25519" } }, server { max_version = "1.2" }
+  local function some(n)
+    for _ = 1, n do
+      local one = c:handshake { server_name = "localhost" }
+      local other = s:handshake()
+      assert(one:step(other:step(one:start())))
+      assert.equal("1.2", one.version)
+      one:close()
+      other:close()
+    end
+    collectgarbage()
+    collectgarbage()
+  end
+  some(200)
+  local before = resident()
+  some(200)
+  local sanitized = os.getenv "AKUSHU_SANITIZED" ~= nil -- it keeps what is freed for a while
+  assert.is_true(sanitized or resident() - before < 200 * 1024, (resident() - before) .. " bytes")
+end)
+
+describe("a session does not change contexts", function()
+  for _, version in ipairs { "1.2", "1.3" } do
+    it("a server that trusts other CAs asks for the certificate again, TLS " .. version, function()
+      local keys = ("k"):rep(48)
+      local mallory = stranger:issue { names = { "mallory.example" }, purpose = "client" }
+      local c = client { identity = mallory.identity }
+      local function with(trust)
+        return server { min_version = version, max_version = version, client_auth = "require", trust = trust, ticket_keys = keys }
+      end
+      local one, other = with(stranger:trust()), with(ca:trust())
+      local a, b = pump.run(c:handshake { server_name = "localhost" }, one:handshake())
+      assert.is_nil(b.failure)
+      local kept = a.session:resumption()
+      a, b = pump.run(c:handshake { server_name = "localhost", session = kept }, other:handshake())
+      assert.equal("unknown_ca", b.failure and b.failure.alert)
+      assert.is_nil(b.session)
+      assert.is_false(a.hs.resumed and b.hs.resumed)
+      -- where it belongs it is taken
+      a = pump.run(c:handshake { server_name = "localhost" }, one:handshake())
+      a, b = pump.run(c:handshake { server_name = "localhost", session = a.session:resumption() }, one:handshake())
+      assert.is_true(b.session.resumed)
+      assert.equal("CN=mallory.example", b.session.peer.certificate.subject)
+    end)
+
+    it("a client that trusts other CAs looks at the certificate again, TLS " .. version, function()
+      local s = server { min_version = version, max_version = version }
+      local a = pump.run(client():handshake { server_name = "localhost" }, s:handshake())
+      local kept = a.session:resumption()
+      a = pump.run(client { trust = stranger:trust() }:handshake { server_name = "localhost", session = kept }, s:handshake())
+      assert.is_false(a.hs.resumed)
+      assert.equal("unknown_ca", a.failure and a.failure.alert)
+    end)
+
+    it("what was not verified is not resumed where verification is asked for, TLS " .. version, function()
+      local s = server { min_version = version, max_version = version }
+      local a = pump.run(akushu.client { verify = false }:handshake { server_name = "elsewhere.example" }, s:handshake())
+      local kept = a.session:resumption()
+      a = pump.run(client():handshake { server_name = "elsewhere.example", session = kept }, s:handshake())
+      assert.is_false(a.hs.resumed)
+      assert.is_not_nil(a.failure)
+    end)
+  end
+end)
+
+it("a server cannot make a TLS 1.2 session live longer by sending new tickets for it", function()
+  local now = 1800000000
+  local function clock() return now end
+  local day = 86400
+  local fresh = ca:issue { names = { "localhost" }, not_before = now - day, not_after = now + 30 * day }
+  local root = testca.new { name = "review root", key = ca.key, not_before = now - day, not_after = now + 30 * day }
+  fresh = root:issue { names = { "localhost" }, not_before = now - day, not_after = now + 30 * day }
+  local s = akushu.server { identity = fresh.identity, max_version = "1.2", session_lifetime = 3000, clock = clock, ticket_keys = ("a"):rep(48) }
+  local c = akushu.client { trust = root:trust(), session_lifetime = 4000, clock = clock }
+  local a = pump.run(c:handshake { server_name = "localhost" }, s:handshake())
+  assert.is_nil(a.failure)
+  local kept = a.session:resumption()
+  local expires = kept.expires
+  now = now + 2000
+  -- the server's key has changed: it opens the ticket with the old one and sends a new one, and says once more how long that is good
+  s:set_ticket_keys(("b"):rep(48) .. ("a"):rep(48))
+  local hs = s:handshake()
+  hs:on("compose", "new_session_ticket", function(message)
+    message.ticket_lifetime_hint = 3500
+    return message
+  end)
+  a = pump.run(c:handshake { server_name = "localhost", session = kept }, hs)
+  assert.is_nil(a.failure)
+  assert.is_true(a.session.resumed)
+  local renewed = a.session:resumption()
+  assert.are_not.equal(kept:serialize(), renewed:serialize())
+  assert.is_true(renewed.expires <= expires, renewed.expires - expires)
+end)
+
+describe("what a ClientHello costs", function()
+  local function ext(number, body) return string.pack(">I2s2", number, body) end
+
+  local function hello(suite, suites, groups, more)
+    local extensions = ext(10, string.pack(">s2", ("\x99\x99"):rep(groups))) .. ext(13, string.pack(">s2", "\4\3\8\4")) .. (more or "")
+    local body = "\3\3" .. ("r"):rep(32) .. "\0" .. string.pack(">s2", string.pack(">I2", suite):rep(suites)) .. "\1\0" .. string.pack(">s2", extensions)
+    local message, records = "\1" .. string.pack(">s3", body), {}
+    for at = 1, #message, 16384 do records[#records + 1] = "\22\3\1" .. string.pack(">s2", message:sub(at, at + 16383)) end
+    return table.concat(records)
+  end
+
+  local ecdsa = akushu.supports("suites", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")
+  local rows = {
+    ["the server's order"] = {},
+    ["the client's order"] = { prefer = "client" },
+    ["suites of one rank"] = { suites = { { "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384" } } },
+  }
+  for name, o in pairs(rows) do
+    it("a suite 16000 times and 16000 groups: " .. name, function()
+      o.max_version = "1.2"
+      local hs, bytes = server(o):handshake(), hello(ecdsa, 16000, 16000)
+      local before = os.clock()
+      local _, _, failure = hs:step(bytes)
+      assert.is_true(os.clock() - before < 0.2, os.clock() - before)
+      assert.equal("no_shared_suite", failure.code)
+    end)
+  end
+end)

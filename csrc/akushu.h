@@ -114,6 +114,7 @@ struct ak_context {
     uint16_t cert_compression[3]; /* RFC 8879: algorithms accepted and used, in this order, as far as their libraries are there; off when empty */
     size_t n_cert_compression;
     struct ak_compressors *compressors; /* with cert_compression: ak_compressors_new (crypto/compress.h) */
+    bool post_handshake_auth;  /* TLS 1.3: a client may be asked for its certificate after the handshake (RFC 8446 §4.6.2); a server may ask */
     bool send_ca_names;        /* client: certificate_authorities in the ClientHello */
     ak_store *store;   /* server: sessions by id; NULL with external_store */
     bool external_store;       /* ask AK_EV_session_get / put / remove instead */
@@ -394,6 +395,7 @@ typedef struct ak_info {
     ak_report *report;       /* NULL: not verified */
     uint8_t session_id[32];
     uint8_t session_id_n;
+    bool by_ticket;            /* server, TLS <= 1.2: resumed with a ticket: session_id is the client's own, and names nothing in a store */
     uint8_t client_random[32], server_random[32];
     ak_buf ocsp_response, scts;
     ak_resumption *resumption; /* what can be resumed next time; NULL: nothing */
@@ -437,6 +439,9 @@ size_t ak_session_open_size(const ak_session *s, size_t n);
 ak_error ak_session_open(ak_session *s, ak_view in, uint8_t *out, size_t *out_n, ak_failure *f);
 ak_view ak_session_reply(const ak_session *s);
 void ak_session_reply_taken(ak_session *s);
+/* ak_session_request_certificate: server, TLS 1.3, to a client that has said post_handshake_auth: a CertificateRequest into the reply. When the client has answered
+ * (ak_session_open), ak_info has its chain; an empty one is refused only with client_auth require. AK_ERR_not_ready when it cannot be asked now. */
+ak_error ak_session_request_certificate(ak_session *s, ak_failure *f);
 /* ak_session_close: close_notify into the reply; all keys are wiped. Later calls answer AK_ERR_closed. */
 ak_error ak_session_close(ak_session *s, ak_failure *f);
 /* ak_session_close_write: close_notify into the reply; reading goes on (RFC 8446 §6.1). */

@@ -185,7 +185,7 @@ repeat
           -- HTTP may know better: with all of Content-Length there, nothing can be missing.
           local head, body = table.concat(answer):match "^(.-\r\n\r\n)(.*)$"
           local length = head and tonumber(head:match "\r\n[Cc]ontent%-[Ll]ength:%s*(%d+)")
-          if #body ~= length then die("failed: %s", support.explain(message, failure)) end
+          if not body or #body ~= length then die("failed: %s", support.explain(message, failure)) end
           say "the server left without close_notify, but the response is complete"
         end
       end

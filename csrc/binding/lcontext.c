@@ -174,6 +174,7 @@ static void read_flags(lua_State *L, ak_context *c) {
     flag(L, 2, "ask_ocsp", &c->ask_ocsp);
     flag(L, 2, "ask_early_data", &c->ask_early_data);
     flag(L, 2, "ask_psk", &c->ask_psk);
+    flag(L, 2, "post_handshake_auth", &c->post_handshake_auth);
     flag(L, 2, "reuse_tickets", &c->reuse_tickets);
     flag(L, 2, "ca_names", &c->send_ca_names);
     flag(L, 2, "ocsp", &c->ocsp);
@@ -239,7 +240,9 @@ void ak_lua_tick(lua_State *L, int idx) {
     lua_getfield(L, -1, "kept");
     lua_getfield(L, -1, "clock");
     if (lua_type(L, -1) != LUA_TNUMBER) lua_call(L, 0, 1);
-    u->now = (int64_t)luaL_checknumber(L, -1);
+    lua_Number now = luaL_checknumber(L, -1);
+    if (!(now > -1e15 && now < 1e15)) luaL_error(L, "option 'clock': seconds since 1970 expected");
+    u->now = (int64_t)now;
     lua_settop(L, top);
 }
 

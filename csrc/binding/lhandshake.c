@@ -464,6 +464,7 @@ static int l_new(lua_State *L) {
     size_t name_n = 0;
     const char *name = luaL_optlstring(L, 3, NULL, &name_n);
     ak_resumption *r = lua_isnoneornil(L, 4) ? NULL : ak_lua_to_resumption(L, 4);
+    if (r == NULL && !lua_isnoneornil(L, 4)) return luaL_error(L, "option 'session': a resumption that was closed");
     lhandshake *u = ak_lua_new(L, CLASS, sizeof *u, true);
     lua_getiuservalue(L, -1, 1);
     lua_pushvalue(L, 1);

@@ -38,7 +38,7 @@ static int results(lua_State *L, int status, lua_KContext n) {
 static int forget(lua_State *L, const ak_session *s, int n) {
     const ak_info *i = ak_session_info(s);
     const ak_failure *f = ak_session_failure(s);
-    bool fatal = f != NULL && f->alert != AK_ALERT_none && i->session_id_n != 0 && i->version <= AK_TLS12;
+    bool fatal = f != NULL && f->alert != AK_ALERT_none && i->session_id_n != 0 && !i->by_ticket && i->version <= AK_TLS12;
     if (!fatal || lua_getiuservalue(L, 1, 1) != LUA_TFUNCTION) {
         if (fatal) lua_pop(L, 1);
         return n;
@@ -120,6 +120,14 @@ static int l_update_keys(lua_State *L) {
     ak_session *s = ak_lua_check_session(L, 1);
     ak_failure f = {0};
     ak_error e = ak_session_update_keys(s, lua_toboolean(L, 2), &f);
+    return reply_or_failure(L, s, e, &f);
+}
+
+/* session:request_certificate(): a TLS 1.3 server asks the client for its certificate; session.peer has it when the answer has been opened. */
+static int l_request_certificate(lua_State *L) {
+    ak_session *s = ak_lua_check_session(L, 1);
+    ak_failure f = {0};
+    ak_error e = ak_session_request_certificate(s, &f);
     return reply_or_failure(L, s, e, &f);
 }
 
@@ -236,7 +244,7 @@ static int l_index(lua_State *L) {
 }
 
 void ak_open_session(lua_State *L) {
-    static const luaL_Reg methods[] = {{"seal", l_seal}, {"open", l_open}, {"close", l_close}, {"close_write", l_close_write}, {"update_keys", l_update_keys},
+    static const luaL_Reg methods[] = {{"seal", l_seal}, {"open", l_open}, {"close", l_close}, {"close_write", l_close_write}, {"update_keys", l_update_keys}, {"request_certificate", l_request_certificate},
                                        {"alert", l_alert}, {"eof", l_eof}, {"pending", l_pending}, {"export", l_export}, {"channel_binding", l_channel_binding}, {"resumption", l_resumption}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);

@@ -22,6 +22,7 @@ ak_provider *ak_lua_provider(lua_State *L) {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &provider_key) == LUA_TUSERDATA) {
         ak_provider *p = *(ak_provider **)lua_touserdata(L, -1);
         lua_pop(L, 1);
+        if (p == NULL) luaL_error(L, "akushu: this Lua state is being closed");
         return p;
     }
     lua_pop(L, 1);

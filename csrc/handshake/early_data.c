@@ -214,11 +214,12 @@ static const char *impossible(const ak_hs *h) {
  * its beginning they are refused. */
 static bool first_time(ak_hs *h, const uint8_t id[32]) {
     ak_context *c = h->ctx;
-    int64_t now = ak_context_now(c), window = (int64_t)c->early_data_window;
-    if (c->replay == NULL) c->replay = ak_replay_new(now);
+    int64_t now = ak_context_now(c), now_ms = (int64_t)ak_context_now_ms(c), window = (int64_t)c->early_data_window;
+    if (c->replay == NULL) c->replay = ak_replay_new(now_ms);
     if (c->replay == NULL) return false;
     bool shared = c->ticket_keys != NULL && ak_ticket_keys_shared(c->ticket_keys);
-    if (shared && now - ak_replay_since(c->replay) <= window && h->resumed->received_ms / 1000 <= (uint64_t)ak_replay_since(c->replay)) return false;
+    int64_t since = ak_replay_since(c->replay);
+    if (shared && now_ms - since <= 1000 * window && (int64_t)h->resumed->received_ms < since) return false;
     return ak_replay_first(c->replay, id, now, now + 2 * window + 1);
 }
 
@@ -239,7 +240,7 @@ ak_error ak_early_decide(ak_hs *h) {
         h->phase = AK_PHASE_13;
         return ak_hs_ask(h, AK_EV_early_data);
     }
-    return f->taken_from_store || first_time(h, f->early_id) ? accept(h) : replayed(h);
+    return first_time(h, f->early_id) ? accept(h) : replayed(h); /* a session from the application's store, too: two may have asked for it before one had it removed */
 }
 
 ak_error ak_early_answered(ak_hs *h) { return h->answer.yes ? accept(h) : replayed(h); }

@@ -435,6 +435,7 @@ const ak_ext_row ak_ext_rows[] = {
     {AK_EXT_signature_algorithms_cert, ak_offer_signature_algorithms_cert, ak_offered_signature_algorithms_cert, NULL, NULL},
     {AK_EXT_psk_key_exchange_modes, ak_offer_psk_key_exchange_modes, ak_offered_psk_key_exchange_modes, NULL, NULL},
     {AK_EXT_certificate_authorities, ak_offer_certificate_authorities, ak_offered_certificate_authorities, NULL, NULL},
+    {AK_EXT_post_handshake_auth, ak_offer_post_handshake_auth, ak_offered_post_handshake_auth, NULL, NULL},
     {AK_EXT_compress_certificate, ak_offer_compress_certificate, ak_offered_compress_certificate, NULL, NULL},
     {AK_EXT_signed_certificate_timestamp, offer_sct, NULL, answer_sct, answered_sct},
     {AK_EXT_max_fragment_length, ak_offer_max_fragment_length, ak_offered_max_fragment_length, ak_answer_max_fragment_length, ak_answered_max_fragment_length},
@@ -536,8 +537,10 @@ ak_error ak_ext_answer_all(ak_hs *h, ak_message_kind where, bool optional, ak_bu
     return ak_buf_close(out, block, 2) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
 
-/* solicited: an answer must answer something; the renegotiation SCSV asks for renegotiation_info (RFC 5746 §3.4). */
+/* solicited: an answer must answer something; the renegotiation SCSV asks for renegotiation_info (RFC 5746 §3.4). A reserved value asks for nothing, though it was
+ * sent (RFC 8701 §3.1). */
 static bool solicited(const ak_hs *h, uint16_t type) {
+    if (ak_is_grease(type)) return false;
     if (ak_ext_client_sent(h, type, NULL)) return true;
     return type == AK_EXT_renegotiation_info && ak_list_u16_has(h->client_hello.cipher_suites, 0x00ff);
 }

@@ -65,6 +65,8 @@ bool ak_answer_supported_versions(ak_hs *h, ak_message_kind where, ak_buf *b);
 ak_error ak_offered_key_share(ak_hs *h, ak_view body);
 bool ak_answer_key_share(ak_hs *h, ak_message_kind where, ak_buf *b);
 ak_error ak_answered_key_share(ak_hs *h, ak_message_kind where, ak_view body);
+bool ak_offer_post_handshake_auth(ak_hs *h, ak_buf *b);
+ak_error ak_offered_post_handshake_auth(ak_hs *h, ak_view body);
 bool ak_offer_compress_certificate(ak_hs *h, ak_buf *b);
 ak_error ak_offered_compress_certificate(ak_hs *h, ak_view body);
 ak_error ak_offered_cookie(ak_hs *h, ak_view body);

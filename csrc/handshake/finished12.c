@@ -126,7 +126,7 @@ ak_error ak_after_client_finished12(ak_hs *h) {
         ak_buf_free(&h->scratch);
         return AK_OK;
     }
-    h->remove_on_failure = true;
+    h->remove_on_failure = !h->info->by_ticket;
     return store(h);
 }
 

@@ -2,6 +2,7 @@
 #include "handshake/messages13.h"
 
 #include "base/ct.h"
+#include "handshake/post_auth.h"
 
 #include <string.h>
 
@@ -46,5 +47,6 @@ ak_error ak_after_server_finished13(ak_hs *h) {
 
 ak_error ak_after_client_finished13(ak_hs *h) {
     ak_keys13_use(h, !h->server, &h->secrets.client_application_traffic);
-    return ak_keys13_resumption(h);
+    ak_error e = ak_post_auth_keep(h);
+    return e == AK_OK ? ak_keys13_resumption(h) : e;
 }

@@ -3,6 +3,7 @@
  * Copied: everything that either of them will change. Shared by reference: context, provider, keys, identities, certificates, sessions. What is
  * drawn from a lab's source afterwards is drawn by both from the same source, in the order in which they ask. */
 #include "handshake/messages13.h"
+#include "handshake/post_auth.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static bool copy_bufs(ak_hs *n, const ak_hs *h) {
     return ok;
 }
 
-static ak_info *copy_info(const ak_info *i) {
+ak_info *ak_info_copy(const ak_info *i) {
     ak_failure ignored = {0};
     ak_info *n = ak_info_new(i->server);
     if (n == NULL) return NULL;
@@ -120,6 +121,7 @@ ak_hs *ak_hs_fork(const ak_hs *h, ak_failure *f) {
     if (h->peer_key != NULL) ak_key_ref(h->peer_key);
     if (h->offered != NULL) ak_resumption_ref(h->offered);
     if (h->resumed != NULL) ak_resumption_ref(h->resumed);
+    n->post_auth = NULL; /* there is none before the end */
     memset(&n->answer, 0, sizeof n->answer);
     n->event.bytes = n->event.key = ak_view_of(NULL, 0);
     memset(&n->in_msg.record, 0, sizeof n->in_msg.record);
@@ -131,7 +133,9 @@ ak_hs *ak_hs_fork(const ak_hs *h, ak_failure *f) {
     ok = copy_deframer(&n->deframer, &h->deframer) && ok;
     ok = copy_shares(n, h) && ok;
     ok = copy_flow13(n, h) && ok;
-    n->info = copy_info(h->info);
+    n->post_auth = h->post_auth != NULL ? ak_post_auth_copy(h->post_auth) : NULL;
+    ok = ok && (n->post_auth != NULL) == (h->post_auth != NULL);
+    n->info = ak_info_copy(h->info);
     n->read = ak_protect_clone(h->read);
     n->write = ak_protect_clone(h->write);
     if (!ok || n->info == NULL || n->read == NULL || n->write == NULL) {

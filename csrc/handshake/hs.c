@@ -1,5 +1,6 @@
 /* hs.c: a handshake's life: made, started, fed, looked at, ended. The work is machine.c's. */
 #include "handshake/machine.h"
+#include "handshake/post_auth.h"
 
 #include "handshake/keys.h"
 #include "handshake/messages12.h"
@@ -32,7 +33,7 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
     ak_buf_init(&h->flight.bytes, AK_BUF_NO_LIMIT);
     ak_buf_init(&h->flight.fragment, AK_BUF_NO_LIMIT);
     ak_buf_init(&h->flight.record, AK_BUF_NO_LIMIT);
-    ak_buf_init(&h->answer_bytes, AK_BUF_NO_LIMIT);
+    ak_buf_init_secret(&h->answer_bytes, AK_BUF_NO_LIMIT); /* a session, a pre-shared key */
     ak_buf_init(&h->assembly, message + 65536); /* one message and one record beyond it */
     ak_buf_init(&h->output, AK_BUF_NO_LIMIT);
     ak_buf_init(&h->client_hello_bytes, message);
@@ -109,6 +110,7 @@ void ak_hs_free(ak_hs *h) {
     ak_buf_free(&h->keylog);
     ak_buf_free(&h->application);
     ak_buf_free(&h->early_data);
+    ak_post_auth_free(h->post_auth);
     ak_deframer_free(&h->deframer);
     ak_protect_free(h->read);
     ak_protect_free(h->write);

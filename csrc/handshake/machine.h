@@ -197,6 +197,8 @@ struct ak_hs {
     ak_buf scratch;
     bool send_early;         /* client: 0-RTT data is wanted */
     ak_buf early_data;       /* client: to be sent; server: received */
+    struct ak_post_auth *post_auth; /* TLS 1.3: what authentication after the handshake needs (post_auth.c) */
+    bool after_handshake;    /* this is such an authentication */
     void *flow13;            /* what only TLS 1.3 needs (client13.c, server13.c) */
 };
 
@@ -225,6 +227,7 @@ void ak_flow13_free(ak_hs *h);
 
 ak_info *ak_info_new(bool server);
 ak_info *ak_info_ref(ak_info *i);
+ak_info *ak_info_copy(const ak_info *i); /* fork.c; NULL: out of memory */
 void ak_info_free(ak_info *i);
 
 #endif

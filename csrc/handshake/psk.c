@@ -140,6 +140,7 @@ static ak_error take(ak_hs *h, ak_hash hash, ak_view secret, ak_resumption *r, a
     uint8_t value[AK_HASH_MAX];
     const ak_suite *s = ak_suite13(h, hash, r != NULL ? r->suite : 0);
     if (s == NULL) return AK_OK;
+    if (h->transcript.hashing && h->transcript.hash.hash != hash) return AK_OK; /* §4.1.4: after a HelloRetryRequest only keys that go with its hash */
     if (r != NULL && !ak_list_u16_has(h->client_hello.cipher_suites, r->suite)) return AK_OK; /* a client that does not stand by the session's suite gets a full handshake */
     ak_error e = binder(h, hash, r == NULL, secret, truncated, value);
     if (e != AK_OK) return e;

@@ -14,13 +14,13 @@ typedef struct seen {
 } seen;
 
 struct ak_replay {
-    int64_t since;
+    int64_t since; /* milliseconds */
     seen buckets[BUCKETS][WAYS];
 };
 
-ak_replay *ak_replay_new(int64_t now) {
+ak_replay *ak_replay_new(int64_t now_ms) {
     ak_replay *r = calloc(1, sizeof *r);
-    if (r != NULL) r->since = now;
+    if (r != NULL) r->since = now_ms;
     return r;
 }
 

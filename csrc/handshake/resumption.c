@@ -84,6 +84,10 @@ static bool read_chain(ak_resumption *r, ak_view list) {
     return ak_rd_done(&rd);
 }
 
+/* is_time: a number of seconds or milliseconds that can be calculated with. */
+#define TIME_MAX ((uint64_t)1 << 60)
+static bool is_time(uint64_t v) { return v + TIME_MAX <= 2 * TIME_MAX; }
+
 static bool read_fields(ak_resumption *r, ak_rd *rd) {
     uint8_t format, flags;
     uint16_t verdict;
@@ -115,6 +119,7 @@ static bool read_fields(ak_resumption *r, ak_rd *rd) {
     ak_rd_vec(rd, &ocsp, 3);
     ak_rd_vec(rd, &scts, 2);
     ak_rd_vec(rd, &chain, 3);
+    if (!is_time(created) || !is_time(expires) || !is_time(r->received_ms)) return false;
     if (!ak_rd_done(rd) || (flags & ~7u) != 0 || id.n > sizeof r->session_id || name.n >= sizeof r->server_name || end_point.n > sizeof r->end_point || verdict >= AK_ERR_COUNT ||
         memchr(name.n != 0 ? name.p : magic.p, 0, name.n) != NULL)
         return false;

@@ -4,6 +4,7 @@
 #include "crypto/kdf.h"
 #include "handshake/keys.h"
 #include "handshake/messages13.h"
+#include "handshake/post_auth.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,6 +51,8 @@ ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
     s->read_secret = h->server ? h->secrets.client_application_traffic : h->secrets.server_application_traffic;
     s->write_secret = h->server ? h->secrets.server_application_traffic : h->secrets.client_application_traffic;
     s->resumption_master = h->secrets.resumption;
+    s->post_auth = h->post_auth;
+    h->post_auth = NULL;
     ak_wipe(&h->secrets, sizeof h->secrets);
     h->session_taken = true;
     return s;
@@ -64,6 +67,8 @@ void ak_session_drop_keys(ak_session *s) {
     ak_secret_wipe(&s->read_secret);
     ak_secret_wipe(&s->write_secret);
     ak_secret_wipe(&s->resumption_master);
+    ak_post_auth_free(s->post_auth);
+    s->post_auth = NULL;
     ak_deframer_free(&s->deframer);
     ak_buf_free(&s->assembly);
     s->closed = true;
@@ -105,7 +110,7 @@ static ak_error fail(ak_session *s, ak_error e, int alert, bool from_peer, const
     snprintf(s->failure.detail, sizeof s->failure.detail, "%s", detail);
     if (!from_peer) put_alert(s, 2, alert);
     /* RFC 5246 §7.2.2: what ended with a fatal alert is not resumed */
-    if (s->server && s->ctx->store != NULL && s->info->session_id_n != 0 && s->info->version <= AK_TLS12)
+    if (s->server && s->ctx->store != NULL && s->info->session_id_n != 0 && !s->info->by_ticket && s->info->version <= AK_TLS12)
         ak_store_remove(s->ctx->store, ak_view_of(s->info->session_id, s->info->session_id_n));
     ak_session_drop_keys(s);
     return e;
@@ -247,6 +252,7 @@ static ak_error record_in(ak_session *s, uint8_t type, const uint8_t *p, size_t 
     if (type != AK_CT_alert) s->warnings = 0;
     switch (type) {
     case AK_CT_application_data:
+        if (ak_post_auth_pending(s)) return ak_session_fail(s, AK_ERR_unexpected_record, "data between the messages of an authentication (RFC 8446 §4.6.2)");
         *kept = n;
         if (n != 0) s->key_updates = 0;
         return AK_OK;

@@ -27,6 +27,7 @@ struct ak_session {
     ak_buf reply;       /* what the protocol wants sent */
     ak_secret exporter; /* TLS <= 1.2: the master secret; TLS 1.3: exporter_master_secret */
     ak_secret read_secret, write_secret, resumption_master; /* TLS 1.3 */
+    struct ak_post_auth *post_auth; /* TLS 1.3: NULL: not possible here */
     bool key_update_pending; /* TLS 1.3: the peer asked for ours */
 };
 

@@ -2,6 +2,7 @@
 #include "handshake/session.h"
 
 #include "handshake/messages13.h"
+#include "handshake/post_auth.h"
 
 #include <string.h>
 
@@ -145,7 +146,10 @@ ak_error ak_session13_seal_padded(ak_session *s, const uint8_t *plain, size_t n,
 ak_error ak_session13_message(ak_session *s, ak_view message) {
     ak_view body = ak_view_of(message.p + AK_HANDSHAKE_HEADER, message.n - AK_HANDSHAKE_HEADER);
     const char *name = ak_name(AK_REG_handshake_types, message.p[0]);
-    if (message.p[0] == AK_HT_key_update) return key_update(s, body);
+    bool taken;
+    ak_error e = ak_post_auth_message(s, message, &taken);
+    if (taken) return e;
+    if (message.p[0] == AK_HT_key_update && !ak_post_auth_pending(s)) return key_update(s, body);
     if (message.p[0] == AK_HT_new_session_ticket && !s->server) return new_session_ticket(s, body);
     return ak_session_fail(s, AK_ERR_unexpected_message, "%s (%u) after the handshake", name != NULL ? name : "unknown", message.p[0]);
 }

@@ -15,7 +15,10 @@ ak_error ak_ticket12_open(ak_hs *h) {
     ak_error e = AK_OK;
     if (ak_ticket_open(h->ctx, ak_buf_view(&h->ticket), &plain, &renew)) e = ak_consider_resumption(h, ak_buf_view(&plain));
     ak_buf_free(&plain);
-    if (e == AK_OK && h->resumed != NULL) h->send_ticket = renew;
+    if (e == AK_OK && h->resumed != NULL) {
+        h->send_ticket = renew;
+        h->info->by_ticket = true;
+    }
     return e;
 }
 

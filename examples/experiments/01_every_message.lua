@@ -43,9 +43,9 @@ local function drive(hs, s)
     s:send(out)
     local bytes, why = lib.receive(s, 0.4)
     if not bytes then return why == "timeout" and "waits" or "closes" end
-    local failure
-    out, _, failure = hs:step(bytes)
-    if not out then return failure.origin == "peer" and "says " .. failure.alert or "we say " .. tostring(failure.alert) end
+    local message, failure
+    out, message, failure = hs:step(bytes)
+    if not out then return failure.origin == "peer" and "says " .. failure.alert or "we say: " .. message end
   end
   s:send(out)
   -- Whether the other end agrees is seen by what it answers to the last flight.

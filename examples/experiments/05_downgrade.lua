@@ -29,7 +29,7 @@ t = lab:run(lab:client {}, lab:server {}, { network = without_1_3 })
 print(t)
 local random = t:find("message", "server_hello").message.random
 lib.claim(random:sub(-8) == "DOWNGRD\1", "the server's random ends in DOWNGRD, 01")
-lib.claim(t.client.failure.code == "downgrade" and t.client.failure.alert == "illegal_parameter", "the client sees it: %s", t.client.message)
+lib.claim(t.client.failure.code == "downgrade_detected" and t.client.failure.alert == "illegal_parameter", "the client sees it: %s", t.client.message)
 
 lib.title "The same, to a client that never offered TLS 1.3"
 t = lab:run(lab:client { max_version = "1.2" }, lab:server {})

@@ -31,10 +31,20 @@ Difference.__tostring = function(self)
     value(self.a), value(self.b))
 end
 
--- A node's leaves in their order: { path, name, value }. Fields by their path; items of lists with a type are named by it.
-local function leaves(node, path, name, out)
+-- Lists of extensions and their like: items are known by their type, so that another order is one difference, not as many as there are items.
+local function typed(node)
+  if #node == 0 then return false end
+  for _, item in ipairs(node) do
+    if type(item) ~= "table" or item.type == nil or item.data == nil then return false end
+  end
+  return true
+end
+
+-- A node's leaves in their order: { path, name, value, span (the codec's path) }.
+local function leaves(node, path, name, out, span)
+  span = span or path
   if type(node) ~= "table" then
-    out[#out + 1] = { path = path, name = name, value = node }
+    out[#out + 1] = { path = path, name = name, value = node, span = span }
     return out
   end
   local names = {}
@@ -42,8 +52,18 @@ local function leaves(node, path, name, out)
     if type(key) == "string" and key ~= "notes" and key ~= "what" and key ~= "form" and key ~= "raw" then names[#names + 1] = key end
   end
   table.sort(names)
-  for _, key in ipairs(names) do leaves(node[key], path == "" and key or path .. "." .. key, key, out) end
-  for i, item in ipairs(node) do leaves(item, ("%s[%d]"):format(path, i), name, out) end
+  for _, key in ipairs(names) do leaves(node[key], path == "" and key or path .. "." .. key, key, out, span == "" and key or span .. "." .. key) end
+  if not typed(node) then
+    for i, item in ipairs(node) do leaves(item, ("%s[%d]"):format(path, i), name, out, ("%s[%d]"):format(span, i)) end
+    return out
+  end
+  local order, count = {}, {}
+  for i, item in ipairs(node) do
+    local kind = tostring(item.type)
+    order[i], count[kind] = kind, (count[kind] or 0) + 1
+    leaves(item.data, ("%s.%s%s"):format(path, kind, count[kind] > 1 and "#" .. count[kind] or ""), kind, out, ("%s[%d].data"):format(span, i))
+  end
+  out[#out + 1] = { path = path .. " (order)", name = "order", value = table.concat(order, " "), span = span }
   return out
 end
 
@@ -57,9 +77,8 @@ end
 -- The byte where this field differs; nil when the codec does not know where it stands.
 local function offset_of(a, b, path)
   if type(a.message) ~= "table" then return first_byte(a.bytes, b.bytes) end
-  local ok, span = pcall(wire.span, a.message, path)
-  if not ok or type(span) ~= "table" then return first_byte(a.bytes, b.bytes) end
-  return span.offset
+  local ok, offset = pcall(wire.span, a.message, path)
+  return ok and offset or first_byte(a.bytes, b.bytes)
 end
 
 local function add(all, fields) all[#all + 1] = setmetatable(fields, Difference) end
@@ -73,13 +92,13 @@ local function compare_messages(n, a, b, ignored, all)
     seen[leaf.path] = true
     local other = by_path[leaf.path]
     if not ignored[leaf.name] and (not other or other.value ~= leaf.value) then
-      add(all, { n = n, name = a.name, path = leaf.path, a = leaf.value, b = other and other.value, offset = offset_of(a, b, leaf.path),
+      add(all, { n = n, name = a.name, path = leaf.path, a = leaf.value, b = other and other.value, offset = offset_of(a, b, leaf.span),
         bytes_a = a.bytes, bytes_b = b.bytes })
     end
   end
   for _, leaf in ipairs(right) do
     if not seen[leaf.path] and not ignored[leaf.name] then
-      add(all, { n = n, name = a.name, path = leaf.path, b = leaf.value, offset = offset_of(b, a, leaf.path), bytes_a = a.bytes,
+      add(all, { n = n, name = a.name, path = leaf.path, b = leaf.value, offset = offset_of(b, a, leaf.span), bytes_a = a.bytes,
         bytes_b = b.bytes })
     end
   end
@@ -144,6 +163,7 @@ local function heard_from(lab, peer, o)
     peer = peer()
   end
   local ok, message = require("akushu.script").new(o.role or "client", listening(fn, heard), { lab = lab }):run(peer, { app = o.app })
+  if type(peer) ~= "function" and getmetatable(peer).__name ~= "akushu.Handshake" and peer.settimeout then peer:close() end -- a socket: this conversation is over
   if not ok then heard[#heard + 1] = { name = "end of the script", bytes = message, message = { text = message } } end
   return heard
 end

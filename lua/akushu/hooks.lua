@@ -249,19 +249,19 @@ end
 local questions = {}
 
 -- refusal: the handshake ends with this alert (a name or a number; nil: the one that belongs to the code).
-local function refusal(code, alert)
+local function refusal(code, alert, by)
   if alert == nil then alert = core.errors()[code].alert end
   local number = alert
   if type(alert) == "string" then number = core.alert_number(alert) end
   if math.type(number) ~= "integer" then error("no alert '" .. tostring(alert) .. "'", 0) end
-  return { verdict = "refuse", error = code, alert = number }
+  return { verdict = "refuse", error = code, alert = number, text = "the answer of " .. by }
 end
 
 -- on_untrusted(report, hs) → yes, false [, alert], or "remember": yes, and for the sessions that come of this one
 function questions.untrusted(values, event, hs)
   local yes, alert = values.kept.on_untrusted(event.report, hs)
   if not yes and alert ~= nil then
-    return refusal(alert == "bad_certificate_status_response" and "bad_ocsp_response" or "certificate_rejected", alert)
+    return refusal(alert == "bad_certificate_status_response" and "bad_ocsp_response" or "certificate_rejected", alert, "on_untrusted")
   end
   return { yes = yes and true or false, remember = yes == "remember" }
 end
@@ -269,7 +269,7 @@ end
 -- on_ocsp(certificate, hs) → response, nil for none, or false [, alert] to end it
 function questions.ocsp(values, event, hs)
   local response, alert = values.kept.on_ocsp(event.bytes, hs)
-  if response == false then return refusal("staple_refused", alert) end
+  if response == false then return refusal("staple_refused", alert, "on_ocsp") end
   if response ~= nil and type(response) ~= "string" then error("on_ocsp must return a string, nil or false", 0) end
   return { bytes = response }
 end
@@ -283,7 +283,7 @@ end
 function questions.psk(values, event, hs)
   local key, alert = values.kept.on_psk(event.key, hs)
   if key == false then
-    local answer = refusal("unknown_psk_identity", alert)
+    local answer = refusal("unknown_psk_identity", alert, "on_psk")
     answer.text = ("%q"):format(event.key:sub(1, 100))
     return answer
   end
@@ -304,7 +304,7 @@ function questions.session_remove(values, event) values.kept.sessions.remove(eve
 
 function questions.identity(values, event, hs)
   local found, alert = values.kept.on_identity(event.bytes ~= "" and event.bytes or nil, hs)
-  if found == false then return refusal("identity_refused", alert) end
+  if found == false then return refusal("identity_refused", alert, "on_identity") end
   if type(found) == "table" then found = found.identity end
   if found and (type(found) ~= "userdata" or getmetatable(found).__name ~= "akushu.Identity") then
     error("on_identity must return an identity or nil; it returned a " .. type(found), 0)
@@ -317,7 +317,7 @@ function questions.alpn(values, event, hs)
   while at <= #event.bytes do names[#names + 1], at = string.unpack("s1", event.bytes, at) end
   local choice = values.kept.alpn(names, hs)
   if choice == false then return { yes = false } end
-  if choice == "" then return refusal "alpn_choice" end
+  if choice == "" then return refusal("alpn_choice", nil, "alpn") end
   return { yes = true, bytes = choice }
 end
 

@@ -222,6 +222,7 @@ local known = {
   record_size_limit = { integer },
   record_padding = { integer },
   certificate_compression = { compression },
+  post_handshake_auth = { boolean },
   max_message = { integer },
   security_level = { integer },
   min_dh_bits = { integer, "client" },
@@ -381,14 +382,14 @@ function options.context(role, opts, x509)
   fields.key_shares = o.key_shares
   fields.ticket_keys, fields.max_early_data = o.ticket_keys, o.early_data
   fields.psk, fields.psk_modes, fields.ask_psk = o.psk, o.psk_modes, o.on_psk ~= nil
-  fields.cert_compression = o.certificate_compression
+  fields.cert_compression, fields.post_handshake_auth = o.certificate_compression, o.post_handshake_auth
   fields.reuse_tickets, fields.cert_schemes, fields.ca_names = o.reuse_tickets, o.cert_schemes, o.ca_names
   fields.ask_ocsp, fields.ask_early_data = o.on_ocsp ~= nil, o.on_early_data ~= nil
   fields.identities = identities(o.identity, x509)
   if o.trust ~= nil and not is_class(o.trust, "akushu.TrustStore") then type_error("trust", "a trust store (akushu.trust{…})", o.trust) end
   fields.trust = o.trust
   local verify = o.verify
-  if verify == nil then verify = role == "client" or (o.client_auth ~= nil and o.client_auth ~= "none") end
+  if verify == nil then verify = role == "client" or (o.client_auth ~= nil and o.client_auth ~= "none") or o.post_handshake_auth == true end
   fields.verify = verify ~= false
   fields.verify_host = role == "client" and verify == true
   if role == "client" and fields.verify and not o.trust then

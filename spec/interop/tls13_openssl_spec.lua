@@ -195,6 +195,22 @@ describe("TLS 1.3: an akushu client and openssl s_server", function()
     end)
   end
 
+  it("shows its certificate when it is asked after the handshake", function()
+    local mine = certs.leaf("ecdsa", "client")
+    local asking = peers.openssl_server { chain = id.chain, key = id.key, args = { "-tls1_3", "-verify", "5", "-CAfile", mine.ca },
+      pipe = true }
+    local c = dial(asking, client_context(id, { identity = mine.identity, post_handshake_auth = true }))
+    asking:write "c\n"
+    socket.sleep(0.3) -- it takes what it reads at once for one command
+    asking:write "from the server\n"
+    assert.equal("from the server\n", assert(c:receive_until "\n"))
+    assert(c:send "from the client\n")
+    assert.truthy(asking:wait_log("from the client", 10), asking:log())
+    assert.truthy(asking:log():find("CN ?= ?", 1) or asking:log():find("depth=0", 1, true), asking:log())
+    c:close()
+    asking:stop()
+  end)
+
   it("does without compatibility mode", function()
     local c = dial(server, client_context(id, { middlebox_compat = false }))
     reversed(c, "plain")
@@ -321,6 +337,19 @@ describe("TLS 1.3: an akushu server and openssl s_client", function()
       socket.sleep(0.3)
       echo(c, client)
     end)
+  end)
+
+  it("asks for a certificate after the handshake, and again", function()
+    local id, mine = certs.ecdsa(), certs.leaf("rsa", "client")
+    serve(server_context(id, { trust = mine.trust, post_handshake_auth = true }), id,
+      { "-enable_pha", "-cert", mine.chain, "-cert_chain", mine.chain, "-key", mine.key }, function(c, client)
+        assert.is_nil(c.session.peer)
+        for _ = 1, 2 do
+          put(c, assert(c.session:request_certificate()))
+          echo(c, client)
+          assert.is_truthy(c.session.peer)
+        end
+      end)
   end)
 
   it("knows a pre-shared key, by itself or by its application", function()

@@ -347,11 +347,7 @@ describe("max_fragment_length (RFC 6066 §4)", function()
 
   it("a longer record is record_overflow", function()
     mutate.expect { setup = "ecdhe", attack = "client", client = { max_fragment_length = 512 }, gate = "plain_out", message = "handshake",
-      hooks = { { "server", "plain_out", "handshake", function(bytes, ev)
-        if #bytes == 512 then return bytes .. ("\0"):rep(2000) end
-        return nil, ev
-      end } },
-      change = function() end, code = "record_too_long", alert = "record_overflow" }
+      change = function(bytes) return #bytes == 512 and bytes .. ("\0"):rep(2000) or nil end, code = "plaintext_too_long", alert = "record_overflow" }
   end)
 
   it("an answer that differs is illegal_parameter", function()
@@ -379,14 +375,15 @@ describe("record_size_limit (RFC 8449)", function()
     end)
   end
 
-  it("said by one side alone changes nothing", function()
-    for side = 1, 2 do
-      local o = { record_size_limit = 64 }
-      local c, s = contexts(gcm, "1.2", nil, side == 1 and o or nil, side == 2 and o or nil)
-      local one, two = pump.run(c:handshake { server_name = "localhost" }, s:handshake())
-      assert.equal(16384, longest(one, 20000))
-      assert.equal(16384, longest(two, 20000))
-    end
+  it("said by one side alone: a server answers a client that says it, and cannot say it first", function()
+    local c, s = contexts(gcm, "1.2", nil, { record_size_limit = 64 })
+    local one, two = pump.run(c:handshake { server_name = "localhost" }, s:handshake())
+    assert.equal(16384, longest(one, 20000))
+    assert.equal(64, longest(two, 20000))
+    c, s = contexts(gcm, "1.2", nil, nil, { record_size_limit = 64 })
+    one, two = pump.run(c:handshake { server_name = "localhost" }, s:handshake())
+    assert.equal(16384, longest(one, 20000))
+    assert.equal(16384, longest(two, 20000))
   end)
 
   it("goes before max_fragment_length (§5)", function()
@@ -414,10 +411,8 @@ describe("record_size_limit (RFC 8449)", function()
 
   it("a longer record is record_overflow", function()
     mutate.expect { setup = "ecdhe", attack = "client", client = { record_size_limit = 100 }, server = { record_size_limit = 100 },
-      gate = "plain_out", message = "handshake", change = function(bytes, ev)
-        if ev.encrypted == false or #bytes > 16 then return nil end
-        return bytes .. ("\0"):rep(200)
-      end, code = "record_too_long", alert = "record_overflow" }
+      gate = "plain_out", message = "handshake", change = function(bytes) return bytes:byte() == 20 and bytes .. ("\0"):rep(200) or nil end,
+      code = "plaintext_too_long", alert = "record_overflow" }
   end)
 end)
 
@@ -469,10 +464,15 @@ describe("GREASE (RFC 8701)", function()
     end)
   end
 
-  it("chosen by a server ends the connection", function()
-    for _, grease in ipairs { 0x0a0a, 0x7a7a, 0xfafa } do
+  it("chosen as a suite by a server ends the connection, whether it was sent or not", function()
+    for _, case in ipairs { { false, "wrong_suite_chosen" }, { true, "unknown_suite_chosen" } } do
+      local sent
       mutate.expect { setup = "ecdhe", attack = "client", client = { grease = true }, message = "server_hello",
-        change = function(m) m.cipher_suite = grease end, code = "wrong_suite_chosen", alert = "illegal_parameter" }
+        hooks = { { "client", "send", "client_hello", function(_, ev)
+          local _, suites_at = string.unpack("s1", ev.raw, 39)
+          sent = string.unpack(">I2", ev.raw, suites_at + 2)
+        end } },
+        change = function(m) m.cipher_suite = case[1] and sent or sent ~ 0x1010 end, code = case[2], alert = "illegal_parameter" }
     end
   end)
 

@@ -534,6 +534,89 @@ describe("TLS 1.3 with itself: a first flight that is sent again (§8)", functio
   end)
 end)
 
+-- ---- authentication after the handshake (§4.6.2) ------------------------------------------------------------------------------------------
+
+describe("TLS 1.3 with itself: authentication after the handshake", function()
+  local function pair(kind, o)
+    o = o or {}
+    local mine = certs.leaf(kind or "ecdsa", "client")
+    return contexts { client = merge({ identity = o.nobody and {} or mine.identity, post_handshake_auth = true }, o.client or {}),
+      server = merge({ trust = mine.trust, post_handshake_auth = true }, o.server or {}), both = o.both }
+  end
+
+  local function ask(c, s, chunk)
+    local request = assert(s.session:request_certificate())
+    for at = 1, #request, chunk or #request do c:deliver(request:sub(at, at + (chunk or #request) - 1)) end
+    pump.move(c, s, chunk)
+  end
+
+  it("with every kind of key, between data, after key updates, and again", function()
+    for _, suite in ipairs(suites) do
+      for _, signature in ipairs(signatures) do
+        local client, server = pair(signature[2], { both = { suites = { suite } } })
+        local c, s = connect(client, server)
+        assert.is_nil(s.session.peer)
+        for _, chunk in ipairs { 16384, 1 } do
+          ask(c, s, chunk)
+          assert.is_nil(c.failure)
+          assert.is_nil(s.failure)
+          assert.is_truthy(s.session.peer)
+          talk(c, s)
+          s:deliver(assert(c.session:update_keys(true)))
+          pump.move(c, s)
+        end
+        assert.equal(c.session:export("EXPORTER-spec", nil, 16), s.session:export("EXPORTER-spec", nil, 16))
+      end
+    end
+  end)
+
+  it("of a resumed session, after HelloRetryRequest and early data", function()
+    local client, server = pair("ecdsa", { client = { key_shares = { "x25519" } }, server = { groups = { "secp256r1" },
+      early_data = 1000 } })
+    local session = ticket_of(client, server)
+    local c, s = connect(client, server, { session = session, early = "e" })
+    assert.is_true(c.session.resumed)
+    ask(c, s)
+    assert.is_truthy(s.session.peer, s.message)
+    talk(c, s)
+  end)
+
+  it("by a client without a certificate: an empty answer, which the server may refuse", function()
+    local client, server = pair("ecdsa", { nobody = true })
+    local c, s = connect(client, server)
+    ask(c, s)
+    assert.is_nil(s.failure)
+    assert.is_nil(s.session.peer)
+    talk(c, s)
+  end)
+
+  it("only where both said so, one at a time, and by the server", function()
+    local client, server = pair("ecdsa", { client = { post_handshake_auth = false } })
+    local _, s = connect(client, server)
+    local none, _, failure = s.session:request_certificate()
+    assert.is_nil(none)
+    assert.equal("not_ready", failure.code)
+    client, server = pair()
+    local c
+    c, s = connect(client, server)
+    assert.is_nil((c.session:request_certificate()))
+    assert(s.session:request_certificate())
+    none, _, failure = s.session:request_certificate()
+    assert.is_nil(none)
+    assert.equal("not_ready", failure.code)
+  end)
+
+  it("refuses a certificate of nobody who is trusted", function()
+    local mine = certs.leaf("rsa", "client")
+    local client, server = pair("ecdsa", { client = { identity = mine.identity } })
+    local c, s = connect(client, server)
+    ask(c, s)
+    assert.equal("unknown_ca", s.failure.code)
+    assert.equal("peer_alert", c.failure.code)
+    assert.equal("unknown_ca", c.failure.alert)
+  end)
+end)
+
 -- ---- forms on the wire ------------------------------------------------------------------------------------------------------------------
 
 describe("TLS 1.3 with itself: forms on the wire", function()
@@ -618,7 +701,7 @@ describe("TLS 1.3 with itself: forms on the wire", function()
   end)
 
   it("certificates compressed either way, where a library is there (RFC 8879)", function()
-    local sizes = {}
+    local bytes = {}
     for _, algorithm in ipairs { false, "zlib", "brotli", "zstd" } do
       local o = algorithm and { certificate_compression = algorithm } or {}
       local client, server = contexts { both = o, client_key = "rsa", key = "rsa" }
@@ -636,8 +719,8 @@ describe("TLS 1.3 with itself: forms on the wire", function()
         local offered = algorithm and akushu.supports("certificate_compression", algorithm)
         local name = offered and "compressed_certificate" or "certificate"
         assert.same({ name, name }, seen)
-        sizes[algorithm] = c.bytes_out + s.bytes_out
-        assert.is_true(not offered or sizes[algorithm] < sizes[false])
+        bytes[algorithm] = c.bytes_out + s.bytes_out
+        assert.is_true(not offered or bytes[algorithm] < bytes[false])
         talk(c, s)
       end
     end

@@ -42,9 +42,9 @@ describe("hellos, as the runner wants them:", function()
         { "server", "receive", "client_hello", function(m) mutate.with(m, "supported_groups", { named_group_list = { "x25519", "secp256r1" } }) end } },
       code = "certificate_curve", alert = illegal },
     { "a compression method in a TLS 1.3 ServerHello", setup = "tls13", attack = "client", message = "server_hello", change = function(m) m.compression_method = 1 end,
-      code = "compression_in_tls13", alert = decode },
+      code = "compression_in_tls13", alert = decode, blind = "unexpected_record" },
     { "a strange legacy_version beside supported_versions", setup = "tls13", attack = "client", message = "server_hello",
-      change = function(m) m.legacy_version = 0x1234 end, code = "unsupported_version", alert = "protocol_version" },
+      change = function(m) m.legacy_version = 0x1234 end, code = "unsupported_version", alert = "protocol_version", blind = "unexpected_record" },
     { "an extension of TLS 1.2 in EncryptedExtensions", setup = "tls13", attack = "client", client = { versions = { "1.2", "1.3" }, suites = {
       "TLS_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" } }, message = "encrypted_extensions", change = extension("ec_point_formats", "\1\0"),
       code = "legacy_extension", alert = illegal },

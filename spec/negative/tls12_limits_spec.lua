@@ -45,7 +45,7 @@ local function client()
   return hs
 end
 
-describe("one handshake's memory", function()
+describe("one handshake's memory #unsanitized", function()
   -- bound: what this may take, when it is less than all
   local function bounded(name, n, bound, make, fn)
     it(name, function()

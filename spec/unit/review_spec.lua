@@ -236,3 +236,82 @@ describe("what a ClientHello costs", function()
     end)
   end
 end)
+
+it("early data is taken once, also when two handshakes ask the application's store at the same time", function()
+  local store = {}
+  local s = server { early_data = 1000, sessions = {
+    get = function(key)
+      local found = store[key]
+      if coroutine.isyieldable() then coroutine.yield() end
+      return found
+    end,
+    put = function(key, value) store[key] = value end,
+    remove = function(key) store[key] = nil end,
+  } }
+  local c = client()
+  local a = pump.run(c:handshake { server_name = "localhost" }, s:handshake())
+  local hs = c:handshake { server_name = "localhost", session = a.session:resumption() }
+  assert(hs:send_early "pay 100")
+  local flight = hs:start()
+  local both, taken = {}, {}
+  for i = 1, 2 do
+    local one = s:handshake()
+    local co = coroutine.create(function()
+      assert(one:step(flight))
+      taken[i] = one:take_early_data()
+    end)
+    assert(coroutine.resume(co))
+    both[i] = { one, co }
+  end
+  for _, b in ipairs(both) do assert(coroutine.resume(b[2])) end
+  assert.same({ "pay 100", "" }, taken)
+  assert.same({ "accepted", "refused", "replayed" }, { both[1][1].early_data, both[2][1].early_data, both[2][1].early_data_reason })
+end)
+
+it("who resumes with a ticket cannot make the server forget a session whose id he has seen", function()
+  local s, keyed = server { max_version = "1.2" }, nil
+  -- the victim's session, in the server's store
+  local victim = client { tickets = false }
+  local a = pump.run(victim:handshake { server_name = "localhost" }, s:handshake())
+  local theirs = a.session:resumption()
+  local id = theirs.session_id
+  assert.equal(32, #id)
+  assert.equal(1, s:stored_sessions())
+  -- a ticket of somebody else's, sent with the victim's id, and a fatal alert after the handshake
+  local other = client()
+  a = pump.run(other:handshake { server_name = "localhost" }, s:handshake())
+  keyed = a.session:resumption()
+  local hs, b = other:handshake { server_name = "localhost", session = keyed }, nil
+  hs:on("compose", "client_hello", function(message)
+    message.session_id = id
+    return message
+  end)
+  a, b = pump.run(hs, s:handshake())
+  assert.is_true(b.session.resumed)
+  assert.equal(id, b.session.session_id)
+  b:deliver(a.session:alert "internal_error")
+  assert.equal("failed", b.session.state)
+  assert.equal(1, s:stored_sessions())
+  a = pump.run(victim:handshake { server_name = "localhost", session = theirs }, s:handshake())
+  assert.is_true(a.session.resumed)
+end)
+
+it("a clock that says no number of seconds is refused", function()
+  for _, now in ipairs { math.huge, -math.huge, 0 / 0, 1e300 } do
+    local hs = client { clock = function() return now end }:handshake { server_name = "localhost" }
+    assert.has_error(function() hs:start() end, "option 'clock': seconds since 1970 expected")
+  end
+end)
+
+it("a kept session whose times are no times is refused", function()
+  local s = server { max_version = "1.2" }
+  local a = pump.run(client():handshake { server_name = "localhost" }, s:handshake())
+  local bytes = a.session:resumption():serialize()
+  assert(akushu.resumption(bytes))
+  local created_at = 3 + 1 + 1 + 2 + 2 + 1
+  for _, at in ipairs { created_at, created_at + 8 } do
+    local r, _, failure = akushu.resumption(bytes:sub(1, at - 1) .. "\x7f" .. ("\xff"):rep(7) .. bytes:sub(at + 8))
+    assert.is_nil(r)
+    assert.equal("bad_session", failure.code)
+  end
+end)

@@ -134,25 +134,13 @@ describe("sealing and opening", function()
   end)
 
   it("data that came with the last message of the handshake", function()
-    local hc, hs = mutate.handshakes "ecdhe"
-    assert.equal("", hs:start())
-    local out = assert(hc:step(assert(hs:step(assert(hc:start())))))
-    local last = assert(hs:step(out))
-    assert(hc:step(last))
-    local c = hc:session()
-    local s
-    -- the client's Finished and its first data in one piece is what false start would send; here the server has all but that
-    s = hs:session()
-    assert.equal("data", (s:open(c:seal "data")))
-    local hc2, hs2 = mutate.handshakes "rsa"
-    local session = mutate.session "rsa"
-    hc2, hs2 = mutate.handshakes("rsa", nil, nil, { session = session })
-    hs2:start()
-    local finish = assert(hc2:step(assert(hs2:step(assert(hc2:start()))))) -- an abbreviated handshake: the client ends it
-    local client = hc2:session()
-    assert(hs2:step { finish, client:seal "early ", client:seal "bird" })
-    assert.is_true(hs2.done)
-    assert.equal("early bird", (hs2:session():open ""))
+    local hc, hs = mutate.handshakes("rsa", nil, nil, { session = mutate.session "rsa" })
+    hs:start()
+    local finish = assert(hc:step(assert(hs:step(assert(hc:start()))))) -- an abbreviated handshake: the client ends it
+    local client = hc:session()
+    assert(hs:step { finish, client:seal "early ", client:seal "bird" })
+    assert.is_true(hs.done)
+    assert.equal("early bird", (hs:session():open ""))
   end)
 end)
 
@@ -281,10 +269,10 @@ describe("a failure", function()
 
   it("does not touch another session", function()
     local c, s = connected()
-    local c2, s2 = connected()
-    fails("bad_record_mac", "local", s2:open(c:seal "not for you"))
-    assert.equal("for you", (s:open((c:seal "x"):sub(1, 0) .. "")) == "" and "for you" or "")
-    assert.is_truthy(c2)
+    local _, other = connected()
+    local sealed = c:seal "for you"
+    fails("bad_record_mac", "local", other:open(sealed))
+    assert.equal("for you", (s:open(sealed)))
   end)
 
   it("is a table that shows itself in words", function()

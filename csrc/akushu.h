@@ -114,6 +114,7 @@ struct ak_context {
     uint16_t cert_compression[3]; /* RFC 8879: algorithms accepted and used, in this order, as far as their libraries are there; off when empty */
     size_t n_cert_compression;
     struct ak_compressors *compressors; /* with cert_compression: ak_compressors_new (crypto/compress.h) */
+    bool cookie;               /* server, TLS 1.3: a HelloRetryRequest carries a cookie, with which another handshake of a context with the same ticket keys can go on */
     bool post_handshake_auth;  /* TLS 1.3: a client may be asked for its certificate after the handshake (RFC 8446 §4.6.2); a server may ask */
     bool send_ca_names;        /* client: certificate_authorities in the ClientHello */
     ak_store *store;   /* server: sessions by id; NULL with external_store */

@@ -174,6 +174,7 @@ static void read_flags(lua_State *L, ak_context *c) {
     flag(L, 2, "ask_ocsp", &c->ask_ocsp);
     flag(L, 2, "ask_early_data", &c->ask_early_data);
     flag(L, 2, "ask_psk", &c->ask_psk);
+    flag(L, 2, "cookie", &c->cookie);
     flag(L, 2, "post_handshake_auth", &c->post_handshake_auth);
     flag(L, 2, "reuse_tickets", &c->reuse_tickets);
     flag(L, 2, "ca_names", &c->send_ca_names);

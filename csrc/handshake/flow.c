@@ -10,7 +10,10 @@ static ak_when has_hello_retry(const ak_hs *h) {
     return h->info->hello_retry ? AK_NO : AK_MAYBE;
 }
 
-static ak_when has_second_hello(const ak_hs *h) { return h->info->hello_retry ? AK_YES : AK_NO; }
+static ak_when has_second_hello(const ak_hs *h) {
+    const ak_flow13 *f = ak_flow13_of(h);
+    return h->info->hello_retry && (f == NULL || !f->retold) ? AK_YES : AK_NO;
+}
 
 const ak_row ak_rows_hello[] = {
     {AK_ROW(false, AK_HT_client_hello, client_hello), NULL, ak_compose_client_hello, ak_seal_client_hello, ak_receive_client_hello, ak_after_client_hello},

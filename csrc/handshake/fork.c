@@ -121,7 +121,6 @@ ak_hs *ak_hs_fork(const ak_hs *h, ak_failure *f) {
     if (h->peer_key != NULL) ak_key_ref(h->peer_key);
     if (h->offered != NULL) ak_resumption_ref(h->offered);
     if (h->resumed != NULL) ak_resumption_ref(h->resumed);
-    n->post_auth = NULL; /* there is none before the end */
     memset(&n->answer, 0, sizeof n->answer);
     n->event.bytes = n->event.key = ak_view_of(NULL, 0);
     memset(&n->in_msg.record, 0, sizeof n->in_msg.record);

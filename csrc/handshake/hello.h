@@ -25,6 +25,10 @@ ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s);
 #define AK_PHASE_13 64 /* h->phase from here on is ak_server13_choose's */
 /* ak_server13_check_hello: what every ClientHello of TLS 1.3 must have (RFC 8446 §9.2). */
 ak_error ak_server13_check_hello(ak_hs *h);
+/* cookie.c: ak_cookie_make: server, when a HelloRetryRequest is due: f->cookie, if the context wants one. ak_cookie_resume: server: a first ClientHello that is a second
+ * one by its cookie: the handshake goes on as if it had seen the first. AK_ERR_bad_cookie. */
+ak_error ak_cookie_make(ak_hs *h);
+ak_error ak_cookie_resume(ak_hs *h);
 ak_error ak_early_decide(ak_hs *h);
 ak_error ak_early_answered(ak_hs *h);
 ak_error ak_early_refuse(ak_hs *h);

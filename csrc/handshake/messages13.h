@@ -37,6 +37,7 @@ typedef struct ak_flow13 {
     const ak_group *retry_group; /* NULL: no other share was asked for */
     const ak_suite *retry_suite;
     bool retry_due;              /* server: one is to be sent */
+    bool retold;                 /* server: the first ClientHello was another handshake's (cookie.c) */
     ak_buf cookie;               /* client: as it came; server: as it was made */
     uint8_t first_hello[32];     /* server: what must not change in the second ClientHello, hashed */
     bool ccs_sent;               /* the compatibility ChangeCipherSpec has gone out */

@@ -74,7 +74,7 @@ static ak_hs *begin(const ak_session *s) {
 /* failed: the session ends as the small handshake did. */
 static ak_error failed(ak_session *s, const ak_hs *h, ak_error e) {
     const ak_failure *f = ak_hs_failure(h);
-    return f != NULL ? ak_session_fail(s, f->error, "%s", f->detail) : ak_session_fail(s, e, "authentication after the handshake");
+    return f != NULL ? ak_session_fail_alert(s, f->error, f->alert, f->detail) : ak_session_fail(s, e, "authentication after the handshake");
 }
 
 /* ---- client ------------------------------------------------------------------------------------------------------------------------------ */
@@ -116,6 +116,7 @@ static ak_error answer(ak_session *s, ak_hs *h, ak_view request) {
 }
 
 static ak_error requested(ak_session *s, ak_view message) {
+    if (s->write_closed) return AK_OK; /* nothing follows our close_notify */
     ak_hs *h = begin(s);
     if (h == NULL) return ak_session_fail(s, AK_ERR_out_of_memory, NULL);
     h->after_handshake = true;

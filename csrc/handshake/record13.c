@@ -40,7 +40,8 @@ static void unprotected(ak_hs *h, const ak_record *r) {
 /* may_skip_ccs: from the first ClientHello on (§5). A client that has offered TLS 1.3 does not know yet what it will be. */
 static bool may_skip_ccs(const ak_hs *h) {
     if (h->info->version != 0) return ak_hs_is_13(h);
-    return !h->server && h->client_hello_bytes.n != 0;
+    if (h->server) return h->ctx->cookie; /* what comes may belong to a second ClientHello, whose first another handshake has seen (§D.4) */
+    return h->client_hello_bytes.n != 0;
 }
 
 bool ak_hs_filter_record(ak_hs *h, const ak_record *r) {

@@ -148,7 +148,8 @@ static ak_error ask_again(ak_hs *h, const ak_group *g) {
     f->retry_group = g;
     f->retry_suite = h->info->suite;
     if (!ak_hello_unchanging(h, f->first_hello)) return ak_hs_fail(h, AK_ERR_crypto_failed, NULL);
-    return ak_early_refuse(h);
+    ak_error e = ak_cookie_make(h);
+    return e == AK_OK ? ak_early_refuse(h) : e;
 }
 
 static ak_error answer_share(ak_hs *h, const ak_group *g) {

@@ -2,6 +2,7 @@
 #include "handshake/messages13.h"
 
 #include "crypto/kdf.h"
+#include "handshake/keys.h"
 #include "handshake/tickets.h"
 
 #include <stdlib.h>
@@ -37,6 +38,8 @@ ak_resumption *ak_resumption13(ak_context *c, const ak_info *i, const ak_secret 
     memcpy(r->server_name, i->server_name, sizeof r->server_name);
     memcpy(r->alpn, i->alpn, sizeof r->alpn);
     r->alpn_n = i->alpn_n;
+    memcpy(r->end_point, i->end_point, sizeof r->end_point);
+    r->end_point_n = i->end_point_n;
     ak_view context = ak_context_identity(c);
     ak_secret_set(&r->context_id, context.p, context.n);
     if (i->report != NULL) r->verdict = i->vouched ? AK_OK : i->report->verdict;
@@ -109,6 +112,7 @@ ak_error ak_compose_new_session_ticket13(ak_hs *h, ak_buf *b) {
     uint8_t nonce[2] = {(uint8_t)(f->tickets_sent >> 8), (uint8_t)f->tickets_sent}, add[4]; /* another one for each ticket of a connection is all that is asked */
     uint32_t lifetime = h->ctx->session_lifetime < AK_TICKET_LIFETIME_MAX ? h->ctx->session_lifetime : AK_TICKET_LIFETIME_MAX;
     if (!ak_random(h->p, AK_PURPOSE_ticket_age_add, add, sizeof add)) return ak_hs_fail(h, AK_ERR_randomness, "ticket_age_add");
+    ak_note_end_point(h); /* what a session that resumes this one is bound to, too */
     ak_resumption *r = ak_resumption13(h->ctx, h->info, &h->secrets.resumption, ak_view_of(nonce, sizeof nonce), lifetime);
     if (r == NULL) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
     r->age_add = (uint32_t)add[0] << 24 | (uint32_t)add[1] << 16 | (uint32_t)add[2] << 8 | add[3];

@@ -143,6 +143,11 @@ bool ak_ticket_seal(ak_context *c, const ak_resumption *r, ak_buf *out) {
     return ok;
 }
 
+bool ak_ticket_seal_bytes(ak_context *c, ak_view plain, ak_buf *out) {
+    ak_ticket_keys *k = keys_of(c);
+    return k != NULL && seal(k, plain, out);
+}
+
 bool ak_ticket_open(ak_context *c, ak_view ticket, ak_buf *out, bool *renew) {
     *renew = false;
     if (ticket.n < NAME + AK_AEAD_NONCE + TAG || ticket.n > AK_TICKET_MAX) return false;

@@ -11,6 +11,8 @@
 
 /* ak_ticket_seal: appends a ticket for this session. False: too long, no keys to be had, no randomness; nothing is appended then. */
 bool ak_ticket_seal(ak_context *c, const ak_resumption *r, ak_buf *out);
+/* ak_ticket_seal_bytes: the same with anything else that this server alone is to read again (a cookie). */
+bool ak_ticket_seal_bytes(ak_context *c, ak_view plain, ak_buf *out);
 /* ak_ticket_open: the session's bytes, appended. False: not one of ours. *renew: its key is on its way out. */
 bool ak_ticket_open(ak_context *c, ak_view ticket, ak_buf *out, bool *renew);
 

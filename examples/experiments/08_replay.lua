@@ -13,6 +13,7 @@ local function flight(server_options)
   server_options.versions, server_options.early_data = "1.3", 1000
   local client, server = lab:client { versions = "1.3" }, lab:server(server_options)
   local session = assert(lab:run(client, server).client.session:resumption())
+  lab:advance(5)
   local hs = client:handshake { server_name = "localhost", session = session }
   assert(hs:send_early "pay 100 coins to Mallory")
   return assert(hs:start()), server, lab

@@ -119,7 +119,9 @@ end
 function Lab:issue(o)
   local with = dated(self, o, "ecdsa")
   if not with.names and not with.name then with.names = { "localhost" } end
-  return self:ca():issue(with)
+  local issued = self:ca():issue(with)
+  self.issued[issued.identity] = issued -- for trace:script, which writes down what a context was made of
+  return issued
 end
 
 --- The identity that a server of this lab has when none is given: for localhost, ECDSA or what `key` says. Made once for each kind of key.
@@ -149,9 +151,14 @@ local function context(self, role, opts)
   if opts.clock == nil then opts.clock = function() return self.clock end end
   local fields, kept = options.context(role, opts, core.x509)
   fields.lab = self.provider
+  -- What a context draws while it is made (ticket keys) belongs to those runs that it takes part in.
+  if not self.running then self.provider:journal(true) end
+  if not self.running then self.provider:notes() end
   local c = core.context(role == "server", fields)
   c:_values().kept = kept
   c:_values().lab = self
+  self.recipes[kept] = { role = role, options = opts, drawn = self.running and {} or self.provider:notes() }
+  if not self.running then self.provider:journal(false) end
   return c
 end
 
@@ -182,6 +189,8 @@ Side.__index = Side
 local function put(side, bytes)
   if not bytes or #bytes == 0 then return end
   local run = side.run
+  local last = side.log[#side.log]
+  last.out = last.out .. bytes
   if run.network then
     bytes = run.network(side.name, bytes)
     if bytes == nil or bytes == "" or bytes == false then return end
@@ -217,9 +226,13 @@ local function take_session(side)
   side:deliver ""
 end
 
+-- What was done to this side, in order, and what came out of it: trace:script repeats it.
+local function note(side, what, bytes) table.insert(side.log, { what = what, bytes = bytes, out = "" }) end
+
 -- Bytes that have come to this side.
 function Side:deliver(bytes)
   if self.failure then return end
+  if #bytes > 0 then note(self, "step", bytes) end
   if self.session then
     local plain, reply, failure = self.session:open(bytes)
     drain(self)
@@ -249,6 +262,7 @@ function Side:deliver(bytes)
 end
 
 function Side:start()
+  note(self, "start")
   local out, message, failure = self.hs:start()
   drain(self)
   if not out then return failed(self, message, failure) end
@@ -260,6 +274,7 @@ function Side:received() return table.concat(self.plain) end
 
 --- Application data from this side; it arrives with the next move.
 function Side:send(data)
+  note(self, "seal", data)
   local out, message, failure = self.session:seal(data)
   drain(self)
   if not out then return failed(self, message, failure) end
@@ -267,6 +282,7 @@ function Side:send(data)
 end
 
 function Side:close()
+  note(self, "close")
   local out, message, failure = self.session:close()
   drain(self)
   if not out then return failed(self, message, failure) end
@@ -300,6 +316,26 @@ local function handshake_of(peer, opts)
   return assert(peer:handshake { server_name = opts.server_name or "localhost", session = opts.session })
 end
 
+-- Ticket keys are drawn by the first run that needs them and live as long as their context.
+local function keep_draws(self, t)
+  for _, e in ipairs(t:all("random", "ticket_key")) do
+    local recipe = self.recipes[t.handshakes[e.side]:_values().kept]
+    if recipe then table.insert(recipe.drawn, { op = "random", what = e.purpose, out = e.bytes }) end
+  end
+end
+
+-- How many of a context's draws came before this run.
+local function contexts_draws(self, run)
+  local out = {}
+  run.trace.handshakes = {}
+  for _, side in ipairs { "client", "server" } do
+    run.trace.handshakes[side] = run[side].hs
+    local recipe = self.recipes[run[side].hs:_values().kept]
+    out[side] = recipe and #recipe.drawn or 0
+  end
+  return out
+end
+
 local function exchange(run, data)
   local from, to = run.client, run.server
   for _, item in ipairs(data) do
@@ -325,15 +361,18 @@ function Lab:run(client, server, opts)
   end
   local t = opts.trace or trace.new { lab = self }
   local journal = function() return self.provider:notes() end
+  self.running = true
+  t.began, t.early, t.resumption, t.server_name = self.clock, opts.early, opts.session, opts.server_name
   local run = { trace = t, chunk = opts.chunk, network = opts.network, journal = journal }
   self.provider:journal(true)
   journal()
   for name, peer in pairs { client = client, server = server } do
-    run[name] = setmetatable({ name = name, hs = handshake_of(peer, opts), inbox = {}, plain = {}, run = run }, Side)
+    run[name] = setmetatable({ name = name, hs = handshake_of(peer, opts), inbox = {}, plain = {}, run = run, log = {} }, Side)
     if run[name].hs.role ~= name then error(("lab:run: the %s is a %s"):format(name, run[name].hs.role), 2) end
     t:watch(run[name].hs, journal)
   end
   run.client.peer, run.server.peer = run.server, run.client
+  local before = contexts_draws(self, run)
   if opts.early then assert(run.client.hs:send_early(opts.early)) end
   run.client:start()
   run.server:start()
@@ -348,6 +387,8 @@ function Lab:run(client, server, opts)
     end
   end
   self.provider:journal(false)
+  self.running, t.drawn_before = false, before
+  keep_draws(self, t)
   t.client, t.server, t.ok = run.client, run.server, run.client.session ~= nil and run.server.session ~= nil and
     not run.client.failure and not run.server.failure
   return t

@@ -223,6 +223,7 @@ local known = {
   record_padding = { integer },
   certificate_compression = { compression },
   post_handshake_auth = { boolean },
+  cookie = { boolean, "server" },
   max_message = { integer },
   security_level = { integer },
   min_dh_bits = { integer, "client" },
@@ -382,6 +383,7 @@ function options.context(role, opts, x509)
   fields.key_shares = o.key_shares
   fields.ticket_keys, fields.max_early_data = o.ticket_keys, o.early_data
   fields.psk, fields.psk_modes, fields.ask_psk = o.psk, o.psk_modes, o.on_psk ~= nil
+  fields.cookie = o.cookie
   fields.cert_compression, fields.post_handshake_auth = o.certificate_compression, o.post_handshake_auth
   fields.reuse_tickets, fields.cert_schemes, fields.ca_names = o.reuse_tickets, o.cert_schemes, o.ca_names
   fields.ask_ocsp, fields.ask_early_data = o.on_ocsp ~= nil, o.on_early_data ~= nil

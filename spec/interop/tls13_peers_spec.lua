@@ -111,7 +111,7 @@ describe("TLS 1.3: an akushu client and gnutls-serv", function()
     local id = certs.ecdsa()
     local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = only13, args = { "--echo", "--earlydata",
       "--maxearlydata=1000" } }
-    socket.sleep(1.1) -- it takes no early data of tickets that look older than itself
+    socket.sleep(2.1) -- it takes no early data of tickets that look older than itself
     local context = client_context(id)
     local c = dial(server.port, context)
     echo(c, "first")

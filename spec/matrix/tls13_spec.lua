@@ -534,6 +534,98 @@ describe("TLS 1.3 with itself: a first flight that is sent again (§8)", functio
   end)
 end)
 
+-- ---- cookies (§4.2.2) -----------------------------------------------------------------------------------------------------------------------
+
+describe("TLS 1.3 with itself: a HelloRetryRequest that carries a cookie", function()
+  local now
+  local function pair(o)
+    now = os.time()
+    return contexts { client = merge({ key_shares = { "x25519" } }, o or {}),
+      server = merge({ groups = { "secp256r1" }, cookie = true, ticket_keys = ("t"):rep(48), clock = function() return now end }, o or {}) }
+  end
+
+  -- The HelloRetryRequest comes from one handshake, everything after it from another, of another context.
+  local function retold(client, one, two, session, change)
+    local hc, first, second = client:handshake { server_name = "localhost", session = session }, one:handshake(), two:handshake()
+    if change then hc:on("send", "client_hello", change) end
+    local retry = assert(first:step(hc:start()))
+    local hello = assert(hc:step(retry))
+    assert.is_true(hc.hello_retry)
+    local c, s = pump.join(hc, second)
+    s:deliver(hello)
+    pump.move(c, s)
+    return c, s
+  end
+
+  it("within one handshake", function()
+    for _, suite in ipairs(suites) do
+      local client, server = pair { suites = { suite } }
+      local c, s = connect(client, server)
+      same(c, s, { hello_retry = true })
+      c, s = connect(client, server, { session = c.session:resumption(), chunk = 1 })
+      same(c, s, { hello_retry = true, resumed = true })
+    end
+  end)
+
+  it("to a handshake that knows nothing but the cookie's key", function()
+    for _, suite in ipairs(suites) do
+      local client, one = pair { suites = { suite } }
+      local _, two = pair { suites = { suite } }
+      local c, s = retold(client, one, two)
+      assert(c.session and s.session, c.message or s.message)
+      same(c, s, { hello_retry = true, group = "secp256r1", suite = suite })
+      talk(c, s)
+      c, s = retold(client, one, two, c.session:resumption())
+      assert(c.session and s.session, c.message or s.message)
+      same(c, s, { hello_retry = true, resumed = true })
+      talk(c, s)
+    end
+  end)
+
+  it("and refuses what is none, what is old, and what does not go with it", function()
+    local client, one = pair()
+    local _, two = pair()
+    local function refused(code, change, wait, to)
+      local count = 0
+      now = os.time()
+      local c, s = retold(client, one, to or two, nil, function(m)
+        count = count + 1
+        if count < 2 then return end
+        now = now + (wait or 0)
+        if change then return change(m) end
+      end)
+      assert.equal(code, s.failure and s.failure.code, s.message)
+      assert.equal("illegal_parameter", s.failure.alert)
+      assert.equal("peer_alert", c.failure.code)
+    end
+    local function cookie(m)
+      for _, e in ipairs(m.extensions) do
+        if e.type == "cookie" then return e.data end
+      end
+    end
+    refused("bad_cookie", function(m) cookie(m).cookie = cookie(m).cookie:sub(1, -2) .. "x" end)
+    refused("bad_cookie", function(m) cookie(m).cookie = "x" end)
+    refused("bad_cookie", function(m) cookie(m).cookie = ("x"):rep(500) end)
+    refused("bad_cookie", nil, 121)
+    refused("bad_cookie", nil, -1)
+    refused("hello_changed", function(m) m.random = ("r"):rep(32) end)
+    local _, stranger = pair { ticket_keys = nil }
+    stranger:set_ticket_keys(("s"):rep(48))
+    refused("bad_cookie", nil, 0, stranger)
+    -- without its cookie it is a first ClientHello like any other
+    local count = 0
+    local c, s = retold(client, one, two, nil, function(m)
+      count = count + 1
+      if count < 2 then return end
+      for i, e in ipairs(m.extensions) do
+        if e.type == "cookie" then table.remove(m.extensions, i) end
+      end
+    end)
+    assert.is_false(s.hs.hello_retry)
+    assert.equal("bad_record_mac", c.failure.code) -- the two have not seen the same
+  end)
+end)
+
 -- ---- authentication after the handshake (§4.6.2) ------------------------------------------------------------------------------------------
 
 describe("TLS 1.3 with itself: authentication after the handshake", function()

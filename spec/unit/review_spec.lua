@@ -145,16 +145,17 @@ describe("a session does not change contexts", function()
         return server { min_version = version, max_version = version, client_auth = "require", trust = trust, ticket_keys = keys }
       end
       local one, other = with(stranger:trust()), with(ca:trust())
+      local _
       local a, b = pump.run(c:handshake { server_name = "localhost" }, one:handshake())
       assert.is_nil(b.failure)
       local kept = a.session:resumption()
-      a, b = pump.run(c:handshake { server_name = "localhost", session = kept }, other:handshake())
+      _, b = pump.run(c:handshake { server_name = "localhost", session = kept }, other:handshake())
       assert.equal("unknown_ca", b.failure and b.failure.alert)
       assert.is_nil(b.session)
-      assert.is_false(a.hs.resumed and b.hs.resumed)
+      assert.is_false(b.hs.resumed)
       -- where it belongs it is taken
       a = pump.run(c:handshake { server_name = "localhost" }, one:handshake())
-      a, b = pump.run(c:handshake { server_name = "localhost", session = a.session:resumption() }, one:handshake())
+      _, b = pump.run(c:handshake { server_name = "localhost", session = a.session:resumption() }, one:handshake())
       assert.is_true(b.session.resumed)
       assert.equal("CN=mallory.example", b.session.peer.certificate.subject)
     end)
@@ -183,9 +184,8 @@ it("a server cannot make a TLS 1.2 session live longer by sending new tickets fo
   local now = 1800000000
   local function clock() return now end
   local day = 86400
-  local fresh = ca:issue { names = { "localhost" }, not_before = now - day, not_after = now + 30 * day }
   local root = testca.new { name = "review root", key = ca.key, not_before = now - day, not_after = now + 30 * day }
-  fresh = root:issue { names = { "localhost" }, not_before = now - day, not_after = now + 30 * day }
+  local fresh = root:issue { names = { "localhost" }, not_before = now - day, not_after = now + 30 * day }
   local s = akushu.server { identity = fresh.identity, max_version = "1.2", session_lifetime = 3000, clock = clock, ticket_keys = ("a"):rep(48) }
   local c = akushu.client { trust = root:trust(), session_lifetime = 4000, clock = clock }
   local a = pump.run(c:handshake { server_name = "localhost" }, s:handshake())
@@ -231,7 +231,7 @@ describe("what a ClientHello costs", function()
       local hs, bytes = server(o):handshake(), hello(ecdsa, 16000, 16000)
       local before = os.clock()
       local _, _, failure = hs:step(bytes)
-      assert.is_true(os.clock() - before < 0.2, os.clock() - before)
+      assert.is_true(os.clock() - before < 0.25, os.clock() - before)
       assert.equal("no_shared_suite", failure.code)
     end)
   end
@@ -269,7 +269,7 @@ it("early data is taken once, also when two handshakes ask the application's sto
 end)
 
 it("who resumes with a ticket cannot make the server forget a session whose id he has seen", function()
-  local s, keyed = server { max_version = "1.2" }, nil
+  local s = server { max_version = "1.2" }
   -- the victim's session, in the server's store
   local victim = client { tickets = false }
   local a = pump.run(victim:handshake { server_name = "localhost" }, s:handshake())
@@ -280,16 +280,15 @@ it("who resumes with a ticket cannot make the server forget a session whose id h
   -- a ticket of somebody else's, sent with the victim's id, and a fatal alert after the handshake
   local other = client()
   a = pump.run(other:handshake { server_name = "localhost" }, s:handshake())
-  keyed = a.session:resumption()
-  local hs, b = other:handshake { server_name = "localhost", session = keyed }, nil
+  local hs = other:handshake { server_name = "localhost", session = a.session:resumption() }
   hs:on("compose", "client_hello", function(message)
     message.session_id = id
     return message
   end)
-  a, b = pump.run(hs, s:handshake())
+  local x, b = pump.run(hs, s:handshake())
   assert.is_true(b.session.resumed)
   assert.equal(id, b.session.session_id)
-  b:deliver(a.session:alert "internal_error")
+  b:deliver(x.session:alert "internal_error")
   assert.equal("failed", b.session.state)
   assert.equal(1, s:stored_sessions())
   a = pump.run(victim:handshake { server_name = "localhost", session = theirs }, s:handshake())
@@ -314,4 +313,22 @@ it("a kept session whose times are no times is refused", function()
     assert.is_nil(r)
     assert.equal("bad_session", failure.code)
   end
+end)
+
+it("a certificate after the handshake counts from its Finished on, not before", function()
+  local mine = ca:issue { names = { "client.example" }, purpose = "client" }
+  local c = client { identity = mine.identity, post_handshake_auth = true, max_fragment = 64, min_version = "1.3" }
+  local a, b = pump.run(c:handshake { server_name = "localhost" }, server { trust = ca:trust(), post_handshake_auth = true }:handshake())
+  local _, reply = assert(a.session:open(assert(b.session:request_certificate())))
+  local at, records = 1, 0
+  while at <= #reply do
+    assert.is_nil(b.session.peer)
+    assert.is_nil(b.session.report)
+    local n = 5 + string.unpack(">I2", reply, at + 3)
+    assert(b.session:open(reply:sub(at, at + n - 1)))
+    at, records = at + n, records + 1
+  end
+  assert.is_true(records > 6)
+  assert.equal("CN=client.example", b.session.peer.certificate.subject)
+  assert.equal("ok", b.session.report.verdict)
 end)

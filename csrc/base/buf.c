@@ -103,9 +103,21 @@ void ak_buf_init_secret(ak_buf *b, size_t max) {
     b->secret = true;
 }
 
+void ak_buf_lend(ak_buf *b, uint8_t *memory, size_t n) {
+    b->p = memory;
+    b->cap = n;
+    b->lent = true;
+}
+
 void ak_buf_free(ak_buf *b) {
+    if (b->p == NULL) {
+        b->n = 0;
+        b->bad = false;
+        return;
+    }
     if (b->secret) ak_wipe(b->p, b->cap);
-    free(b->p);
+    if (!b->lent) free(b->p);
+    b->lent = false;
     b->p = NULL;
     b->n = b->cap = 0;
     b->bad = false;
@@ -128,12 +140,13 @@ bool ak_buf_reserve(ak_buf *b, size_t n) {
     while (cap < need) cap *= 2;
     if (cap > b->max) cap = b->max;
     uint8_t *p;
-    if (b->secret) { /* realloc would leave a copy behind */
+    if (b->secret || b->lent) { /* realloc would leave a copy behind, or has nothing to do here */
         p = malloc(cap);
         if (p != NULL && b->n != 0) memcpy(p, b->p, b->n);
         if (p != NULL) {
-            ak_wipe(b->p, b->cap);
-            free(b->p);
+            if (b->secret) ak_wipe(b->p, b->cap);
+            if (!b->lent) free(b->p);
+            b->lent = false;
         }
     } else {
         p = realloc(b->p, cap);

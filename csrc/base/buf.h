@@ -66,12 +66,16 @@ typedef struct ak_buf {
     size_t n, cap, max;
     bool bad;
     bool secret;
+    bool lent; /* the bytes are in memory of somebody else's (ak_buf_lend) */
 } ak_buf;
 
 #define AK_BUF_NO_LIMIT ((size_t)1 << 31)
 
 void ak_buf_init(ak_buf *b, size_t max);
 void ak_buf_init_secret(ak_buf *b, size_t max);
+/* ak_buf_lend: an empty buffer begins in n bytes of memory that outlives it, and moves to its own when those do not suffice: no allocation for what is usual. Such a
+ * buffer's struct must not be copied. */
+void ak_buf_lend(ak_buf *b, uint8_t *memory, size_t n);
 /* ak_buf_free: releases (and wipes, if secret) and leaves an empty usable buffer. */
 void ak_buf_free(ak_buf *b);
 /* ak_buf_clear: n = 0, error forgotten, memory kept (wiped if secret). */

@@ -83,13 +83,14 @@ uint8_t *ak_lua_scratch_room(ak_lua_scratch *s, size_t n) {
 
 /* ---- classes ------------------------------------------------------------------------------------------------------------------ */
 
-/* upvalues: methods, properties (name → light userdata of the row) */
+/* upvalues: methods, properties (name → light userdata of the row), the class itself: this function can be had from it, and called with anything */
 static int class_index(lua_State *L) {
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TLIGHTUSERDATA) {
         const ak_lua_property *p = lua_touserdata(L, -1);
+        if (!lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(3))) return luaL_argerror(L, 1, "an object of another class");
         p->push(L, lua_touserdata(L, 1));
         return 1;
     }
@@ -111,7 +112,8 @@ void ak_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, const
         lua_pushlightuserdata(L, (void *)p);
         lua_setfield(L, -2, p->name);
     }
-    lua_pushcclosure(L, class_index, 2);
+    lua_pushvalue(L, -3);
+    lua_pushcclosure(L, class_index, 3);
     lua_setfield(L, -2, "__index");
     if (meta != NULL) luaL_setfuncs(L, meta, 0);
     lua_pushstring(L, name);

@@ -43,48 +43,42 @@ bool ak_digest(ak_provider *p, ak_hash h, ak_view a, ak_view b, ak_view c, uint8
 ak_pads *ak_pads_set(ak_provider *p, ak_hash h, ak_view key) {
     h = known(h);
     ak_pads *x = &p->pads[h];
-    uint8_t pad[128], hashed[AK_HASH_MAX];
-    size_t block = hashes[h].block;
+    uint8_t hashed[AK_HASH_MAX];
     const ak_view none = {NULL, 0};
     if (h == AK_HASH_none || h == AK_HASH_md5_sha1 || p->md[h] == NULL) return NULL;
-    if (x->work == NULL && (x->work = EVP_MD_CTX_new()) == NULL) return NULL;
-    if (key.n > block) {
-        if (!ak_digest(p, h, key, none, none, hashed)) return NULL;
-        key = ak_view_of(hashed, hashes[h].size);
-    }
     x->md = p->md[h];
     x->size = hashes[h].size;
-    memset(pad, 0x36, block);
-    for (size_t i = 0; i < key.n; i++) pad[i] ^= key.p[i];
-    bool ok = (x->fresh || (start(&x->inner, x->md) && start(&x->outer, x->md))) && EVP_DigestUpdate(x->inner, pad, block) == 1;
-    x->fresh = false;
-    for (size_t i = 0; i < block; i++) pad[i] ^= 0x36 ^ 0x5c;
-    ok = ok && EVP_DigestUpdate(x->outer, pad, block) == 1;
-    ak_wipe(pad, sizeof pad);
-    ak_wipe(hashed, sizeof hashed);
-    if (!ok) {
-        failed();
-        ak_pads_clear(x);
+    x->block = hashes[h].block;
+    if (key.n > x->block) {
+        if (!ak_digest(p, h, key, none, none, hashed)) return NULL;
+        key = ak_view_of(hashed, x->size);
     }
-    return ok ? x : NULL;
+    memset(x->inner, 0x36, x->block);
+    memset(x->outer, 0x5c, x->block);
+    for (size_t i = 0; i < key.n; i++) {
+        x->inner[i] ^= key.p[i];
+        x->outer[i] ^= key.p[i];
+    }
+    if (key.p == hashed) ak_wipe(hashed, sizeof hashed);
+    return x;
 }
 
 bool ak_pads_mac(ak_pads *x, ak_view a, ak_view b, ak_view c, uint8_t *out) {
     uint8_t inner[AK_HASH_MAX];
-    bool ok = EVP_MD_CTX_copy_ex(x->work, x->inner) == 1 && absorb(x->work, a) && absorb(x->work, b) && absorb(x->work, c) &&
-              EVP_DigestFinal_ex(x->work, inner, NULL) == 1 && EVP_MD_CTX_copy_ex(x->work, x->outer) == 1 &&
-              EVP_DigestUpdate(x->work, inner, x->size) == 1 && EVP_DigestFinal_ex(x->work, out, NULL) == 1;
-    ak_wipe(inner, sizeof inner);
+    bool ok = start(&x->work, x->md) && EVP_DigestUpdate(x->work, x->inner, x->block) == 1 && absorb(x->work, a) && absorb(x->work, b) &&
+              absorb(x->work, c) && EVP_DigestFinal_ex(x->work, inner, NULL) == 1 && start(&x->work, x->md) &&
+              EVP_DigestUpdate(x->work, x->outer, x->block) == 1 && EVP_DigestUpdate(x->work, inner, x->size) == 1 &&
+              EVP_DigestFinal_ex(x->work, out, NULL) == 1;
+    ak_wipe(inner, x->size);
     return ok || failed();
 }
 
-/* Starting anew writes the hash's public initial value over the keyed state; the contexts stay allocated. */
+/* Starting anew writes the hash's public initial value over the keyed state; the context stays allocated. */
 void ak_pads_clear(ak_pads *x) {
-    x->fresh = start(&x->inner, x->md) && start(&x->outer, x->md) && start(&x->work, x->md);
-    if (x->fresh) return;
+    ak_wipe(x->inner, x->block);
+    ak_wipe(x->outer, x->block);
+    if (x->work == NULL || start(&x->work, x->md)) return;
     failed();
-    EVP_MD_CTX_reset(x->inner);
-    EVP_MD_CTX_reset(x->outer);
     EVP_MD_CTX_reset(x->work);
 }
 

@@ -19,13 +19,13 @@
 #define AK_KEY_SLOTS 4      /* operation contexts kept in a key */
 #define AK_GOOD_PRIMES 4    /* accepted DH primes that are remembered */
 
-/* ak_pads: HMAC over one hash with the key's two pads absorbed once (RFC 2104 §4). The three contexts live as long as the provider;
- * they hold keyed state only between ak_pads_set and ak_pads_clear. */
+/* ak_pads: HMAC over one hash (RFC 2104) with the key's two pads made once. Each is absorbed anew for every value: with libcrypto 3.0 that costs less than
+ * copying a context that has absorbed it, which allocates. They are there only between ak_pads_set and ak_pads_clear. */
 typedef struct ak_pads {
-    EVP_MD_CTX *inner, *outer, *work;
+    EVP_MD_CTX *work; /* lives as long as the provider */
     EVP_MD *md;
-    uint8_t size;  /* bytes of the hash value */
-    bool fresh;    /* inner and outer stand at their public initial value */
+    uint8_t inner[128], outer[128];
+    uint8_t size, block; /* bytes of the hash value, and of its block */
 } ak_pads;
 
 /* ak_group_slot: what is kept for one group: a keygen context, and a key with nothing but its parameters to import peers' values with. */

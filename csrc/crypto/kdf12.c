@@ -6,16 +6,23 @@
 static bool p_hash(ak_provider *p, ak_hash hash, ak_view secret, ak_view label, ak_view seed_a, ak_view seed_b, bool mix, uint8_t *out,
                    size_t n) {
     /* label || seeds once in one place: each block hashes A(i) and then all of it. Longer ones than any TLS label and seed take the heap. */
-    uint8_t a[AK_HASH_MAX], block[AK_HASH_MAX];
-    ak_buf tail;
-    ak_buf_init_secret(&tail, AK_BUF_NO_LIMIT);
+    uint8_t a[AK_HASH_MAX], block[AK_HASH_MAX], few[192];
+    ak_buf many;
+    ak_buf_init(&many, AK_BUF_NO_LIMIT);
+    size_t total = label.n + seed_a.n + seed_b.n;
+    uint8_t *at = total <= sizeof few ? few : ak_buf_grow(&many, total);
+    const ak_view none = {NULL, 0}, tail = ak_view_of(at, total);
     ak_pads *x = NULL;
-    const ak_view none = {NULL, 0};
-    bool ok = ak_buf_put_view(&tail, label) && ak_buf_put_view(&tail, seed_a) && ak_buf_put_view(&tail, seed_b) &&
-              (x = ak_pads_set(p, hash, secret)) != NULL && ak_pads_mac(x, ak_buf_view(&tail), none, none, a);
+    bool ok = at != NULL;
+    if (ok) {
+        if (label.n != 0) memcpy(at, label.p, label.n);
+        if (seed_a.n != 0) memcpy(at + label.n, seed_a.p, seed_a.n);
+        if (seed_b.n != 0) memcpy(at + label.n + seed_a.n, seed_b.p, seed_b.n);
+        ok = (x = ak_pads_set(p, hash, secret)) != NULL && ak_pads_mac(x, tail, none, none, a);
+    }
     while (ok && n > 0) {
         size_t take = n < x->size ? n : x->size;
-        ok = ak_pads_mac(x, ak_view_of(a, x->size), ak_buf_view(&tail), none, block);
+        ok = ak_pads_mac(x, ak_view_of(a, x->size), tail, none, block);
         for (size_t i = 0; ok && i < take; i++) out[i] = (uint8_t)(mix ? out[i] ^ block[i] : block[i]);
         out += take;
         n -= take;
@@ -24,7 +31,7 @@ static bool p_hash(ak_provider *p, ak_hash hash, ak_view secret, ak_view label, 
     if (x != NULL) ak_pads_clear(x);
     ak_wipe(a, sizeof a);
     ak_wipe(block, sizeof block);
-    ak_buf_free(&tail);
+    ak_buf_free(&many); /* labels, randoms and hashes: nothing secret */
     return ok;
 }
 

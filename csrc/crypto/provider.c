@@ -39,8 +39,6 @@ static void release(ak_provider *p) {
     for (size_t i = 0; i < sizeof imports / sizeof imports[0]; i++) EVP_PKEY_CTX_free(imports[i]);
     for (int h = 0; h < AK_HASH_count; h++) {
         EVP_MD_CTX_free(p->digest[h]);
-        EVP_MD_CTX_free(p->pads[h].inner);
-        EVP_MD_CTX_free(p->pads[h].outer);
         EVP_MD_CTX_free(p->pads[h].work);
         EVP_MD_free(p->md[h]);
     }

@@ -19,7 +19,7 @@ static bool may_offer(const ak_hs *h, const ak_resumption *r) {
     const ak_context *c = h->ctx;
     if (r->server || r->expires <= ak_context_now(c) || r->version < c->min_version || r->version > c->max_version) return false;
     if (strcmp(r->server_name, h->info->server_name) != 0) return false;
-    if (r->context_id.n != 0 && !ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx))) return false;
+    if (!ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx))) return false;
     if (r->version <= AK_TLS12 && r->max_fragment_length != c->max_fragment_length) return false; /* RFC 6066 §4: a session keeps its length */
     if (c->verify && r->verdict != AK_OK) return false; /* somebody said "go on all the same": that was for that connection */
     if (r->version <= AK_TLS12 && (r->ems ? !c->ems : c->require_ems)) return false; /* RFC 7627 §5.3 */
@@ -160,7 +160,7 @@ static bool own_suite(const ak_hs *h, uint16_t suite) {
 static bool suits(const ak_hs *h, const ak_resumption *r) {
     return r->server && r->version == h->info->version && r->expires > ak_context_now(h->ctx) && own_suite(h, r->suite) &&
            client_lists_suite(h, r->suite) && r->max_fragment_length == h->info->max_fragment_length &&
-           (r->context_id.n == 0 || ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx))) &&
+           ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx)) &&
            ak_suite_usable(h->p, ak_suite_find(r->suite)) && strcmp(r->server_name, h->info->server_name) == 0 &&
            (h->ctx->client_auth != AK_CLIENT_AUTH_require || r->peer_chain != NULL || !ak_asks_certificate(h->ctx, ak_suite_find(r->suite))) &&
            (h->ctx->client_auth != AK_CLIENT_AUTH_none || r->peer_chain == NULL) && (!h->ctx->verify || r->verdict == AK_OK);

@@ -131,7 +131,7 @@ static bool suits(const ak_hs *h, const ak_resumption *r) {
     const ak_context *c = h->ctx;
     return r->server && r->version == h->info->version && r->expires > ak_context_now(c) && strcmp(r->server_name, h->info->server_name) == 0 &&
            (c->client_auth != AK_CLIENT_AUTH_require || r->peer_chain != NULL) && (c->client_auth != AK_CLIENT_AUTH_none || r->peer_chain == NULL) &&
-           (r->context_id.n == 0 || ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx))) && (!c->verify || r->verdict == AK_OK);
+           ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx)) && (!c->verify || r->verdict == AK_OK);
 }
 
 /* take: this key, if there is a suite with its hash. Its binder must be right: that is what proves that the client has it. */

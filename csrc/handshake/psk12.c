@@ -38,7 +38,11 @@ ak_error ak_psk12_choose(ak_hs *h, ak_view hint) {
  * (RFC 4279 §2). */
 static ak_error unknown(ak_hs *h, ak_view identity) {
     uint8_t nobody[32];
-    if (!h->ctx->hide_unknown_psk) return ak_hs_fail(h, AK_ERR_unknown_psk_identity, "%.*s", (int)(identity.n < 100 ? identity.n : 100), (const char *)identity.p);
+    char shown[101]; /* as a person may read it: it can be any bytes, and goes into logs */
+    size_t n = identity.n < sizeof shown ? identity.n : sizeof shown - 1;
+    for (size_t i = 0; i < n; i++) shown[i] = identity.p[i] >= 0x20 && identity.p[i] < 0x7f ? (char)identity.p[i] : '?';
+    shown[n] = '\0';
+    if (!h->ctx->hide_unknown_psk) return ak_hs_fail(h, AK_ERR_unknown_psk_identity, "%s", shown);
     if (!ak_random(h->p, AK_PURPOSE_premaster, nobody, sizeof nobody)) return ak_hs_fail(h, AK_ERR_randomness, "a stand-in for a pre-shared key");
     ak_error e = take(h, identity, ak_view_of(nobody, sizeof nobody));
     ak_wipe(nobody, sizeof nobody);

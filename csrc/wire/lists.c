@@ -36,10 +36,18 @@ bool ak_ext_next(ak_rd *r, uint16_t *type, ak_view *data) {
 }
 
 bool ak_ext_find(ak_view extensions, uint16_t wanted, ak_view *data) {
-    ak_rd r;
-    uint16_t type;
-    for (ak_rd_view(&r, extensions); ak_ext_next(&r, &type, data);)
-        if (type == wanted) return true;
+    /* The engine asks for every extension it knows in every hello: plain pointers instead of a reader. */
+    const uint8_t *p = extensions.p;
+    for (size_t left = extensions.n; left >= 4;) {
+        size_t n = (size_t)p[2] << 8 | p[3];
+        if (n > left - 4) break;
+        if ((p[0] << 8 | p[1]) == wanted) {
+            *data = ak_view_of(p + 4, n);
+            return true;
+        }
+        p += 4 + n;
+        left -= 4 + n;
+    }
     *data = ak_view_of(NULL, 0);
     return false;
 }

@@ -75,6 +75,9 @@ function Lab:again()
   for _, g in ipairs(self.given) do other:give(g[1], g[2]) end
   -- Their making drew from purposes of their own, so it does not matter which of the labs made them.
   other.made, other.issued = self.made, self.issued
+  -- What labs of this kind issue, by its place and what was asked for: the first of them makes it, the others have it, too.
+  self.children = self.children or {}
+  other.siblings = self.children
   return other
 end
 
@@ -119,7 +122,14 @@ end
 function Lab:issue(o)
   local with = dated(self, o, "ecdsa")
   if not with.names and not with.name then with.names = { "localhost" } end
+  local siblings, which = self.siblings, nil
+  if siblings then
+    self.issues = (self.issues or 0) + 1
+    which = self.issues .. require("akushu.show").json(o or {})
+    if siblings[which] then return siblings[which] end
+  end
   local issued = self:ca():issue(with)
+  if siblings then siblings[which] = issued end
   self.issued[issued.identity] = issued -- for trace:script, which writes down what a context was made of
   return issued
 end

@@ -21,6 +21,7 @@
 --     peer:expect_alert(name)   an alert (of that description)
 --     peer:expect_close()       close_notify or the end of the transport
 --     peer:try(name, o) → message or nil, item       what came stays to be received when it is something else
+--     peer:engine(hs, { before = name })   an engine's handshake of this role speaks until it would send the message of that name
 --     peer:client_hello{…}  peer:server_hello{…}  peer:share(group)  peer:finished()  peer:premaster_for(certificate message)
 local core = require "akushu.core"
 local keys = require "akushu.keys"
@@ -337,6 +338,85 @@ function Peer:expect_close(o)
   local item, why = self:receive(o)
   if not item or item.kind ~= "close" then stop("unexpected", "a close expected, %s came", describe(item, why)) end
   return true
+end
+
+-- ---- letting the engine play
+-- --------------------------------------------------------------------------------------------------------------------
+
+-- Where the engine keeps what, and where the key schedule of a script does.
+local secrets_12 = { premaster = "premaster", master = "master" }
+local secrets_13 = { early = "early_secret", handshake = "handshake_secret", master = "master_secret",
+  client_handshake_traffic = "client_handshake_traffic", server_handshake_traffic = "server_handshake_traffic",
+  client_application_traffic = "client_application_traffic", server_application_traffic = "server_application_traffic" }
+
+local function take_secrets(self, hs)
+  for from, to in pairs(is_13(self) and secrets_13 or secrets_12) do
+    local ok, secret = pcall(hs.secret, hs, from)
+    if ok and secret and #secret > 0 then rawset(self.keys, to, secret:reveal()) end
+  end
+end
+
+-- What the engine said or heard: into the transcript and the hashes, while the engine still protects the records.
+local function follow(self, from, name, bytes, seen)
+  seen[from .. " " .. name] = true
+  if name == "change_cipher_spec" or name:find "^%a+$" == nil and not wire.number("handshake_types", name) and
+    name ~= "hello_retry_request" then return end
+  local automatic = self.automatic
+  local msg = wire.decode(bytes, context_of(self, from, name))
+  if not_in_transcript(self, name) then return end
+  self.transcript[#self.transcript + 1] = bytes
+  if readers[name] then readers[name](self, bytes, msg) end
+  self.automatic = false
+  advance(self, from, name)
+  self.automatic = automatic
+end
+
+-- The records are the script's from here on.
+local function take_over(self, seen)
+  local mine, theirs = self.role, other[self.role]
+  if is_13(self) then
+    local k = self.keys
+    if not seen["server server_hello"] then return end
+    self.write = k:protection_of(seen[mine .. " finished"] and k[mine .. "_application_traffic"] or k[mine .. "_handshake_traffic"])
+    self.read = k:protection_of(seen[theirs .. " finished"] and k[theirs .. "_application_traffic"] or k[theirs .. "_handshake_traffic"], true)
+  else
+    if seen[mine .. " change_cipher_spec"] then self.write = self.keys:protection(mine) end
+    if seen[theirs .. " change_cipher_spec"] then self.read = self.keys:protection(theirs, true) end
+  end
+end
+
+--- Lets an engine's handshake of this side's role (not started yet) lead the conversation until it would send the message o.before; that
+-- message and all after it are not sent. The script goes on from there with the engine's transcript and secrets in peer.keys. Returns
+-- the name, the message and its bytes as the engine would have sent them; the script ends when the engine fails first, or is done.
+function Peer:engine(hs, o)
+  local before = o and o.before
+  if type(before) ~= "string" then error("peer:engine: 'before' is the name of a message", 2) end
+  if hs.role ~= self.role then error(("peer:engine: a %s's handshake expected"):format(self.role), 2) end
+  local seen, stopped = {}, nil
+  hs:on("send", "*", function(msg, ev)
+    if not stopped and ev.name == before then
+      stopped = { before, msg, ev.raw }
+      take_secrets(self, hs)
+      ev:before { raw = "" } -- what was made before it goes out first
+    end
+    if stopped then return false end
+    take_secrets(self, hs)
+    follow(self, self.role, ev.name, ev.raw, seen)
+  end)
+  hs:on("receive", "*", function(_, ev) follow(self, other[self.role], ev.name, ev.raw, seen) end)
+  local out, message, failure = hs:start()
+  while true do
+    if not out then stop(failure.code, "the engine: %s", message) end
+    self.out[#self.out + 1] = out
+    if stopped then break end
+    if hs.done then stop("unexpected", "the engine is done and has not sent %s", before) end
+    local bytes, why = coroutine.yield(table.concat(self.out), o.timeout)
+    self.out = {}
+    if bytes == nil then stop(why == "timeout" and "timeout" or "unexpected", "the engine waits in %s: %s", hs.state, why or "the end") end
+    out, message, failure = hs:step(bytes)
+  end
+  take_over(self, seen)
+  return table.unpack(stopped)
 end
 
 -- ---- messages with sensible fields

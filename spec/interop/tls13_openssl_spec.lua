@@ -299,8 +299,10 @@ describe("TLS 1.3: an akushu server and openssl s_client", function()
 
   it("asks again for another share", function()
     local id = certs.ecdsa()
-    local c = serve(server_context(id, { groups = { "secp384r1" } }), id, { "-groups", "X25519:P-384" }, echo)
-    assert.is_true(c.session.hello_retry)
+    for _, cookie in ipairs { false, true } do
+      local c = serve(server_context(id, { groups = { "secp384r1" }, cookie = cookie }), id, { "-groups", "X25519:P-384" }, echo)
+      assert.is_true(c.session.hello_retry)
+    end
   end)
 
   it("resumes, takes early data once, and refuses it", function()

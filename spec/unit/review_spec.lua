@@ -332,3 +332,19 @@ it("a certificate after the handshake counts from its Finished on, not before", 
   assert.equal("CN=client.example", b.session.peer.certificate.subject)
   assert.equal("ok", b.session.report.verdict)
 end)
+
+it("a class's properties are read of its own objects alone", function()
+  local s = server { max_version = "1.2" }
+  local a = pump.run(client():handshake { server_name = "localhost" }, s:handshake())
+  local objects = { leaf.identity.chain[1], a.session:resumption(), s, ca:trust(), leaf.identity, a.session, a.hs, akushu.secret "x" }
+  for _, one in ipairs(objects) do
+    local index = getmetatable(one).__index
+    for _, name in ipairs { "version", "subject", "role", "suite", "sources", "chain", "state", "server_name", "der" } do
+      for _, other in ipairs { {}, io.stdout, objects[1], objects[2], objects[3] } do
+        local ok, value = pcall(index, other, name)
+        -- either it is refused, or it is no property of this class
+        assert.is_true(rawequal(one, other) or not ok or value == nil or type(value) == "function", name)
+      end
+    end
+  end
+end)

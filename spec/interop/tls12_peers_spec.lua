@@ -1,0 +1,281 @@
+-- akushu, GnuTLS and nginx over loopback, TLS 1.2 and below, what gnutls_spec.lua and nginx_spec.lua leave out: every kind of suite in every version, tickets and
+-- ids, client authentication, OCSP stapling, rehandshakes. The whole list of suites is #slow.
+local akushu = require "akushu"
+local certs = require "spec.support.certs"
+local net = require "spec.support.net"
+local peer_suites = require "spec.support.peer_suites"
+local peers = require "spec.support.peers"
+local testca = require "akushu.testca"
+
+local all = peer_suites.gnutls()
+local some = peer_suites.some(all)
+local versions = { { "1.2", 0x0303 }, { "1.1", 0x0302 }, { "1.0", 0x0301 } }
+
+local function base(version)
+  return "NONE:+VERS-TLS" .. version .. ":+COMP-NULL:+SIGN-ALL:+SIGN-RSA-SHA1:+GROUP-ALL:%VERIFY_ALLOW_SIGN_WITH_SHA1"
+end
+
+local everything = ":+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA:+RSA:+PSK:+DHE-PSK:+ECDHE-PSK:+RSA-PSK:+ANON-DH:+ANON-ECDH" ..
+  ":+CIPHER-ALL:+AES-128-CCM-8:+AES-256-CCM-8:+CAMELLIA-128-CBC:+CAMELLIA-256-CBC:+3DES-CBC:+NULL:+MAC-ALL:+AEAD:+SHA1:+SHA256:+SHA384:+MD5"
+
+local psk = { identity = "somebody", key = ("\1\2\3\4\5\6\7\8"):rep(4) }
+local psk_hex = psk.key:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+
+local function merge(...)
+  local out = {}
+  for _, t in pairs { ... } do
+    for k, v in pairs(t) do out[k] = v end
+  end
+  return out
+end
+
+local function options(role, suite, version, more)
+  local o = { versions = version, suites = { suite.name }, security_level = 0 }
+  local key = peer_suites.key(suite)
+  if role == "client" then
+    if key then o.trust = certs.leaf(key).trust else o.verify = false end
+  elseif key then
+    o.identity = certs.leaf(key).identity
+  end
+  if peer_suites.needs_psk(suite) then o.psk = psk end
+  return merge(o, more or {})
+end
+
+local function rows_of(list, number)
+  local out = {}
+  for _, row in ipairs(list) do
+    if row.min <= number then out[#out + 1] = row end
+  end
+  return out
+end
+
+-- A short run looks at all kinds of suites in TLS 1.2, and at CBC in the older versions.
+local function short(v)
+  local out = {}
+  for _, row in ipairs(rows_of(some, v[2])) do
+    if v[1] == "1.2" or row.suite.kind == "cbc" then out[#out + 1] = row end
+  end
+  return out
+end
+
+local function echo(c, text)
+  assert(c:send(text))
+  assert.equal(text, assert(c:receive(#text)))
+end
+
+describe("an akushu client and gnutls-serv", function()
+  for _, v in ipairs(versions) do
+    describe("TLS " .. v[1], function()
+      local server
+      setup(function()
+        local rsa, ecdsa = certs.rsa(), certs.ecdsa()
+        server = peers.gnutls_server { chain = rsa.chain, key = rsa.key, priority = base(v[1]) .. everything, args = { "--echo", "--crlf",
+          "--x509certfile", ecdsa.chain, "--x509keyfile", ecdsa.key, "--pskpasswd", peers.tmpfile(psk.identity .. ":" .. psk_hex .. "\n", "psk") } }
+      end)
+      teardown(function() server:stop() end)
+
+      local function speaks(row)
+        for _, tickets in ipairs { true, false } do
+          local context = akushu.client(options("client", row.suite, v[1], { tickets = tickets }))
+          local c, message = net.client(server.port, context:handshake { server_name = "localhost" })
+          assert(c, message)
+          assert.equal(row.suite.name, c.session.suite)
+          assert.equal(v[1], c.session.version)
+          echo(c, row.suite.name .. "\r\n")
+          local resumption = assert(c.session:resumption())
+          assert.equal(tickets and "ticket" or "session_id", resumption.kind)
+          c:close()
+          c = assert(net.client(server.port, context:handshake { server_name = "localhost", session = resumption }))
+          assert.is_true(c.session.resumed)
+          echo(c, "again\r\n")
+          c:close()
+        end
+      end
+
+      for _, row in ipairs(short(v)) do
+        it(row.suite.name .. ", and resumes by ticket and by id", function() speaks(row) end)
+      end
+      for _, row in ipairs(rows_of(all, v[2])) do
+        it(row.suite.name .. ", and resumes by ticket and by id #slow", function() speaks(row) end)
+      end
+    end)
+  end
+
+  it("shows its certificate when it is asked", function()
+    local id = certs.rsa()
+    for _, v in ipairs(versions) do
+      for _, kind in ipairs { "rsa", "ecdsa" } do
+        local mine = certs.leaf(kind, "client")
+        local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = base(v[1]) .. everything, args = { "--echo", "--require-client-cert",
+          "--verify-client-cert", "--x509cafile", mine.ca } }
+        local c, message = net.client(server.port, akushu.client({ trust = id.trust, versions = v[1], profile = "compatible", security_level = 0,
+          identity = mine.identity }):handshake { server_name = "localhost" })
+        assert(c, message)
+        echo(c, "it is me\n")
+        c:close()
+        server:stop()
+      end
+    end
+  end)
+
+  it("reads a stapled OCSP response", function()
+    local ca = testca.new { name = "stapling root" }
+    local leaf = ca:issue { names = { "localhost" } }
+    local response = ca:ocsp(leaf, { status = "good" })
+    local server = peers.gnutls_server { chain = peers.tmpfile(leaf.pem_chain, "chain.pem"), key = peers.tmpfile(leaf.pem_key, "key.pem"),
+      priority = base "1.2" .. everything, args = { "--echo", "--ocsp-response", peers.tmpfile(response, "ocsp.der") } }
+    local c, message = net.client(server.port, akushu.client({ trust = ca:trust(), versions = "1.2", ocsp = true }):handshake { server_name = "localhost" })
+    assert(c, message)
+    assert.equal(response, c.session.ocsp_response)
+    c:close()
+    server:stop()
+  end)
+
+  it("agrees with it on max_fragment_length and record_size_limit", function()
+    local id = certs.rsa()
+    local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = base "1.2" .. everything, args = { "--echo", "--crlf" } }
+    local suite = { suites = { "TLS_RSA_WITH_AES_128_GCM_SHA256" } }
+    -- gnutls-serv 3.7 keeps max_fragment_length in the handshake, and sends what it likes afterwards
+    for _, o in ipairs { { max_fragment_length = 512 }, { record_size_limit = 600 } } do
+      local context = akushu.client(merge({ trust = id.trust, versions = "1.2" }, suite, o))
+      local hs, most = context:handshake { server_name = "localhost" }, 0
+      hs:on("record_in", "*", function(bytes) most = math.max(most, #bytes - 5) end)
+      local c, message = net.client(server.port, hs)
+      assert(c, message)
+      assert.is_true(most > 500 and most <= 600, most)
+      echo(c, ("x"):rep(o.record_size_limit and 1500 or 500) .. "\r\n")
+      c:close()
+    end
+    server:stop()
+  end)
+end)
+
+describe("an akushu server and gnutls-cli", function()
+  local listener, port
+  setup(function() listener, port = net.listen() end)
+  teardown(function() listener:close() end)
+
+  local function meet(context, o)
+    local client = peers.gnutls_client { port = port, ca = o.ca or certs.rsa().ca, pipe = true, priority = o.priority, args = o.args }
+    local c, message, failure = net.serve(listener, context:handshake {})
+    return client, c, message, failure
+  end
+
+  local function talk(client, c)
+    client:write "ping\n"
+    assert.equal("ping\n", assert(c:receive_until "\n"))
+    assert(c:send "PONG from akushu\n")
+    assert.truthy(client:wait_log("PONG from akushu", 10), client:log())
+  end
+
+  local function speaks(row, v)
+    local key = peer_suites.key(row.suite)
+    local args = peer_suites.needs_psk(row.suite) and { "--pskusername", psk.identity, "--pskkey", psk_hex } or nil
+    local client, c, message = meet(akushu.server(options("server", row.suite, v[1])),
+      { ca = key and certs.leaf(key).ca, priority = base(v[1]) .. ":" .. row.peer, args = args })
+    assert(c, message)
+    assert.equal(row.suite.name, c.session.suite)
+    assert.equal(v[1], c.session.version)
+    -- gnutls-cli 3.7 dies of these once the handshake is over, when it wants to print who the peer is; of gnutls-serv's, too
+    if row.suite.kx ~= "dhe_psk" and row.suite.kx ~= "ecdhe_psk" then
+      talk(client, c)
+      c:close()
+    end
+    client:stop()
+  end
+
+  for _, v in ipairs(versions) do
+    for _, row in ipairs(short(v)) do
+      it(("TLS %s: %s"):format(v[1], row.suite.name), function() speaks(row, v) end)
+    end
+    for _, row in ipairs(rows_of(all, v[2])) do
+      it(("TLS %s: %s #slow"):format(v[1], row.suite.name), function() speaks(row, v) end)
+    end
+  end
+
+  it("resumes by ticket and by id, in every version", function()
+    for _, v in ipairs(versions) do
+      for _, tickets in ipairs { true, false } do
+        local context = akushu.server { identity = certs.rsa().identity, versions = v[1], profile = "compatible", security_level = 0, tickets = tickets }
+        local client, c, message = meet(context, { priority = base(v[1]) .. everything, args = { "--resume" } })
+        assert(c, message)
+        assert.is_false(c.session.resumed)
+        c:close()
+        c, message = net.serve(listener, context:handshake {})
+        assert(c, message)
+        assert.is_true(c.session.resumed)
+        talk(client, c)
+        c:close()
+        client:stop()
+      end
+    end
+  end)
+
+  it("believes a client's certificate", function()
+    for _, v in ipairs(versions) do
+      for _, kind in ipairs { "rsa", "ecdsa" } do
+        local mine = certs.leaf(kind, "client")
+        local context = akushu.server { identity = certs.rsa().identity, versions = v[1], profile = "compatible", security_level = 0,
+          client_auth = "require", trust = mine.trust }
+        local client, c, message = meet(context, { priority = base(v[1]) .. everything, args = { "--x509certfile", mine.chain, "--x509keyfile", mine.key } })
+        assert(c, message)
+        assert.equal(mine.identity.chain[1], c.session.peer[1])
+        talk(client, c)
+        c:close()
+        client:stop()
+      end
+    end
+  end)
+
+  it("refuses a rehandshake and lives on", function()
+    local context = akushu.server { identity = certs.rsa().identity, versions = "1.2", profile = "compatible" }
+    local client, c, message = meet(context, { priority = base "1.2" .. everything, args = { "--rehandshake" } })
+    assert(c, message)
+    assert.is_true(c:more())
+    assert.truthy(client:wait_log("rehandshake", 5) or client:wait_log("renegotiation", 1), client:log())
+    client:stop()
+  end)
+end)
+
+describe("an akushu client and nginx", function()
+  it("reads the OCSP response that nginx staples, and resumes by ticket and by id", function()
+    local ca = testca.new { name = "stapling root" }
+    local leaf = ca:issue { names = { "localhost" } }
+    local response = ca:ocsp(leaf, { status = "good" })
+    for _, tickets in ipairs { "on", "off" } do
+      local server = peers.nginx { chain = peers.tmpfile(leaf.pem_chain, "chain.pem"), key = peers.tmpfile(leaf.pem_key, "key.pem"),
+        files = { ["index.html"] = "hello" }, http = "ssl_session_cache shared:akushu:1m;",
+        server = ("ssl_protocols TLSv1.2; ssl_session_tickets %s; ssl_stapling on; ssl_stapling_file %s;"):format(tickets, peers.tmpfile(response, "ocsp.der")) }
+      local context = akushu.client { trust = ca:trust(), versions = "1.2", ocsp = true }
+      local c, message = net.client(server.port, context:handshake { server_name = "localhost" })
+      assert(c, message)
+      assert.equal(response, c.session.ocsp_response)
+      local resumption = assert(c.session:resumption())
+      assert.equal(tickets == "on" and "ticket" or "session_id", resumption.kind)
+      c:close()
+      c = assert(net.client(server.port, context:handshake { server_name = "localhost", session = resumption }))
+      assert.is_true(c.session.resumed)
+      assert(c:send "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+      assert.truthy(assert(c:receive_all()):find("hello", 1, true))
+      c:close()
+      server:stop()
+    end
+  end)
+
+  it("shows nginx its certificate", function()
+    local id, mine = certs.rsa(), certs.leaf("ecdsa", "client")
+    local server = peers.nginx { chain = id.chain, key = id.key, files = { ["index.html"] = "hello" },
+      server = ("ssl_protocols TLSv1.2; ssl_client_certificate %s; ssl_verify_client on; ssl_verify_depth 3; add_header Seen $ssl_client_s_dn;"):format(mine.ca) }
+    for _, has in ipairs { true, false } do
+      local context = akushu.client { trust = id.trust, versions = "1.2", identity = has and mine.identity or nil }
+      local c, message = net.client(server.port, context:handshake { server_name = "localhost" })
+      assert(c, message)
+      assert(c:send "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+      local answer = assert(c:receive_all())
+      assert.equal(has, answer:find("client.example", 1, true) ~= nil)
+      assert.equal(has and "200" or "400", answer:match "^HTTP/1.1 (%d+)")
+      c:close()
+    end
+    server:stop()
+  end)
+end)

@@ -86,7 +86,7 @@ function apply.retype(self, _, ev) return string.char(self.type) .. ev.raw:sub(2
 
 function apply.fragment(self, _, ev)
   if ev.content_type == "change_cipher_spec" then return end
-  ev:fragment(math.max(self.size or 1, (#ev.raw + 63) // 64))
+  ev:fragment(self.size or 1)
 end
 
 function apply.ccs(_, _, ev) ev:before "change_cipher_spec" end

@@ -1,0 +1,199 @@
+-- What a lab has besides runs and traces: comparing, regression scripts, what an observer can read, scripts that take over from an engine.
+local akushu = require "akushu"
+
+local function hello_script(peer)
+  peer:send(peer:client_hello { server_name = "localhost" })
+  for _, name in ipairs { "server_hello", "certificate", "server_key_exchange", "server_hello_done" } do peer:expect(name) end
+end
+
+describe("lab:compare", function()
+  local lab = akushu.lab { seed = "compare" }
+
+  it("finds nothing between two runs that are the same", function()
+    local function run()
+      local l = lab:again()
+      return l:run(l:client { versions = "1.3" }, l:server { versions = "1.3" })
+    end
+    assert.is_nil(lab:compare(run(), run(), { ignore = {} }))
+  end)
+
+  it("names message, field, values and byte of the first difference between two traces", function()
+    local function run(suite)
+      local l = lab:again()
+      return l:run(l:client { versions = "1.3" }, l:server { versions = "1.3", suites = { suite } })
+    end
+    local a, b = run "TLS_AES_128_GCM_SHA256", run "TLS_CHACHA20_POLY1305_SHA256"
+    local d = lab:compare(a, b)
+    assert.equal("server's server_hello", d.name)
+    assert.equal("cipher_suite", d.path)
+    assert.equal("TLS_AES_128_GCM_SHA256", d.a)
+    assert.equal("TLS_CHACHA20_POLY1305_SHA256", d.b)
+    assert.not_equal(d.bytes_a:sub(d.offset + 1, d.offset + 2), d.bytes_b:sub(d.offset + 1, d.offset + 2))
+    assert.equal("\x13\x01", d.bytes_a:sub(d.offset + 1, d.offset + 2))
+    assert.matches("cipher_suite", tostring(d))
+  end)
+
+  it("says when one of them ends earlier, or says something else", function()
+    local function run(list)
+      return lab:attempt(function(l) return l:client { versions = "1.2" }, l:server { versions = "1.2" } end, list)
+    end
+    local good = run()
+    local d = lab:compare(good, run(good:mutations("drop", { message = "certificate" })))
+    assert.is_nil(d.path)
+    assert.not_equal(d.a, d.b)
+  end)
+
+  it("runs one script against two servers", function()
+    assert.is_nil(lab:compare(lab:server { max_version = "1.2" }, lab:server { max_version = "1.2" }, { script = hello_script }))
+    local d = lab:compare(lab:server { max_version = "1.2" }, lab:server { max_version = "1.2", extended_master_secret = false },
+      { script = hello_script })
+    assert.equal("server_hello", d.name)
+    assert.matches("extensions", d.path)
+  end)
+
+  it("sends a list of messages to two servers", function()
+    local garbage = { { content_type = "handshake", bytes = "\1\0\0\1\0" } }
+    assert.is_nil(lab:compare(lab:server {}, lab:server { max_version = "1.2" }, { script = garbage }))
+  end)
+
+  it("says which option is wrong", function()
+    assert.has_error(function() lab:compare(lab:server {}, lab:server {}, { scirpt = print }) end, "lab:compare: unknown option 'scirpt'")
+    assert.has_error(function() lab:compare(lab:server {}, lab:server {}) end)
+  end)
+end)
+
+describe("trace:script", function()
+  local cases = {
+    { "TLS 1.2", { versions = "1.2" } }, { "TLS 1.3", { versions = "1.3" } },
+    { "RSA key exchange, CBC", { versions = "1.2", profile = "classic", suites = { "TLS_RSA_WITH_AES_128_CBC_SHA" } } },
+    { "HelloRetryRequest", { versions = "1.3" }, { groups = { "x25519", "secp256r1" }, key_shares = { "x25519" } }, { groups = { "secp256r1" } } },
+  }
+  local function with(a, b)
+    local out = {}
+    for k, v in pairs(a) do out[k] = v end
+    for k, v in pairs(b or {}) do out[k] = v end
+    return out
+  end
+  local function passes(text)
+    local said = {}
+    local f = assert(load(text, "=script", "t", setmetatable({ print = function(s) said[#said + 1] = s end }, { __index = _G })))
+    f()
+    return table.concat(said, "\n")
+  end
+
+  for _, case in ipairs(cases) do
+    it("repeats both sides: " .. case[1], function()
+      local lab = akushu.lab { seed = case[1] }
+      local t = lab:run(lab:client(with(case[2], case[3])), lab:server(with(case[2], case[4])), { data = { "a", "b" }, close = true })
+      assert.is_true(t.ok)
+      assert.matches("client: as recorded.*server: as recorded", passes(assert(t:script())))
+      -- With one byte changed it does not pass.
+      local text = assert(t:script { side = "server" })
+      local at = select(2, text:find('"step", hex %[%[\n%s+%x+'))
+      assert.has_error(function() passes(text:sub(1, at - 1) .. (text:sub(at, at) == "0" and "1" or "0") .. text:sub(at + 1)) end)
+    end)
+  end
+
+  it("repeats how an engine met mutations, a network in between, and hooks of the other side", function()
+    local lab = akushu.lab { seed = "wrong" }
+    local client = lab:client { versions = "1.2" }:handshake { server_name = "localhost" }
+    client:on("send", "client_key_exchange", function() return false end)
+    local t = lab:run(client, lab:server { versions = "1.2" })
+    local text = assert(t:script())
+    assert.matches("server: as recorded", passes(text))
+    assert.matches("ccs_early", text)
+    local none, why = t:script { side = "client" }
+    assert.is_nil(none)
+    assert.matches("hooks", why)
+  end)
+
+  it("is a program by itself", function()
+    local peers = require "spec.support.peers"
+    local lab = akushu.lab { seed = "alone" }
+    local text = assert(lab:run(lab:client {}, lab:server {}):script())
+    local process = peers.lua { peers.tmpfile(text, "regression.lua"), limit = 20 }
+    assert.equal(0, process:wait(20))
+    assert.matches("as recorded", process:stop():log())
+  end)
+
+  it("says what cannot be written down", function()
+    local lab = akushu.lab { seed = "cannot" }
+    local t = lab:run(lab:client { on_untrusted = function() return true end }, lab:server {})
+    local none, why = t:script { side = "client" }
+    assert.is_nil(none)
+    assert.matches("on_untrusted", why)
+    assert.has_error(function() t:script { side = "both" } end)
+  end)
+end)
+
+describe("trace:readable", function()
+  it("counts bytes that add up, and every record", function()
+    local lab = akushu.lab { seed = "readable" }
+    local t = lab:run(lab:client { versions = "1.2" }, lab:server { versions = "1.2" }, { data = { "question", "answer" } })
+    local r = t:readable {}
+    local sum, offset = 0, { client = 0, server = 0 }
+    for _, record in ipairs(r.records) do
+      assert.equal(offset[record.from], record.offset)
+      offset[record.from] = record.offset + record.length
+      sum = sum + record.length
+    end
+    assert.equal(#t:wire(), sum)
+    assert.equal(r.bytes.all, r.bytes.readable + r.bytes.closed)
+    assert.is_true(r.nothing and not r.everything)
+    local master = {}
+    master[t.client.session.client_random] = t:secret "master_secret"
+    r = t:readable { master = master }
+    assert.is_true(r.everything and not r.nothing)
+    assert.same({ client = "question", server = "answer" }, r.data)
+    assert.matches("all 8 bytes", tostring(r))
+  end)
+end)
+
+describe("a script that lets the engine play", function()
+  local cases = { { "1.2", "client_key_exchange" }, { "1.2", "change_cipher_spec" }, { "1.2", "finished" }, { "1.3", "finished" } }
+  for _, case in ipairs(cases) do
+    it(("takes over before %s of TLS %s and goes on to data"):format(case[2], case[1]), function()
+      local lab = akushu.lab { seed = "over" }
+      local o = { versions = case[1], tickets = false }
+      local hs, server = lab:client(o):handshake { server_name = "localhost" }, lab:server(o):handshake {}
+      local answer, message = akushu.script("client", function(peer)
+        local name, msg, bytes = peer:engine(hs, { before = case[2] })
+        assert.equal(case[2], name)
+        assert.equal(case[2], msg.type)
+        if name == "client_key_exchange" then peer:send(bytes) end
+        if case[1] == "1.2" and name ~= "finished" then peer:send "change_cipher_spec" end
+        peer:send(peer:finished())
+        if case[1] == "1.2" then
+          peer:expect "change_cipher_spec"
+          assert.is_true(peer:is_finished(peer:expect "finished"))
+        end
+        peer:send { data = "hi" }
+        return (peer:expect "data")
+      end, { lab = lab }):run(server, { app = function(plain) return plain .. "!" end })
+      assert.equal("hi!", answer, message)
+    end)
+  end
+
+  it("can be the server", function()
+    local lab = akushu.lab { seed = "over" }
+    local o = { versions = "1.2", tickets = false }
+    local hs, client = lab:server(o):handshake {}, lab:client(o):handshake { server_name = "localhost" }
+    local answer, message = akushu.script("server", function(peer)
+      peer:engine(hs, { before = "server_hello_done" })
+      peer:send { type = "finished", verify_data = "" }
+      return (peer:expect_alert())
+    end, { lab = lab }):run(client)
+    assert.equal("unexpected_message", answer, message)
+  end)
+
+  it("says what went wrong before", function()
+    local lab = akushu.lab { seed = "over" }
+    local hs = lab:client { versions = "1.2" }:handshake { server_name = "localhost" }
+    local ok, message, failure = akushu.script("client", function(peer) peer:engine(hs, { before = "finished" }) end, { lab = lab })
+      :run(lab:server { versions = "1.3" }:handshake {})
+    assert.is_nil(ok)
+    assert.equal("peer_alert", failure.code)
+    assert.matches("the engine", message)
+    assert.matches("before", select(2, akushu.script("client", function(peer) peer:engine(hs) end):run(lab:server {}:handshake {})))
+  end)
+end)

@@ -86,7 +86,8 @@ end
 --- Sends a message in records of its own, cut as told: a size, or a list of sizes (what is left is the last piece).
 function Event:fragment(sizes)
   outgoing(self, "fragment", messages_out)
-  self.verdict, self.pieces = "fragment", pieces_of(self.raw, sizes)
+  pieces_of(self.raw, sizes) -- raises when they are none
+  self.verdict, self.pieces = "fragment", sizes
 end
 
 -- What may be put before or after: a message as a table or as bytes with its header, {raw = record bytes}, {alert = name, level = "fatal"},
@@ -213,7 +214,7 @@ end
 
 -- In pieces: each is put before the message, which itself is not sent again.
 local function cut(event, bytes, answer)
-  for _, piece in ipairs(answer.pieces) do
+  for _, piece in ipairs(pieces_of(bytes, answer.pieces)) do
     put_beside(answer, { after = false, content_type = event.content_type, bytes = piece })
   end
   answer.verdict = "drop"
@@ -242,6 +243,14 @@ local function at_gate(values, event)
   end
   if bytes ~= event.bytes then answer.verdict, answer.bytes = "replace", bytes end
   return answer
+end
+
+--- What is kept back at this moment, for a second handshake (hs:fork).
+function hooks.copy_held(held)
+  if not held then return nil end
+  local out = {}
+  for gate, list in pairs(held) do out[gate] = table.move(list, 1, #list, 1, {}) end
+  return out
 end
 
 -- ---- questions ------------------------------------------------------------------------------------------------------------

@@ -86,10 +86,13 @@ describe("README.md", function()
 end)
 
 describe("every other page", function()
-  for _, path in ipairs { "docs/reference.md", "docs/architecture.md", "docs/past-bugs.md", "CONTRIBUTING.md", "bogo/README.md" } do
+  local pages = { "CONTRIBUTING.md", "bogo/README.md" }
+  for name in require "lfs".dir "docs" do
+    if name:find "%.md$" and name ~= "lab.md" then pages[#pages + 1] = "docs/" .. name end
+  end
+  for _, path in ipairs(pages) do
     it("has Lua that compiles: " .. path, function()
-      local text = peers.read_file(path)
-      if not text then return pending(path .. " is not there") end
+      assert.is_string(peers.read_file(path))
       for _, b in ipairs(blocks(path)) do assert(load(b.text, ("=%s:%d"):format(path, b.line))) end
     end)
   end

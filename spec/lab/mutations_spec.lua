@@ -225,6 +225,16 @@ describe("hooks that keep messages back", function()
     assert.equal("22:50", record_types(t:wire "client")[2])
   end)
 
+  it("fragment cuts what the hook has made of the message", function()
+    local t = run("1.2", "send", "client_hello", function(msg, ev)
+      msg.session_id = ("s"):rep(32)
+      ev:fragment { 4, 39 }
+    end)
+    assert.is_true(t.ok, t.client.message)
+    assert.equal(("s"):rep(32), t:find("message", "client_hello", "server").message.session_id)
+    assert.same({ "22:4", "22:39" }, { table.unpack(record_types(t:wire "client"), 1, 2) })
+  end)
+
   it("coalesce puts TLS 1.2's flight into one record", function()
     local t = run("1.2", "send", "*", function(_, ev)
       if ev.name ~= "server_hello_done" and ev.content_type == "handshake" and ev.name ~= "finished" then ev:coalesce() end

@@ -108,7 +108,8 @@ local function again(known, o)
       if kind == 20 then server_new = true end
     end
     if #to_client == 0 then break end
-    bytes, _, failure = hc:step(table.concat(to_client))
+    bytes, message, failure = hc:step(table.concat(to_client))
+    assert((bytes == nil) == (message ~= nil))
   end
   return hc, failure, said, hs
 end

@@ -49,7 +49,11 @@ void ak_psk_offer_all(ak_hs *h) {
 static uint32_t obfuscated_age(const ak_hs *h, const ak_psk_offer *o) {
     if (o->external) return 0;
     uint64_t now = ak_context_now_ms(h->ctx), then = h->offered->received_ms;
-    return (uint32_t)(now > then ? now - then : 0) + h->offered->age_add;
+    uint64_t age = now > then ? now - then : 0;
+    /* Both ends of the interval are whole milliseconds: the difference may be one too many, and a server that takes early data only of
+     * tickets that are no older than itself (GnuTLS) would then refuse it. */
+    if (age > 0 && h->ctx->clock == NULL) age--;
+    return (uint32_t)age + h->offered->age_add;
 }
 
 bool ak_offer_pre_shared_key(ak_hs *h, ak_buf *b) {

@@ -290,7 +290,8 @@ end
 options.lowest, options.highest = 0x0303, 0x0304
 
 -- The groups and schemes of a context that names none, in order of preference.
-local default_groups = { "x25519", "secp256r1", "secp384r1", "secp521r1", "x448", "ffdhe2048", "ffdhe3072", "ffdhe4096" }
+-- What this libcrypto does not have is left out; with ML-KEM (OpenSSL 3.5) the hybrid comes first, and x25519 gets a share beside it.
+local default_groups = { "X25519MLKEM768", "x25519", "secp256r1", "secp384r1", "secp521r1", "x448", "ffdhe2048", "ffdhe3072", "ffdhe4096" }
 local default_schemes = {
   "ecdsa_secp256r1_sha256", "rsa_pss_rsae_sha256", "ed25519", "ecdsa_secp384r1_sha384", "rsa_pss_rsae_sha384", "ecdsa_secp521r1_sha512",
   "rsa_pss_rsae_sha512", "rsa_pss_pss_sha256", "rsa_pss_pss_sha384", "rsa_pss_pss_sha512", "ed448",
@@ -381,6 +382,9 @@ function options.context(role, opts, x509)
   fields.schemes = o.schemes or defaults(default_schemes, core.find_scheme)
   fields.signing_schemes = o.signing_schemes
   fields.key_shares = o.key_shares
+  if not o.groups and not o.key_shares and fields.max_version >= 0x0304 and core.find_group "X25519MLKEM768" then
+    fields.key_shares = { core.find_group "X25519MLKEM768", core.find_group "x25519" }
+  end
   fields.ticket_keys, fields.max_early_data = o.ticket_keys, o.early_data
   fields.psk, fields.psk_modes, fields.ask_psk = o.psk, o.psk_modes, o.on_psk ~= nil
   fields.cookie = o.cookie

@@ -55,6 +55,8 @@ function driver:pair()
     out = assert(client:step(out))
   until client.done and server.done and #out == 0
   local client_session, server_session = client:session(), server:session()
+  client:close() -- as a program does that makes many connections: the memory goes now, and not at some collection
+  server:close()
   if last and #last > 0 then assert(client_session:open(last)) end
   if self.resume then self.resumption = client_session:resumption() or self.resumption end
   return client_session, server_session, a, b

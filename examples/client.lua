@@ -58,6 +58,8 @@ else
     return (io.read "l" or ""):lower():match "^%s*y" ~= nil
   end
 end
+if options.chain then misuse "a client shows a --cert" end
+if (options.key or options.password) and not options.cert then misuse "--key and --password go with --cert" end
 if options.cert then
   o.identity = assert(akushu.identity { chain = options.cert, key = options.key or options.cert, password = options.password })
 end

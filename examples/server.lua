@@ -41,6 +41,8 @@ local function say(...) io.stdout:write(string.format(...), "\n") end
 -- ---- the server's own certificate and its context ---------------------------------------------------------------------------
 
 local identity
+if options.cert then misuse "a server shows a --chain" end
+if (options.key or options.password) and not options.chain then misuse "--key and --password go with --chain" end
 if options.chain then
   identity = assert(akushu.identity { chain = options.chain, key = options.key or options.chain, password = options.password })
 else

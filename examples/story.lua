@@ -4,6 +4,9 @@
 --   lua5.4 examples/story.lua --quick    without the measurements
 --
 -- This is a laboratory: it shows secrets. A program that is not one never calls reveal.
+local here = arg and arg[0] and arg[0]:match "^(.*/)" or "./"
+package.path = here .. "../lua/?.lua;" .. here .. "../lua/?/init.lua;" .. package.path
+package.cpath = here .. "../build/lib/?.so;" .. package.cpath
 local akushu = require "akushu"
 
 local quick = arg[1] == "--quick"

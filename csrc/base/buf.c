@@ -8,6 +8,12 @@ void ak_wipe(void *p, size_t n) {
     if (p != NULL && n != 0) OPENSSL_cleanse(p, n);
 }
 
+void *ak_zalloc(size_t n) {
+    void *p = malloc(n);
+    if (p != NULL) memset(p, 0, n);
+    return p;
+}
+
 bool ak_view_eq(ak_view a, ak_view b) {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
@@ -103,12 +109,6 @@ void ak_buf_init_secret(ak_buf *b, size_t max) {
     b->secret = true;
 }
 
-void ak_buf_lend(ak_buf *b, uint8_t *memory, size_t n) {
-    b->p = memory;
-    b->cap = n;
-    b->lent = true;
-}
-
 void ak_buf_free(ak_buf *b) {
     if (b->p == NULL) {
         b->n = 0;
@@ -116,8 +116,7 @@ void ak_buf_free(ak_buf *b) {
         return;
     }
     if (b->secret) ak_wipe(b->p, b->cap);
-    if (!b->lent) free(b->p);
-    b->lent = false;
+    free(b->p);
     b->p = NULL;
     b->n = b->cap = 0;
     b->bad = false;
@@ -140,13 +139,12 @@ bool ak_buf_reserve(ak_buf *b, size_t n) {
     while (cap < need) cap *= 2;
     if (cap > b->max) cap = b->max;
     uint8_t *p;
-    if (b->secret || b->lent) { /* realloc would leave a copy behind, or has nothing to do here */
+    if (b->secret) { /* realloc would leave a copy behind */
         p = malloc(cap);
         if (p != NULL && b->n != 0) memcpy(p, b->p, b->n);
         if (p != NULL) {
-            if (b->secret) ak_wipe(b->p, b->cap);
-            if (!b->lent) free(b->p);
-            b->lent = false;
+            ak_wipe(b->p, b->cap);
+            free(b->p);
         }
     } else {
         p = realloc(b->p, cap);

@@ -66,16 +66,12 @@ typedef struct ak_buf {
     size_t n, cap, max;
     bool bad;
     bool secret;
-    bool lent; /* the bytes are in memory of somebody else's (ak_buf_lend) */
 } ak_buf;
 
 #define AK_BUF_NO_LIMIT ((size_t)1 << 31)
 
 void ak_buf_init(ak_buf *b, size_t max);
 void ak_buf_init_secret(ak_buf *b, size_t max);
-/* ak_buf_lend: an empty buffer begins in n bytes of memory that outlives it, and moves to its own when those do not suffice: no allocation for what is usual. Such a
- * buffer's struct must not be copied. */
-void ak_buf_lend(ak_buf *b, uint8_t *memory, size_t n);
 /* ak_buf_free: releases (and wipes, if secret) and leaves an empty usable buffer. */
 void ak_buf_free(ak_buf *b);
 /* ak_buf_clear: n = 0, error forgotten, memory kept (wiped if secret). */
@@ -102,6 +98,8 @@ bool ak_buf_vec(ak_buf *b, ak_view v, unsigned len_bytes);
 void ak_buf_drop(ak_buf *b, size_t n);
 static inline ak_view ak_buf_view(const ak_buf *b) { return ak_view_of(b->p, b->n); }
 
+/* ak_zalloc: n bytes of zeros, or NULL; free() releases them. Unlike calloc it finds what was just released in the allocator's own cache, where that has one. */
+void *ak_zalloc(size_t n);
 /* ak_wipe: sets bytes to zero in a way that the compiler may not remove. */
 void ak_wipe(void *p, size_t n);
 

@@ -12,6 +12,7 @@
 typedef struct lhandshake {
     ak_hs *h;
     bool running;   /* inside start/step, perhaps suspended in a hook */
+    bool taken;     /* the session has taken over */
     bool ticks;     /* the context has a clock of the application's */
     size_t keylog;  /* bytes of key log already given out */
     ak_event_kind asked; /* the event that a Lua function is thinking about; none: key log lines */
@@ -336,6 +337,11 @@ static int l_step(lua_State *L) {
     ak_failure f = {0};
     ak_view in = ak_lua_bytes(L, 2);
     lua_settop(L, FIXED);
+    if (u->taken && in.n != 0) { /* never swallowed */
+        ak_fail(&f, AK_ERR_not_ready, "the session has taken over: bytes from the peer go to session:open");
+        f.state = "done";
+        return ak_lua_fail(L, &f);
+    }
     enter(L, u);
     if (!ak_hs_started(u->h)) ak_hs_start(u->h, &f);
     lua_getiuservalue(L, 1, 1);
@@ -415,6 +421,7 @@ static int l_session(lua_State *L) {
     if (ak_hs_failure(u->h) != NULL) return failed(L, u);
     ak_session *s = ak_hs_session(u->h, &f);
     if (s == NULL) return ak_lua_fail(L, &f);
+    u->taken = true;
     ak_lua_push_session(L, s);
     int session = lua_gettop(L);
     lua_getiuservalue(L, 1, 1);

@@ -235,7 +235,7 @@ static bool encoded(EVP_PKEY *key, uint8_t *out, size_t n) {
 }
 
 static ak_share *share_alloc(ak_provider *p, const ak_group *g, size_t public_n, ak_failure *f) {
-    ak_share *s = calloc(1, sizeof *s + public_n);
+    ak_share *s = ak_zalloc(sizeof *s + public_n);
     if (s == NULL) {
         ak_fail(f, AK_ERR_out_of_memory, NULL);
         return NULL;
@@ -283,7 +283,7 @@ void ak_share_free(ak_share *s) {
 }
 
 ak_share *ak_share_clone(const ak_share *s) {
-    ak_share *c = calloc(1, sizeof *c + s->public_n);
+    ak_share *c = ak_zalloc(sizeof *c + s->public_n);
     if (c == NULL) return NULL;
     c->group = s->group;
     c->provider = ak_provider_ref(s->provider);

@@ -55,7 +55,7 @@ ak_error ak_auth_take_chain(ak_hs *h, ak_view list) {
     ak_info *i = h->info;
     ak_failure why = {0};
     ak_rd r;
-    if (i->peer_chain == NULL) i->peer_chain = calloc(1, sizeof *i->peer_chain);
+    if (i->peer_chain == NULL) i->peer_chain = ak_zalloc(sizeof *i->peer_chain);
     if (i->peer_chain == NULL) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
     ak_chain_clear(i->peer_chain);
     ak_rd_view(&r, list);
@@ -83,7 +83,7 @@ ak_error ak_hs_adopt_peer(ak_hs *h, const ak_resumption *r) {
     ak_buf_clear(&h->info->psk_identity);
     if (!ak_buf_put_view(&h->info->psk_identity, ak_buf_view(&r->psk_identity))) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
     if (r->peer_chain == NULL) return AK_OK;
-    if (h->info->peer_chain == NULL) h->info->peer_chain = calloc(1, sizeof *h->info->peer_chain);
+    if (h->info->peer_chain == NULL) h->info->peer_chain = ak_zalloc(sizeof *h->info->peer_chain);
     if (h->info->peer_chain == NULL) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
     ak_chain_clear(h->info->peer_chain);
     for (size_t i = 0; i < r->peer_chain->n; i++)

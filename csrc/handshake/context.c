@@ -9,7 +9,7 @@
 #include <time.h>
 
 ak_context *ak_context_new(ak_provider *p, bool server) {
-    ak_context *c = calloc(1, sizeof *c);
+    ak_context *c = ak_zalloc(sizeof *c);
     if (c == NULL) return NULL;
     c->refs = 1;
     c->provider = ak_provider_ref(p);
@@ -126,7 +126,7 @@ ak_error ak_context_add_psk(ak_context *c, ak_view identity, ak_view secret, ak_
 /* ---- info -------------------------------------------------------------------------------------------------------------- */
 
 ak_info *ak_info_new(bool server) {
-    ak_info *i = calloc(1, sizeof *i);
+    ak_info *i = ak_zalloc(sizeof *i);
     if (i == NULL) return NULL;
     i->refs = 1;
     i->server = server;

@@ -77,7 +77,7 @@ const ak_row ak_rows_13[] = {
 /* ---- memory ------------------------------------------------------------------------------------------------------------------ */
 
 bool ak_flow13_init(ak_hs *h) {
-    ak_flow13 *f = calloc(1, sizeof *f);
+    ak_flow13 *f = ak_zalloc(sizeof *f);
     if (f == NULL) return false;
     ak_buf_init(&f->cookie, 65535);
     h->flow13 = f;

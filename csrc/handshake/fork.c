@@ -22,7 +22,6 @@ static bool copy(ak_buf *to, const ak_buf *from) {
     ak_view bytes = ak_buf_view(from);
     to->p = NULL;
     to->n = to->cap = 0;
-    to->lent = false;
     return bytes.n == 0 || ak_buf_put_view(to, bytes);
 }
 
@@ -127,7 +126,6 @@ ak_hs *ak_hs_fork(const ak_hs *h, ak_failure *f) {
     memset(&n->in_msg.record, 0, sizeof n->in_msg.record);
     /* From here on all that n owns is its own or empty, so that it can be freed whatever fails. */
     n->info = NULL;
-    n->memory = NULL;
     n->read = n->write = NULL;
     bool ok = copy_bufs(n, h);
     ok = copy_transcript(&n->transcript, &h->transcript) && ok;

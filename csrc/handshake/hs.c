@@ -11,22 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The buffers through which every message goes begin in one block of memory; those that this does not suffice for get their own. Without it (no
- * memory) they all do. None of these is ever moved out of the handshake. */
-static void lend_memory(ak_hs *h) {
-    const struct {
-        ak_buf *buf;
-        size_t n;
-    } lent[] = {{&h->out_msg.message, 512},     {&h->in_msg.message, 512}, {&h->flight.bytes, 512}, {&h->client_hello_bytes, 512},
-                {&h->server_hello_bytes, 256}, {&h->transcript.raw, 768}, {&h->output, 768},       {&h->in_msg.plain, 512}};
-    size_t total = 0, at = 0, n = sizeof lent / sizeof lent[0];
-    for (size_t i = 0; i < n; i++) total += lent[i].n;
-    h->memory = malloc(total);
-    for (size_t i = 0; h->memory != NULL && i < n; i++, at += lent[i - 1].n) ak_buf_lend(lent[i].buf, h->memory + at, lent[i].n);
-}
-
 ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
-    ak_hs *h = calloc(1, sizeof *h);
+    ak_hs *h = ak_zalloc(sizeof *h);
     if (h == NULL) {
         ak_fail(f, AK_ERR_out_of_memory, NULL);
         return NULL;
@@ -64,7 +50,6 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
     ak_buf_init_secret(&h->scratch, 1 << 20);
     ak_buf_init_secret(&h->keylog, 1 << 16);
     ak_transcript_init(&h->transcript, 4 * message);
-    lend_memory(h);
     ak_deframer_init(&h->deframer);
     h->read = ak_protect_new(h->p);
     h->write = ak_protect_new(h->p);
@@ -133,7 +118,6 @@ void ak_hs_free(ak_hs *h) {
     ak_provider_free(h->p);
     ak_context_free(h->ctx);
     ak_wipe(&h->secrets, sizeof h->secrets);
-    free(h->memory);
     free(h);
 }
 

@@ -125,7 +125,6 @@ typedef struct ak_secrets {
 
 /* Whatever a handshake owns is released in hs.c and copied in fork.c. */
 struct ak_hs {
-    uint8_t *memory; /* where the usual buffers begin (hs.c) */
     ak_context *ctx;
     ak_provider *p;
     ak_info *info;

@@ -10,7 +10,7 @@
 #define FORMAT 2
 
 ak_resumption *ak_resumption_new(void) {
-    ak_resumption *r = calloc(1, sizeof *r);
+    ak_resumption *r = ak_zalloc(sizeof *r);
     if (r == NULL) return NULL;
     r->refs = 1;
     ak_buf_init(&r->ticket, 65535);
@@ -74,7 +74,7 @@ static bool read_chain(ak_resumption *r, ak_view list) {
     ak_rd rd;
     ak_failure ignored = {0};
     if (list.n == 0) return true;
-    r->peer_chain = calloc(1, sizeof *r->peer_chain);
+    r->peer_chain = ak_zalloc(sizeof *r->peer_chain);
     if (r->peer_chain == NULL) return false;
     ak_rd_view(&rd, list);
     while (ak_rd_left(&rd) > 0) {

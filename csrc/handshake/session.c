@@ -22,7 +22,7 @@ ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
         ak_fail(f, AK_ERR_not_ready, h->session_taken ? "the session was taken already" : "the handshake is not finished");
         return NULL;
     }
-    ak_session *s = calloc(1, sizeof *s);
+    ak_session *s = ak_zalloc(sizeof *s);
     if (s == NULL) {
         ak_fail(f, AK_ERR_out_of_memory, NULL);
         return NULL;

@@ -30,7 +30,8 @@ ak_resumption *ak_resumption13(ak_context *c, const ak_info *i, const ak_secret 
     r->secret.n = (uint8_t)ak_hash_size(i->suite->prf);
     /* created: when the peer was last seen to hold its key; resuming does not make that younger, and seven days are the end (§4.6.1) */
     r->created = i->authenticated != 0 ? i->authenticated : now;
-    r->expires = now + (lifetime < AK_TICKET_LIFETIME_MAX ? lifetime : AK_TICKET_LIFETIME_MAX);
+    int64_t most = c->session_lifetime < AK_TICKET_LIFETIME_MAX ? c->session_lifetime : AK_TICKET_LIFETIME_MAX;
+    r->expires = now + (lifetime < most ? lifetime : most);
     if (r->expires > r->created + AK_TICKET_LIFETIME_MAX) r->expires = r->created + AK_TICKET_LIFETIME_MAX;
     r->received_ms = ak_context_now_ms(c);
     r->group = i->group != NULL ? i->group->id : 0;

@@ -37,7 +37,7 @@ struct ak_protect {
 /* ---- life ------------------------------------------------------------------------------------------------------------------- */
 
 ak_protect *ak_protect_new(ak_provider *p) {
-    ak_protect *x = calloc(1, sizeof *x);
+    ak_protect *x = ak_zalloc(sizeof *x);
     if (x != NULL) x->provider = ak_provider_ref(p);
     return x;
 }

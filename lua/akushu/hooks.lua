@@ -272,7 +272,10 @@ function questions.untrusted(values, event, hs)
   if not yes and alert ~= nil then
     return refusal(alert == "bad_certificate_status_response" and "bad_ocsp_response" or "certificate_rejected", alert, "on_untrusted")
   end
-  return { yes = yes and true or false, remember = yes == "remember" }
+  if yes ~= nil and yes ~= false and yes ~= true and yes ~= "remember" then
+    error("on_untrusted must return true, \"remember\", false [, alert] or nil", 0)
+  end
+  return { yes = yes == true or yes == "remember", remember = yes == "remember" }
 end
 
 -- on_ocsp(certificate, hs) → response, nil for none, or false [, alert] to end it
@@ -285,7 +288,9 @@ end
 
 -- on_early_data(key, hs) → whether this first flight was never seen before
 function questions.early_data(values, event, hs)
-  return { yes = values.kept.on_early_data(event.key, hs) and true or false }
+  local new = values.kept.on_early_data(event.key, hs)
+  if new ~= nil and type(new) ~= "boolean" then error("on_early_data must return true, false or nil", 0) end
+  return { yes = new == true }
 end
 
 -- on_psk(identity, hs) → the pre-shared key of this identity, nil for none, or false [, alert] to end it
@@ -314,7 +319,13 @@ function questions.session_remove(values, event) values.kept.sessions.remove(eve
 function questions.identity(values, event, hs)
   local found, alert = values.kept.on_identity(event.bytes ~= "" and event.bytes or nil, hs)
   if found == false then return refusal("identity_refused", alert, "on_identity") end
-  if type(found) == "table" then found = found.identity end
+  if type(found) == "table" then
+    if not found.identity then
+      local identity, message = core.x509.identity(found)
+      found = { identity = identity or error("on_identity: " .. message, 0) }
+    end
+    found = found.identity
+  end
   if found and (type(found) ~= "userdata" or getmetatable(found).__name ~= "akushu.Identity") then
     error("on_identity must return an identity or nil; it returned a " .. type(found), 0)
   end
@@ -326,6 +337,7 @@ function questions.alpn(values, event, hs)
   while at <= #event.bytes do names[#names + 1], at = string.unpack("s1", event.bytes, at) end
   local choice = values.kept.alpn(names, hs)
   if choice == false then return { yes = false } end
+  if choice ~= nil and type(choice) ~= "string" then error("alpn must return a name, nil or false; it returned a " .. type(choice), 0) end
   if choice == "" then return refusal("alpn_choice", nil, "alpn") end
   return { yes = true, bytes = choice }
 end

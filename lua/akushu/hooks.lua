@@ -25,6 +25,8 @@ local content_names = { [20] = "change_cipher_spec", [21] = "alert", [22] = "han
 local content_numbers = {}
 for number, name in pairs(content_names) do content_numbers[name] = number end
 
+local transcript_modes = { as_sent = true, as_built = true, none = true }
+
 local Event = {}
 Event.__index = Event
 Event.__name = "akushu.HookEvent"
@@ -154,7 +156,10 @@ local function run_one(hook, event, bytes, context, answer)
   end
   if ev.accepted then answer.accept = true end
   if type(ev.transcript) == "table" then answer.transcript, answer.transcript_bytes = "given", ev.transcript.bytes
-  elseif ev.transcript then answer.transcript = ev.transcript end
+  elseif ev.transcript then
+    if not transcript_modes[ev.transcript] then error("ev.transcript: no mode '" .. tostring(ev.transcript) .. "'", 0) end
+    answer.transcript = ev.transcript
+  end
   if ev.verdict == "refuse" then
     answer.verdict, answer.alert, answer.text = "refuse", ev.alert, ev.text
     return nil
@@ -364,6 +369,9 @@ function hooks.on(hs, gate, message, fn)
   if of_messages[gate] and message ~= "*" and message ~= "hello_retry_request" and message ~= "change_cipher_spec" and
     not wire.number("handshake_types", message) then
     error("no message '" .. message .. "'", 2)
+  end
+  if not of_messages[gate] and message ~= "*" and not content_numbers[message] then
+    error("no content type '" .. message .. "'", 2)
   end
   if type(fn) ~= "function" and not (getmetatable(fn) or {}).__call then error("a function expected", 2) end
   local values = hs:_values()

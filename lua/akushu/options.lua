@@ -66,6 +66,7 @@ local function alpn_list(name, value)
     if type(v) ~= "string" or #v < 1 or #v > 255 then fail(4, "option '%s': names of 1 to 255 bytes expected", name) end
     out[i] = string.pack("s1", v)
   end
+  if #out == 0 then fail(4, "option '%s': an empty list", name) end
   return table.concat(out)
 end
 
@@ -136,6 +137,7 @@ local function psk_modes(name, value)
     if not bit then fail(4, "option '%s': one of psk_dhe_ke, psk_ke expected, got '%s'", name, tostring(mode)) end
     bits = bits | bit
   end
+  if bits == 0 then fail(4, "option '%s': an empty list", name) end
   return bits
 end
 
@@ -192,7 +194,11 @@ local known = {
     if type(value) == "boolean" or math.type(value) == "integer" then return value end
     type_error(name, "a boolean, or the number of tickets", value)
   end },
-  ticket_keys = { is "string", "server" },
+  ticket_keys = { function(name, value)
+    if type(value) == "userdata" and getmetatable(value).__name == "akushu.Secret" then value = value:reveal() end
+    if type(value) ~= "string" then type_error(name, "a string or a Secret", value) end
+    return value
+  end, "server" },
   reuse_tickets = { boolean, "client" },
   psk = { psk_list },
   psk_modes = { psk_modes },

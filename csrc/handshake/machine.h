@@ -6,7 +6,7 @@
  *   theirs: ⟨receive⟩ → receive → transcript → after
  *
  * A function of a row builds or reads one message and notes what follows from it; it sends nothing and re-keys nothing itself: it asks for
- * that with h->actions, and machine.c does it in one place. */
+ * that with h->actions, and machine.c does it in one place (loop.h names the parts of the loop). */
 #ifndef AK_HANDSHAKE_MACHINE_H
 #define AK_HANDSHAKE_MACHINE_H
 

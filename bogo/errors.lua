@@ -1,5 +1,5 @@
 --- What BoringSSL's test runner calls our failures, by code alone, whatever the test: where a code stands for two causes it is to be split in
--- csrc/base/error.def. Where BoringSSL has several names for one cause (it reports all that were on its way, or names the function that found it), all are said.
+-- csrc/base/error.def.
 local codes = {
   decode_error = "DECODE_ERROR",
   trailing_data = "DECODE_ERROR",
@@ -14,7 +14,8 @@ local codes = {
   empty_fragment = "UNEXPECTED_MESSAGE",
   too_many_empty_fragments = "TOO_MANY_EMPTY_FRAGMENTS",
   no_inner_type = "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
-  bad_record_mac = { "DECRYPTION_FAILED_OR_BAD_RECORD_MAC", "BAD_DECRYPT" },
+  bad_record_mac = "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+  bad_early_record = "BAD_DECRYPT",
   message_too_long = "EXCESSIVE_MESSAGE_SIZE",
   interleaved_message = "UNEXPECTED_RECORD",
   excess_handshake_data = "EXCESS_HANDSHAKE_DATA",
@@ -50,7 +51,12 @@ local codes = {
   unsolicited_extension = "UNEXPECTED_EXTENSION",
   misplaced_extension = "UNEXPECTED_EXTENSION",
   legacy_extension = "ERROR_PARSING_EXTENSION",
-  bad_extension = { "ERROR_PARSING_EXTENSION", "PARSE_TLSEXT", "DECODE_ERROR" },
+  bad_extension = "ERROR_PARSING_EXTENSION",
+  malformed_alpn = "PARSE_TLSEXT",
+  malformed_schemes = "DECODE_ERROR",
+  malformed_key_share = "DECODE_ERROR",
+  malformed_psk = "DECODE_ERROR",
+  malformed_cookie = "DECODE_ERROR",
   missing_extension = "MISSING_EXTENSION",
   missing_groups = "NO_SHARED_GROUP",
   missing_schemes = "NO_COMMON_SIGNATURE_ALGORITHMS",

@@ -31,17 +31,10 @@ local Failed = { __name = "shim.Failed" }
 
 local strings = dofile((arg[0]:match "^(.*/)" or "./") .. "errors.lua")
 
-local function error_strings(failure)
-  local found
-  if failure.code == "peer_alert" then
-    found = failure.state == "wait_server_hello" and strings.alerts_to_hello[failure.alert] or strings.alerts[failure.alert] or
-      "TLSV1_ALERT_" .. tostring(failure.alert):upper()
-  else
-    found = strings.codes[failure.code] or failure.code:upper()
-  end
-  local out = {}
-  for i, s in ipairs(type(found) == "table" and found or { found }) do out[i] = ":" .. s .. ":" end
-  return table.concat(out, "\n")
+local function error_string(failure)
+  if failure.code ~= "peer_alert" then return strings.codes[failure.code] or failure.code:upper() end
+  local alert = failure.alert
+  return failure.state == "wait_server_hello" and strings.alerts_to_hello[alert] or strings.alerts[alert] or "TLSV1_ALERT_" .. tostring(alert):upper()
 end
 
 -- ---- flags ------------------------------------------------------------------------------------------------------------------------
@@ -754,7 +747,7 @@ local ok, why = xpcall(main, function(e)
   return debug.traceback(tostring(e), 2)
 end, arg)
 if not ok then
-  if getmetatable(why) == Failed then quit(1, "%s\n%s", error_strings(why.failure), why.failure.message) end
+  if getmetatable(why) == Failed then quit(1, ":%s:\n%s", error_string(why.failure), why.failure.message) end
   local hook = getmetatable(why) == Mismatch and why.text or tostring(why)
   quit(1, "%s", hook)
 end

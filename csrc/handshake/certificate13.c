@@ -84,11 +84,11 @@ static ak_error read_request(ak_hs *h, ak_view extensions) {
     if (e != AK_OK) return bad(h, e, &why);
     if (ak_extensions_misplaced(extensions, AK_IN_certificate_request, &type)) return ak_hs_fail(h, AK_ERR_misplaced_extension, "extension %u in a CertificateRequest", type);
     if (!ak_ext_find(extensions, AK_EXT_signature_algorithms, &body)) return ak_hs_fail(h, AK_ERR_request_without_schemes, "(RFC 8446 §4.3.2)");
-    e = ak_decode_ext_signature_algorithms(body, &schemes, &why);
-    if (e == AK_OK) ak_auth_peer_schemes(h, schemes.supported_signature_algorithms);
-    if (e == AK_OK && ak_ext_find(extensions, AK_EXT_signature_algorithms_cert, &body)) {
-        e = ak_decode_ext_signature_algorithms_cert(body, &cert_schemes, &why);
-        if (e == AK_OK) ak_chain_schemes_take(h, cert_schemes.supported_signature_algorithms);
+    AK_EXT_READ_AS(ext_signature_algorithms, &schemes, AK_ERR_malformed_schemes);
+    ak_auth_peer_schemes(h, schemes.supported_signature_algorithms);
+    if (ak_ext_find(extensions, AK_EXT_signature_algorithms_cert, &body)) {
+        AK_EXT_READ_AS(ext_signature_algorithms_cert, &cert_schemes, AK_ERR_malformed_schemes);
+        ak_chain_schemes_take(h, cert_schemes.supported_signature_algorithms);
     }
     ak_buf_clear(&h->peer_ca_names);
     if (e == AK_OK && ak_ext_find(extensions, AK_EXT_certificate_authorities, &body)) {
@@ -102,7 +102,7 @@ static ak_error read_request(ak_hs *h, ak_view extensions) {
     }
     f->request_status = ak_ext_find(extensions, AK_EXT_status_request, &body);
     f->request_sct = ak_ext_find(extensions, AK_EXT_signed_certificate_timestamp, &body);
-    return e == AK_OK ? AK_OK : bad(h, ak_ext_cause(e), &why);
+    return e == AK_OK ? AK_OK : bad(h, ak_ext_cause(e, AK_ERR_bad_extension), &why);
 }
 
 ak_error ak_receive_certificate_request13(ak_hs *h, ak_view body) {
@@ -168,7 +168,7 @@ static ak_error read_status(ak_hs *h, ak_view body) {
     struct ak_ocsp_response r;
     ak_failure why = {0};
     ak_error e = ak_decode_ext_status_request_certificate(body, &x, &why);
-    if (e != AK_OK) return bad(h, ak_ext_cause(e), &why);
+    if (e != AK_OK) return bad(h, ak_ext_cause(e, AK_ERR_bad_extension), &why);
     if (x.status_type != AK_CST_ocsp) return ak_hs_fail(h, AK_ERR_illegal_parameter, "a certificate status of type %u", x.status_type);
     e = ak_decode_ocsp_response(x.response, &r, &why);
     if (e != AK_OK) return bad(h, e, &why);
@@ -180,7 +180,7 @@ static ak_error read_scts(ak_hs *h, ak_view body) {
     struct ak_ext_signed_certificate_timestamp x;
     ak_failure why = {0};
     ak_error e = ak_decode_ext_signed_certificate_timestamp(body, &x, &why);
-    if (e != AK_OK) return bad(h, ak_ext_cause(e), &why);
+    if (e != AK_OK) return bad(h, ak_ext_cause(e, AK_ERR_bad_extension), &why);
     ak_buf_clear(&h->info->scts);
     return ak_buf_put_view(&h->info->scts, body) ? AK_OK : no_memory(h);
 }

@@ -130,7 +130,7 @@ static ak_error choose_version(ak_hs *h) {
         struct ak_ext_supported_versions_client x;
         ak_failure why = {0};
         ak_error e = ak_decode_ext_supported_versions_client(body, &x, &why);
-        if (e != AK_OK) return ak_hs_fail(h, ak_ext_cause(e), "%s", why.detail);
+        if (e != AK_OK) return ak_hs_fail(h, ak_ext_cause(e, AK_ERR_bad_extension), "%s", why.detail);
         for (uint16_t v = c->max_version; best == 0 && v >= c->min_version; v--)
             if (ak_list_u16_has(x.versions, v)) best = v;
         if (best == 0) return ak_hs_fail(h, AK_ERR_unsupported_version, "none of the client's supported_versions is one of this server's");

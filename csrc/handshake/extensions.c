@@ -13,14 +13,6 @@ bool ak_ext_client_sent(const ak_hs *h, uint16_t type, ak_view *body) {
 
 static ak_error decode_failed(ak_hs *h, ak_error e, const ak_failure *f) { return ak_hs_fail(h, e, "%s", f->detail); }
 
-/* READ: decodes `body` as an extension's structure or fails the handshake with what the decoder says. */
-#define READ(kind, out)                                                             \
-    do {                                                                            \
-        ak_failure why_ = {0};                                                      \
-        ak_error e_ = ak_decode_##kind(body, (out), &why_);                         \
-        if (e_ != AK_OK) return decode_failed(h, ak_ext_cause(e_), &why_);          \
-    } while (0)
-
 static bool below_13(const ak_hs *h) { return h->info->version < AK_TLS13; }
 static bool offers_12(const ak_hs *h) { return h->ctx->min_version <= AK_TLS12; }
 
@@ -41,7 +33,7 @@ static bool offer_server_name(ak_hs *h, ak_buf *b) {
 
 static ak_error offered_server_name(ak_hs *h, ak_view body) {
     struct ak_ext_server_name x;
-    READ(ext_server_name, &x);
+    AK_EXT_READ(ext_server_name, &x);
     ak_rd r;
     ak_rd_view(&r, x.server_name_list);
     uint8_t type;
@@ -73,7 +65,7 @@ static bool offer_ems(ak_hs *h, ak_buf *b) {
 
 static ak_error offered_ems(ak_hs *h, ak_view body) {
     struct ak_ext_extended_master_secret x;
-    READ(ext_extended_master_secret, &x);
+    AK_EXT_READ(ext_extended_master_secret, &x);
     if (below_13(h)) h->info->ems = h->ctx->ems && h->info->version > AK_SSL30;
     return AK_OK;
 }
@@ -100,7 +92,7 @@ static bool offer_renegotiation_info(ak_hs *h, ak_buf *b) { return offers_12(h) 
 
 static ak_error offered_renegotiation_info(ak_hs *h, ak_view body) {
     struct ak_ext_renegotiation_info x;
-    READ(ext_renegotiation_info, &x);
+    AK_EXT_READ(ext_renegotiation_info, &x);
     if (x.renegotiated_connection.n != 0) return ak_hs_fail(h, AK_ERR_renegotiation_mismatch, "not empty in an initial handshake (RFC 5746 §3.6)");
     h->info->secure_renegotiation = true;
     return AK_OK;
@@ -115,7 +107,7 @@ static ak_error answered_renegotiation_info(ak_hs *h, ak_message_kind where, ak_
     struct ak_ext_renegotiation_info x;
     ak_buf wanted;
     (void)where;
-    READ(ext_renegotiation_info, &x);
+    AK_EXT_READ(ext_renegotiation_info, &x);
     ak_buf_init(&wanted, 255);
     bool ok = ak_renegotiation_verify_data(h, true, &wanted);
     bool same = ok && wanted.n == x.renegotiated_connection.n && ak_ct_eq(wanted.p, x.renegotiated_connection.p, wanted.n);
@@ -149,14 +141,14 @@ static bool offer_supported_groups(ak_hs *h, ak_buf *b) {
 
 static ak_error offered_supported_groups(ak_hs *h, ak_view body) {
     struct ak_ext_supported_groups x;
-    READ(ext_supported_groups, &x);
+    AK_EXT_READ(ext_supported_groups, &x);
     return AK_OK;
 }
 
 static ak_error answered_supported_groups(ak_hs *h, ak_message_kind where, ak_view body) {
     (void)where; /* RFC 8446 §4.2.7: for the next connection. Some servers send it in TLS 1.2, where nothing follows from it */
     struct ak_ext_supported_groups x;
-    READ(ext_supported_groups, &x);
+    AK_EXT_READ(ext_supported_groups, &x);
     return AK_OK;
 }
 
@@ -173,7 +165,7 @@ static bool offer_ec_point_formats(ak_hs *h, ak_buf *b) { return offers_ec12(h) 
 
 static ak_error uncompressed_listed(ak_hs *h, ak_view body) {
     struct ak_ext_ec_point_formats x;
-    READ(ext_ec_point_formats, &x);
+    AK_EXT_READ(ext_ec_point_formats, &x);
     if (memchr(x.ec_point_format_list.p, 0, x.ec_point_format_list.n) == NULL)
         return ak_hs_fail_alert(h, AK_ERR_bad_extension, AK_ALERT_illegal_parameter, "ec_point_formats without uncompressed (RFC 8422 §5.1.2)");
     return AK_OK;
@@ -236,7 +228,7 @@ static bool offer_alpn(ak_hs *h, ak_buf *b) { return h->ctx->alpn.n != 0 && h->r
 
 static ak_error offered_alpn(ak_hs *h, ak_view body) {
     struct ak_ext_application_layer_protocol_negotiation x;
-    READ(ext_application_layer_protocol_negotiation, &x);
+    AK_EXT_READ_AS(ext_application_layer_protocol_negotiation, &x, AK_ERR_malformed_alpn);
     ak_rd ours;
     ak_view name;
     if (h->ctx->ask_alpn || h->ctx->alpn.n == 0) return AK_OK;
@@ -272,9 +264,9 @@ static ak_error answered_alpn(ak_hs *h, ak_message_kind where, ak_view body) {
     ak_rd r;
     ak_view name, n, sent;
     (void)where;
-    READ(ext_application_layer_protocol_negotiation, &x);
+    AK_EXT_READ_AS(ext_application_layer_protocol_negotiation, &x, AK_ERR_malformed_alpn);
     ak_rd_view(&r, x.protocol_name_list);
-    if (!ak_rd_vec(&r, &name, 1) || !ak_rd_done(&r) || name.n == 0) return ak_hs_fail(h, AK_ERR_decode_error, "ALPN must answer with exactly one name (RFC 7301 §3.1)");
+    if (!ak_rd_vec(&r, &name, 1) || !ak_rd_done(&r) || name.n == 0) return ak_hs_fail(h, AK_ERR_malformed_alpn, "ALPN must answer with exactly one name (RFC 7301 §3.1)");
     if (!ak_ext_client_sent(h, AK_EXT_application_layer_protocol_negotiation, &sent) ||
         ak_decode_ext_application_layer_protocol_negotiation(sent, &offer, &ignored) != AK_OK)
         return ak_hs_fail(h, AK_ERR_unsolicited_extension, "application_layer_protocol_negotiation");
@@ -301,7 +293,7 @@ static bool offer_status_request(ak_hs *h, ak_buf *b) { return h->ctx->ocsp && a
 
 static ak_error offered_status_request(ak_hs *h, ak_view body) {
     struct ak_ext_status_request x;
-    READ(ext_status_request, &x);
+    AK_EXT_READ(ext_status_request, &x);
     h->expect_status = x.status_type == 1; /* ocsp; other types are not ours to answer */
     return AK_OK;
 }
@@ -330,7 +322,7 @@ static bool answer_sct(ak_hs *h, ak_message_kind where, ak_buf *b) {
 static ak_error answered_sct(ak_hs *h, ak_message_kind where, ak_view body) {
     struct ak_ext_signed_certificate_timestamp x;
     (void)where;
-    READ(ext_signed_certificate_timestamp, &x);
+    AK_EXT_READ(ext_signed_certificate_timestamp, &x);
     if (h->info->resumed) return AK_OK; /* it has no certificate to speak of: what the session has stays */
     ak_buf_clear(&h->info->scts);
     return ak_buf_put_view(&h->info->scts, body) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
@@ -347,7 +339,7 @@ static bool offer_signature_algorithms(ak_hs *h, ak_buf *b) {
 
 static ak_error offered_signature_algorithms(ak_hs *h, ak_view body) {
     struct ak_ext_signature_algorithms x;
-    READ(ext_signature_algorithms, &x);
+    AK_EXT_READ_AS(ext_signature_algorithms, &x, AK_ERR_malformed_schemes);
     if (h->info->version >= AK_TLS12) ak_auth_peer_schemes(h, x.supported_signature_algorithms);
     return AK_OK;
 }
@@ -369,7 +361,7 @@ static bool offer_etm(ak_hs *h, ak_buf *b) {
 
 static ak_error offered_etm(ak_hs *h, ak_view body) {
     struct ak_ext_encrypt_then_mac x;
-    READ(ext_encrypt_then_mac, &x);
+    AK_EXT_READ(ext_encrypt_then_mac, &x);
     if (below_13(h)) h->info->etm = h->ctx->etm && h->info->version > AK_SSL30;
     return AK_OK;
 }
@@ -392,7 +384,7 @@ static bool offer_record_size_limit(ak_hs *h, ak_buf *b) { return h->ctx->record
 
 static ak_error take_record_size_limit(ak_hs *h, ak_view body, bool from_server) {
     struct ak_ext_record_size_limit x;
-    READ(ext_record_size_limit, &x);
+    AK_EXT_READ(ext_record_size_limit, &x);
     unsigned most = AK_PLAINTEXT_MAX + (ak_hs_is_13(h) ? 1u : 0u);
     if (x.record_size_limit < 64) return ak_hs_fail(h, AK_ERR_illegal_parameter, "record_size_limit %u is below 64 (RFC 8449 §4)", x.record_size_limit);
     if (from_server && x.record_size_limit > most)

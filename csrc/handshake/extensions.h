@@ -17,8 +17,18 @@ typedef struct ak_ext_row {
     ak_error (*answered)(ak_hs *h, ak_message_kind where, ak_view body);
 } ak_ext_row;
 
-/* ak_ext_cause: what the decoder says of an extension's body, as the cause that a handshake fails with. */
-static inline ak_error ak_ext_cause(ak_error e) { return e == AK_ERR_decode_error || e == AK_ERR_trailing_data ? AK_ERR_bad_extension : e; }
+/* ak_ext_cause: what the decoder says of an extension's body, as the cause that a handshake fails with: `form` (AK_ERR_bad_extension, or what error.def has for this
+ * extension) when it does not have its form. */
+static inline ak_error ak_ext_cause(ak_error e, ak_error form) { return e == AK_ERR_decode_error || e == AK_ERR_trailing_data ? form : e; }
+
+/* AK_EXT_READ: decodes `body` as an extension's structure, or fails the handshake `h` with what the decoder says. AK_EXT_READ_AS: with this cause. */
+#define AK_EXT_READ_AS(kind, out, form)                                                              \
+    do {                                                                                             \
+        ak_failure why_ = {0};                                                                       \
+        ak_error e_ = ak_decode_##kind(body, (out), &why_);                                          \
+        if (e_ != AK_OK) return ak_hs_fail(h, ak_ext_cause(e_, (form)), "%s", why_.detail);          \
+    } while (0)
+#define AK_EXT_READ(kind, out) AK_EXT_READ_AS(kind, out, AK_ERR_bad_extension)
 
 extern const ak_ext_row ak_ext_rows[];
 extern const size_t ak_ext_rows_count;

@@ -6,13 +6,6 @@
 
 #include <string.h>
 
-#define READ(kind, out)                                                  \
-    do {                                                                 \
-        ak_failure why_ = {0};                                           \
-        ak_error e_ = ak_decode_##kind(body, (out), &why_);              \
-        if (e_ != AK_OK) return ak_hs_fail(h, ak_ext_cause(e_), "%s", why_.detail); \
-    } while (0)
-
 bool ak_offers_13(const ak_hs *h) {
     if (h->flow13 == NULL) return false;
     for (size_t i = 0; i < h->ctx->n_suites; i++) {
@@ -104,10 +97,10 @@ ak_error ak_offered_key_share(ak_hs *h, ak_view body) {
     ak_view list;
     ak_rd r;
     if (!ak_hs_is_13(h)) return AK_OK;
-    READ(ext_key_share_client, &x);
+    AK_EXT_READ_AS(ext_key_share_client, &x, AK_ERR_malformed_key_share);
     if (!ak_ext_client_sent(h, AK_EXT_supported_groups, &list)) return ak_hs_fail(h, AK_ERR_missing_groups, "key_share without supported_groups (RFC 8446 §9.2)");
     body = list;
-    READ(ext_supported_groups, &groups);
+    AK_EXT_READ(ext_supported_groups, &groups);
     for (size_t i = 0; i < ak_list_u16_count(groups.named_group_list); i++) add(&listed, ak_list_u16_at(groups.named_group_list, i));
     for (ak_rd_view(&r, x.key_shares); ak_next_key_share_entry(&r, &entry);) {
         if (has(&shared, entry.group)) return ak_hs_fail(h, AK_ERR_duplicate_key_share, "group %u", entry.group);
@@ -144,7 +137,7 @@ bool ak_answer_key_share(ak_hs *h, ak_message_kind where, ak_buf *b) {
 static ak_error answered_retry(ak_hs *h, ak_view body) {
     struct ak_ext_key_share_hrr x;
     ak_view ignored;
-    READ(ext_key_share_hrr, &x);
+    AK_EXT_READ_AS(ext_key_share_hrr, &x, AK_ERR_malformed_key_share);
     const ak_group *g = usable_group(h, x.selected_group);
     const char *name = ak_name(AK_REG_groups, x.selected_group);
     if (name == NULL) name = "unknown";
@@ -159,7 +152,7 @@ ak_error ak_answered_key_share(ak_hs *h, ak_message_kind where, ak_view body) {
     struct ak_ext_key_share_server x;
     ak_failure why = {0};
     if (where == AK_IN_hello_retry_request) return answered_retry(h, body);
-    READ(ext_key_share_server, &x);
+    AK_EXT_READ_AS(ext_key_share_server, &x, AK_ERR_malformed_key_share);
     const ak_group *asked = ak_flow13_of(h)->retry_group;
     if (asked != NULL && asked->id != x.group) return ak_hs_fail(h, AK_ERR_wrong_group, "group %u, after a HelloRetryRequest for %s", x.group, asked->name);
     for (size_t i = 0; i < h->n_shares; i++) {
@@ -177,7 +170,7 @@ ak_error ak_answered_key_share(ak_hs *h, ak_message_kind where, ak_view body) {
 ak_error ak_offered_cookie(ak_hs *h, ak_view body) {
     struct ak_ext_cookie x;
     if (!ak_hs_is_13(h)) return AK_OK;
-    READ(ext_cookie, &x);
+    AK_EXT_READ_AS(ext_cookie, &x, AK_ERR_malformed_cookie);
     return AK_OK;
 }
 
@@ -190,7 +183,7 @@ ak_error ak_answered_cookie(ak_hs *h, ak_message_kind where, ak_view body) {
     ak_flow13 *f = ak_flow13_of(h);
     struct ak_ext_cookie x;
     (void)where;
-    READ(ext_cookie, &x);
+    AK_EXT_READ_AS(ext_cookie, &x, AK_ERR_malformed_cookie);
     ak_buf_clear(&f->cookie);
     return ak_buf_put_view(&f->cookie, x.cookie) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
@@ -210,7 +203,7 @@ bool ak_offer_psk_key_exchange_modes(ak_hs *h, ak_buf *b) {
 ak_error ak_offered_psk_key_exchange_modes(ak_hs *h, ak_view body) {
     struct ak_ext_psk_key_exchange_modes x;
     if (!ak_hs_is_13(h)) return AK_OK;
-    READ(ext_psk_key_exchange_modes, &x);
+    AK_EXT_READ(ext_psk_key_exchange_modes, &x);
     ak_flow13_of(h)->psk_modes = (ak_list_u8_has(x.ke_modes, AK_PSK_MODE_psk_dhe_ke) ? AK_PSK_dhe_ke : 0u) | (ak_list_u8_has(x.ke_modes, AK_PSK_MODE_psk_ke) ? AK_PSK_ke : 0u);
     return AK_OK;
 }
@@ -227,7 +220,7 @@ bool ak_offer_signature_algorithms_cert(ak_hs *h, ak_buf *b) {
 
 ak_error ak_offered_signature_algorithms_cert(ak_hs *h, ak_view body) {
     struct ak_ext_signature_algorithms_cert x;
-    READ(ext_signature_algorithms_cert, &x);
+    AK_EXT_READ_AS(ext_signature_algorithms_cert, &x, AK_ERR_malformed_schemes);
     if (ak_hs_is_13(h)) ak_chain_schemes_take(h, x.supported_signature_algorithms);
     return AK_OK;
 }
@@ -244,7 +237,7 @@ bool ak_offer_certificate_authorities(ak_hs *h, ak_buf *b) {
 ak_error ak_offered_certificate_authorities(ak_hs *h, ak_view body) {
     struct ak_ext_certificate_authorities x;
     if (!ak_hs_is_13(h)) return AK_OK;
-    READ(ext_certificate_authorities, &x);
+    AK_EXT_READ(ext_certificate_authorities, &x);
     ak_buf_clear(&h->peer_ca_names);
     return ak_buf_put_view(&h->peer_ca_names, x.authorities) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }

@@ -200,7 +200,8 @@ static void open_record(ak_hs *h, ak_incoming *m) {
     }
     ak_error e = ak_open(h->read, &m->record, ak_hs_record_limit(h), m->plain.p, &n, &m->type, &f);
     if (e != AK_OK) {
-        if (!ak_hs_skip_undecryptable(h, &m->record, e)) ak_hs_fail_with(h, e, &f);
+        if (ak_hs_under_early_key(h) && e == AK_ERR_bad_record_mac) ak_hs_fail(h, AK_ERR_bad_early_record, "(RFC 8446 §4.5)");
+        else if (!ak_hs_skip_undecryptable(h, &m->record, e)) ak_hs_fail_with(h, e, &f);
         m->stage = AK_INS_idle;
         return;
     }

@@ -39,6 +39,8 @@ bool ak_hs_application_data(ak_hs *h, ak_view v);
 bool ak_hs_filter_record(ak_hs *h, const ak_record *r);
 /* ak_hs_skip_undecryptable: true when a record that cannot be opened is early data that was refused (RFC 8446 §4.2.10). */
 bool ak_hs_skip_undecryptable(ak_hs *h, const ak_record *r, ak_error e);
+/* ak_hs_under_early_key: a server that reads early data: EndOfEarlyData has not come. */
+bool ak_hs_under_early_key(const ak_hs *h);
 /* ak_hs_record_opened: a record was opened under the current keys: from here on nothing is passed over. */
 void ak_hs_record_opened(ak_hs *h);
 /* ak_note_end_point: info->end_point (RFC 5929 §4), from the server's certificate, or from the session that is resumed (channel_binding.c). */

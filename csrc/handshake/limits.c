@@ -35,7 +35,7 @@ static ak_error read_code(ak_hs *h, ak_view body, uint16_t *length) {
     struct ak_ext_max_fragment_length x;
     ak_failure why = {0};
     ak_error e = ak_decode_ext_max_fragment_length(body, &x, &why);
-    if (e != AK_OK) return ak_hs_fail(h, ak_ext_cause(e), "%s", why.detail);
+    if (e != AK_OK) return ak_hs_fail(h, ak_ext_cause(e, AK_ERR_bad_extension), "%s", why.detail);
     if (x.max_fragment_length < 1 || x.max_fragment_length > 4) return ak_hs_fail(h, AK_ERR_illegal_parameter, "max_fragment_length %u (RFC 6066 §4)", x.max_fragment_length);
     *length = (uint16_t)(256u << x.max_fragment_length);
     return AK_OK;

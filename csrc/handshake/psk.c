@@ -11,13 +11,6 @@
 
 static const ak_view none = {NULL, 0};
 
-#define READ(kind, out)                                                  \
-    do {                                                                 \
-        ak_failure why_ = {0};                                           \
-        ak_error e_ = ak_decode_##kind(body, (out), &why_);              \
-        if (e_ != AK_OK) return ak_hs_fail(h, ak_ext_cause(e_), "%s", why_.detail); \
-    } while (0)
-
 /* ---- client: offer ---------------------------------------------------------------------------------------------------------- */
 
 static void offer(ak_hs *h, ak_view identity, ak_view secret, ak_hash hash, bool external) {
@@ -261,7 +254,7 @@ static ak_error check_offer(ak_hs *h, ak_view body) {
     ak_rd r;
     size_t n = 0;
     if (body.p + body.n != h->client_hello.extensions.p + h->client_hello.extensions.n) return ak_hs_fail(h, AK_ERR_psk_not_last, "(RFC 8446 §4.2.11)");
-    READ(ext_pre_shared_key_client, &x);
+    AK_EXT_READ_AS(ext_pre_shared_key_client, &x, AK_ERR_malformed_psk);
     for (ak_rd_view(&r, x.identities); ak_next_psk_identity(&r, &identity);) n++;
     if (n != ak_list_vec_count(x.binders, 1)) return ak_hs_fail(h, AK_ERR_psk_binders, "%zu identities, %zu binders", n, ak_list_vec_count(x.binders, 1));
     if (!ak_ext_client_sent(h, AK_EXT_psk_key_exchange_modes, NULL))
@@ -331,7 +324,7 @@ ak_error ak_answered_pre_shared_key(ak_hs *h, ak_message_kind where, ak_view bod
     struct ak_psk_identity identity;
     ak_view slot, truncated;
     (void)where;
-    READ(ext_pre_shared_key_server, &x);
+    AK_EXT_READ_AS(ext_pre_shared_key_server, &x, AK_ERR_malformed_psk);
     if (!at(h, x.selected_identity, &identity, &slot, &truncated)) return ak_hs_fail(h, AK_ERR_psk_index, "identity %u", x.selected_identity);
     const ak_psk_offer *o = offered(h, identity.identity);
     if (o == NULL) return ak_hs_fail(h, AK_ERR_psk_index, "identity %u is none of ours", x.selected_identity);

@@ -58,6 +58,11 @@ bool ak_hs_filter_record(ak_hs *h, const ak_record *r) {
     return false;
 }
 
+bool ak_hs_under_early_key(const ak_hs *h) {
+    const ak_flow13 *f = ak_flow13_of(h);
+    return f != NULL && h->server && f->early == AK_EARLY_accepted && ak_protect_active(h->read);
+}
+
 bool ak_hs_skip_undecryptable(ak_hs *h, const ak_record *r, ak_error e) {
     const ak_flow13 *f = ak_flow13_of(h);
     return f != NULL && f->early_skips && e == AK_ERR_bad_record_mac && ak_protect_active(h->read) && skipped(h, r->fragment.n);

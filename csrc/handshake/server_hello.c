@@ -98,7 +98,7 @@ ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s) {
         struct ak_ext_supported_versions_server x;
         ak_failure why = {0};
         ak_error e = ak_decode_ext_supported_versions_server(body, &x, &why);
-        if (e != AK_OK) return ak_hs_fail(h, ak_ext_cause(e), "%s", why.detail);
+        if (e != AK_OK) return ak_hs_fail(h, ak_ext_cause(e, AK_ERR_bad_extension), "%s", why.detail);
         /* RFC 8446 §4.2.1: only 1.3 is chosen here */
         bool retry = h->info->hello_retry || (h->in_msg.row != NULL && h->in_msg.row->message == AK_ROW_hello_retry_request);
         if (version != AK_TLS12) return ak_hs_fail(h, retry ? AK_ERR_illegal_parameter : AK_ERR_unsupported_version, "legacy_version %04x beside supported_versions", version);

@@ -254,14 +254,18 @@ describe("an expectation of the shim's that is not met", function()
 end)
 
 describe("bogo/errors.lua", function()
-  it("speaks only of codes and alerts that there are", function()
+  it("speaks only of codes and alerts that there are, and has one string for each", function()
     local strings = dofile "bogo/errors.lua"
     for code, text in pairs(strings.codes) do
       assert.is_truthy(akushu.errors[code], code)
-      for _, s in ipairs(type(text) == "table" and text or { text }) do assert.matches("^[%u%d_]+$", s) end
+      assert.is_string(text, code)
+      assert.matches("^[%u%d_]+$", text)
     end
     for _, list in ipairs { strings.alerts, strings.alerts_to_hello } do
-      for alert in pairs(list) do assert.is_truthy(akushu.wire.number("alerts", alert), alert) end
+      for alert, text in pairs(list) do
+        assert.is_truthy(akushu.wire.number("alerts", alert), alert)
+        assert.matches("^[%u%d_]+$", text)
+      end
     end
   end)
 end)

@@ -7,7 +7,7 @@ local wire = akushu.wire
 
 local SETUPS = { "rsa", "ecdhe", "dhe", "client_auth" }
 local other = { client = "server", server = "client" }
-local errors_of_form = { decode_error = true, trailing_data = true, bad_extension = true }
+local errors_of_form = { decode_error = true, trailing_data = true, bad_extension = true, malformed_alpn = true, malformed_schemes = true }
 
 -- One message replaced; the attacked end as it came out.
 local function attack(setup, m, bytes)

@@ -113,8 +113,8 @@ describe("the extensions of a ClientHello", function()
     { "renegotiation_info whose length lies", extension("renegotiation_info", "\2x"), code = "bad_extension", alert = decode },
 
     -- RFC 5246 §7.4.1.4.1
-    { "signature_algorithms: an empty list", extension("signature_algorithms", "\0\0"), code = "bad_extension", alert = decode },
-    { "signature_algorithms: half a scheme", extension("signature_algorithms", "\0\3\4\3\8"), code = "bad_extension", alert = decode },
+    { "signature_algorithms: an empty list", extension("signature_algorithms", "\0\0"), code = "malformed_schemes", alert = decode },
+    { "signature_algorithms: half a scheme", extension("signature_algorithms", "\0\3\4\3\8"), code = "malformed_schemes", alert = decode },
     { "signature_algorithms: none for the server's key", setup = "ecdhe",
       change = extension("signature_algorithms", { supported_signature_algorithms = { "rsa_pkcs1_sha256" } }),
       code = "no_shared_suite", alert = failure },
@@ -137,11 +137,11 @@ describe("the extensions of a ClientHello", function()
       alert = illegal },
 
     -- RFC 7301 §3.1
-    { "ALPN: an empty list", extension("application_layer_protocol_negotiation", "\0\0"), code = "bad_extension", alert = decode },
-    { "ALPN: an empty name", extension("application_layer_protocol_negotiation", "\0\1\0"), code = "bad_extension", alert = decode },
-    { "ALPN: a name beyond the end of the list", extension("application_layer_protocol_negotiation", "\0\3\5h2"), code = "bad_extension",
+    { "ALPN: an empty list", extension("application_layer_protocol_negotiation", "\0\0"), code = "malformed_alpn", alert = decode },
+    { "ALPN: an empty name", extension("application_layer_protocol_negotiation", "\0\1\0"), code = "malformed_alpn", alert = decode },
+    { "ALPN: a name beyond the end of the list", extension("application_layer_protocol_negotiation", "\0\3\5h2"), code = "malformed_alpn",
       alert = decode },
-    { "ALPN: bytes after the list", extension("application_layer_protocol_negotiation", "\0\3\2h2x"), code = "bad_extension",
+    { "ALPN: bytes after the list", extension("application_layer_protocol_negotiation", "\0\3\2h2x"), code = "malformed_alpn",
       alert = decode },
     { "ALPN: nothing in common", client = { alpn = { "h2" } }, server = { alpn = { "http/1.1" } }, change = function() end,
       code = "no_application_protocol", alert = "no_application_protocol" },
@@ -278,10 +278,10 @@ describe("the extensions of a ServerHello", function()
       alert = illegal },
     { "ALPN: the beginning of a name that was offered", alpn { protocol_name_list = { "http" } }, client = h2,
       code = "wrong_application_protocol", alert = illegal },
-    { "ALPN: two names", alpn { protocol_name_list = { "h2", "http/1.1" } }, client = h2, code = "decode_error", alert = decode },
-    { "ALPN: an empty list", alpn "\0\0", client = h2, code = "bad_extension", alert = decode },
-    { "ALPN: an empty name", alpn "\0\1\0", client = h2, code = "bad_extension", alert = decode },
-    { "ALPN: no list", alpn "", client = h2, code = "bad_extension", alert = decode },
+    { "ALPN: two names", alpn { protocol_name_list = { "h2", "http/1.1" } }, client = h2, code = "malformed_alpn", alert = decode },
+    { "ALPN: an empty list", alpn "\0\0", client = h2, code = "malformed_alpn", alert = decode },
+    { "ALPN: an empty name", alpn "\0\1\0", client = h2, code = "malformed_alpn", alert = decode },
+    { "ALPN: no list", alpn "", client = h2, code = "malformed_alpn", alert = decode },
   }
 
   it("supported_groups is passed over: some servers send it", function()

@@ -88,14 +88,14 @@ describe("a TLS 1.3 ClientHello", function()
       alert = illegal },
 
     -- §4.2.3, §4.2.7
-    { "signature_algorithms: an empty list", extension("signature_algorithms", "\0\0"), code = "bad_extension", alert = decode },
-    { "signature_algorithms: half a scheme", extension("signature_algorithms", "\0\3\4\3\8"), code = "bad_extension", alert = decode },
+    { "signature_algorithms: an empty list", extension("signature_algorithms", "\0\0"), code = "malformed_schemes", alert = decode },
+    { "signature_algorithms: half a scheme", extension("signature_algorithms", "\0\3\4\3\8"), code = "malformed_schemes", alert = decode },
     { "signature_algorithms: none for the server's key", extension("signature_algorithms",
       { supported_signature_algorithms = { "rsa_pss_rsae_sha256" } }),
       code = "no_shared_scheme", alert = failure },
     { "signature_algorithms: PKCS#1 v1.5 alone, and an RSA key", setup = "tls13_rsa", change = extension("signature_algorithms",
       { supported_signature_algorithms = { "rsa_pkcs1_sha256", "rsa_pkcs1_sha512" } }), code = "no_shared_scheme", alert = failure },
-    { "signature_algorithms_cert: an empty list", extension("signature_algorithms_cert", "\0\0"), code = "bad_extension", alert = decode },
+    { "signature_algorithms_cert: an empty list", extension("signature_algorithms_cert", "\0\0"), code = "malformed_schemes", alert = decode },
     { "supported_groups: an empty list", extension("supported_groups", "\0\0"), code = "bad_extension", alert = decode },
     { "supported_groups: nothing in common", function(m)
       with(m, "supported_groups", { named_group_list = { 0xfe00 } })
@@ -122,19 +122,19 @@ describe("a TLS 1.3 ClientHello", function()
     { "key_share: ffdhe2048, one", share("ffdhe2048", ("\0"):rep(255) .. "\1"), code = "bad_key_share", alert = illegal },
     { "key_share: ffdhe2048, larger than the prime", share("ffdhe2048", ("\255"):rep(256)), code = "bad_key_share", alert = illegal },
     { "key_share: ffdhe2048, not padded", share("ffdhe2048", ("\1"):rep(255)), code = "bad_key_share", alert = illegal },
-    { "key_share: an empty value", extension("key_share", "\0\4\0\29\0\0"), code = "bad_extension", alert = decode },
-    { "key_share: a value beyond its end", extension("key_share", "\0\5\0\29\0\9x"), code = "bad_extension", alert = decode },
-    { "key_share: bytes after it", extension("key_share", "\0\36\0\29\0\32" .. ("\9"):rep(32) .. "x"), code = "bad_extension",
+    { "key_share: an empty value", extension("key_share", "\0\4\0\29\0\0"), code = "malformed_key_share", alert = decode },
+    { "key_share: a value beyond its end", extension("key_share", "\0\5\0\29\0\9x"), code = "malformed_key_share", alert = decode },
+    { "key_share: bytes after it", extension("key_share", "\0\36\0\29\0\32" .. ("\9"):rep(32) .. "x"), code = "malformed_key_share",
       alert = decode },
 
     -- §4.2.2
-    { "cookie: empty", extension("cookie", "\0\0"), code = "bad_extension", alert = decode },
-    { "cookie: bytes after it", extension("cookie", "\0\1xy"), code = "bad_extension", alert = decode },
+    { "cookie: empty", extension("cookie", "\0\0"), code = "malformed_cookie", alert = decode },
+    { "cookie: bytes after it", extension("cookie", "\0\1xy"), code = "malformed_cookie", alert = decode },
 
     -- RFC 7301 §3.2, RFC 8449 §4
     { "ALPN: nothing in common", client = { alpn = { "h2" } }, server = { alpn = { "http/1.1" } }, change = function() end,
       code = "no_application_protocol", alert = "no_application_protocol" },
-    { "ALPN: an empty list", extension("application_layer_protocol_negotiation", "\0\0"), code = "bad_extension", alert = decode },
+    { "ALPN: an empty list", extension("application_layer_protocol_negotiation", "\0\0"), code = "malformed_alpn", alert = decode },
     { "record_size_limit: 63", extension("record_size_limit", { record_size_limit = 63 }), code = "illegal_parameter", alert = illegal },
     { "record_size_limit: three bytes", extension("record_size_limit", "\64\1\0"), code = "bad_extension", alert = decode },
 
@@ -205,12 +205,12 @@ describe("a pre_shared_key (§4.2.11)", function()
     { "with more binders than identities", offer(function(d) d.binders[2] = d.binders[1] end), code = "psk_binders", alert = illegal },
     { "with more identities than binders", offer(function(d) d.identities[2] = { identity = "other", obfuscated_ticket_age = 0 } end),
       code = "psk_binders", alert = illegal },
-    { "without identities", offer(function(d) d.identities = {} end), code = "bad_extension", alert = decode },
-    { "without binders", offer(function(d) d.binders = {} end), code = "bad_extension", alert = decode },
-    { "with an empty identity", offer(function(d) d.identities[1].identity = "" end), code = "bad_extension", alert = decode },
+    { "without identities", offer(function(d) d.identities = {} end), code = "malformed_psk", alert = decode },
+    { "without binders", offer(function(d) d.binders = {} end), code = "malformed_psk", alert = decode },
+    { "with an empty identity", offer(function(d) d.identities[1].identity = "" end), code = "malformed_psk", alert = decode },
     { "with bytes after it", function(m)
       mutate.extension(m, "pre_shared_key").data = "\0\8\0\2id\0\0\0\0\0\33\32" .. ("b"):rep(32) .. "x"
-    end, code = "bad_extension", alert = decode },
+    end, code = "malformed_psk", alert = decode },
   })
 
   rows(common, {
@@ -326,8 +326,8 @@ describe("a HelloRetryRequest (§4.1.4)", function()
       alert = illegal },
     { "with a pre_shared_key", extension("pre_shared_key", { selected_identity = 0 }),
       code = "unsolicited_extension", alert = "unsupported_extension" },
-    { "with a key share in the form of a ServerHello's", extension("key_share", "\0\23\0\1x"), code = "bad_extension", alert = decode },
-    { "with an empty cookie", extension("cookie", "\0\0"), code = "bad_extension", alert = decode },
+    { "with a key share in the form of a ServerHello's", extension("key_share", "\0\23\0\1x"), code = "malformed_key_share", alert = decode },
+    { "with an empty cookie", extension("cookie", "\0\0"), code = "malformed_cookie", alert = decode },
     { "with an extension twice", twice "key_share", code = "duplicate_extension", alert = illegal },
     { "with bytes after it", function(m) m.trailing = "x" end, code = "trailing_data", alert = decode },
   })
@@ -407,7 +407,7 @@ describe("a TLS 1.3 ServerHello", function()
     { "with a share not on the curve", extension("key_share", { group = "secp256r1", key_exchange = point }),
       client = { key_shares = { "secp256r1" } },
       server = { groups = { "secp256r1" } }, code = "bad_key_share", alert = illegal },
-    { "with an empty share", extension("key_share", "\0\29\0\0"), code = "bad_extension", alert = decode },
+    { "with an empty share", extension("key_share", "\0\29\0\0"), code = "malformed_key_share", alert = decode },
 
     -- §4.2.11
     { "with a pre_shared_key that was not offered", extension("pre_shared_key", { selected_identity = 1 }), client = { psk = psk },

@@ -364,7 +364,7 @@ describe("early data", function()
     assert.equal(1000, #server.hs:take_early_data())
   end }
   early_row { "no EndOfEarlyData: what follows is under other keys", message = "end_of_early_data", change = function() return false end,
-    code = "bad_record_mac",
+    code = "bad_early_record",
     alert = "bad_record_mac" }
   early_row { "an EndOfEarlyData that is not empty", message = "end_of_early_data",
     change = function() return message("end_of_early_data", "x") end, code = "trailing_data",

@@ -238,6 +238,7 @@ end
 
 local function client_context(c, state)
   local o = base_options(c, state)
+  o.padding = 512
   o.trust, o.verify, o.on_untrusted = akushu.trust {}, "chain", decide(c, state)
   o.key_shares = { o.groups[1] }
   o.alpn = c.advertise_alpn and split_alpn(c.advertise_alpn)
@@ -697,10 +698,29 @@ local function offer_early(c, hs, state, session)
   end
 end
 
+-- server_name= takes DNS names alone, whose labels have at most 63 bytes (RFC 1035 §2.3.4). Any other -host-name goes in by a hook, in place of a name that has as many
+-- bytes: the padding is already reckoned then.
+local function name_for(c)
+  local name = not c.server and c.host_name or nil
+  local dns = name and name:gsub("[^.]+", function(label) return #label > 63 and label:gsub("(" .. ("."):rep(40) .. ").(.)", "%1.%2") or label end)
+  return dns, dns ~= name
+end
+
+local function put_name(name)
+  return function(msg)
+    for _, x in ipairs(msg.extensions) do
+      if x.type == "server_name" then x.data.server_name_list[1].host_name = name end
+    end
+    return msg
+  end
+end
+
 local function connection(c, retry, is_resume, offered)
   local state = { is_resume = is_resume, secrets = {}, messages = {} }
   local context = (c.server and server_context or client_context)(c, state)
-  local hs = assert(context:handshake { server_name = not c.server and c.host_name or nil, session = offered })
+  local name, is_stand_in = name_for(c)
+  local hs = assert(context:handshake { server_name = name, session = offered })
+  if is_stand_in then hs:on("compose", "client_hello", put_name(c.host_name)) end
   local transport = connect(c)
   state.transport = transport
   transport:send(string.pack("<I8", c.shim_id))

@@ -204,6 +204,17 @@ describe("bogo/shim.lua", function()
     assert.matches(":DIGEST_CHECK_FAILED:", said, 1, true)
   end)
 
+  it("puts a name that is no DNS name into its hello, which stays as long as it is padded to", function()
+    local name = ("0123456789"):rep(8) .. ".com"
+    local ended = start(arguments("-host-name", name))
+    local hs = server { versions = "1.3" }:handshake()
+    local seen
+    hs:on("receive", "client_hello", function(msg, ev) seen = { msg.extensions:find "server_name".data.server_name_list[1].host_name, #ev.raw } end)
+    talk(hs, "x")
+    assert.same({ name, 512 }, seen)
+    assert.equal(0, (ended()))
+  end)
+
   it("reports the peer's alert", function()
     local ended = start(arguments("-max-version", 0x0303))
     assert.is_nil(talk(server { versions = "1.3" }:handshake()))

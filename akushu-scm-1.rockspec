@@ -30,6 +30,7 @@ build = {
         "csrc/binding/core.c",
         "csrc/binding/lcontext.c",
         "csrc/binding/lcrypto.c",
+        "csrc/binding/levents.c",
         "csrc/binding/lhandshake.c",
         "csrc/binding/llab.c",
         "csrc/binding/lrecord.c",

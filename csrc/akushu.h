@@ -275,7 +275,7 @@ typedef enum ak_event_kind {
     AK_EV_session_get,    /* key; answer.bytes: the stored value, empty for none */
     AK_EV_session_put,    /* key, bytes */
     AK_EV_session_remove, /* key */
-    AK_EV_identity,       /* answer.identity (NULL: none) */
+    AK_EV_identity,       /* bytes: server: the name asked for; client: the names of CAs, and key: the CertificateRequest, header included; answer.identity (NULL: none) */
     AK_EV_alpn,           /* bytes: the client's list; answer.bytes: the choice, empty for none; yes=false refuses */
     AK_EV_early_data,     /* key: a hash of this first flight; answer.yes: it was never seen before, take its early data */
     AK_EV_ocsp,           /* bytes: our leaf certificate (DER); answer.bytes: the OCSPResponse to staple, empty for none */
@@ -431,7 +431,7 @@ void ak_session_free(ak_session *s);
 const ak_info *ak_session_info(const ak_session *s);
 /* ak_session_seal_size: room that ak_session_seal needs for n bytes. */
 size_t ak_session_seal_size(const ak_session *s, size_t n);
-/* ak_session_seal: application data as records. Errors: closed, write_closed, sequence_exhausted, …; the session's failure after one. */
+/* ak_session_seal: application data as records; what waits in the reply goes before it. Errors: closed, write_closed, sequence_exhausted, …; the session's failure after one. */
 ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *f);
 /* ak_session_open_size: room that ak_session_open needs for n bytes of input. */
 size_t ak_session_open_size(const ak_session *s, size_t n);
@@ -441,8 +441,18 @@ ak_error ak_session_open(ak_session *s, ak_view in, uint8_t *out, size_t *out_n,
 ak_view ak_session_reply(const ak_session *s);
 void ak_session_reply_taken(ak_session *s);
 /* ak_session_request_certificate: server, TLS 1.3, to a client that has said post_handshake_auth: a CertificateRequest into the reply. When the client has answered
- * (ak_session_open), ak_info has its chain; an empty one is refused only with client_auth require. AK_ERR_not_ready when it cannot be asked now. */
+ * (ak_session_open), ak_info has its chain; an empty one is refused only with client_auth require. Up to AK_POST_AUTH_REQUESTS may be under way, and are answered in any
+ * order; ak_info has what was answered last. AK_ERR_not_ready when it cannot be asked now. */
+#define AK_POST_AUTH_REQUESTS 8
 ak_error ak_session_request_certificate(ak_session *s, ak_failure *f);
+/* ak_session_event: what an authentication after the handshake asks: a question (AK_EV_untrusted, AK_EV_identity) or one of the gates compose, send and receive that its
+ * handshake had. NULL: nothing. Look after ak_session_open and ak_session_request_certificate, answer with ak_session_answer until it is NULL, then call ak_session_open
+ * with no bytes for what came behind it. Meanwhile sealing is possible, opening is not (AK_ERR_not_ready). */
+bool ak_session_may_ask(const ak_session *s); /* such an authentication is possible at all */
+const ak_event *ak_session_event(const ak_session *s);
+ak_error ak_session_answer(ak_session *s, const ak_answer *a, ak_failure *f); /* the session's failure, if that ends it */
+/* ak_session_hook_failed: a hook raised an error while the session waited for its answer: it fails with `hook_failed`. */
+ak_error ak_session_hook_failed(ak_session *s, const char *text, ak_failure *f);
 /* ak_session_close: close_notify into the reply; all keys are wiped. Later calls answer AK_ERR_closed. */
 ak_error ak_session_close(ak_session *s, ak_failure *f);
 /* ak_session_close_write: close_notify into the reply; reading goes on (RFC 8446 §6.1). */

@@ -75,6 +75,16 @@ ak_resumption *ak_lua_to_resumption(lua_State *L, int arg); /* NULL when it is n
 /* ak_lua_info_property: pushes a property of what was agreed ("suite", "version", "peer" …); false when there is none of that name. */
 bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name);
 
+/* ---- events (levents.c) --------------------------------------------------------------------------------------------------------------- */
+
+/* ak_lua_push_event: an event as a table. */
+void ak_lua_push_event(lua_State *L, const ak_event *e, const ak_info *i);
+/* ak_lua_read_answer: the table at `t` (or nil: pass) as an answer. The engine reads injections and text while it runs: they are kept in the table at `values` until the
+ * next one. */
+void ak_lua_read_answer(lua_State *L, int t, int values, ak_answer *a);
+/* ak_lua_hook_text: the error value on top of the stack is kept in the table at `values` (hook_error), and replaced by its text. */
+void ak_lua_hook_text(lua_State *L, int values);
+
 ak_provider *ak_lua_check_lab(lua_State *L, int arg);
 
 int ak_open_crypto(lua_State *L);

@@ -42,187 +42,22 @@ static int failed(lua_State *L, lhandshake *u) {
     return 3;
 }
 
-/* ---- events to Lua ---------------------------------------------------------------------------------------------------------- */
-
-static const char *gate_name(uint32_t gate) {
-    switch (gate) {
-    case AK_GATE_compose: return "compose";
-    case AK_GATE_send: return "send";
-    case AK_GATE_plain_out: return "plain_out";
-    case AK_GATE_record_out: return "record_out";
-    case AK_GATE_record_in: return "record_in";
-    case AK_GATE_plain_in: return "plain_in";
-    default: return "receive";
-    }
-}
-
-static const char *event_name(ak_event_kind k) {
-    static const char *const names[] = {"none", "gate", "untrusted", "session_get", "session_put", "session_remove", "identity", "alpn",
-                                        "early_data", "ocsp", "psk"};
-    return names[k];
-}
-
-static void set_view(lua_State *L, const char *name, ak_view v) {
-    ak_lua_push_view(L, v);
-    lua_setfield(L, -2, name);
-}
-
-static void push_event(lua_State *L, const lhandshake *u) {
-    const ak_event *e = ak_hs_event(u->h);
-    const ak_info *i = ak_hs_info(u->h);
-    lua_createtable(L, 0, 12);
-    lua_pushstring(L, event_name(e->kind));
-    lua_setfield(L, -2, "kind");
-    lua_pushstring(L, e->state != NULL ? e->state : ak_hs_state(u->h));
-    lua_setfield(L, -2, "state");
-    lua_pushinteger(L, i->version);
-    lua_setfield(L, -2, "version");
-    lua_pushinteger(L, i->suite != NULL ? i->suite->id : 0);
-    lua_setfield(L, -2, "suite");
-    switch (e->kind) {
-    case AK_EV_gate:
-        lua_pushstring(L, gate_name(e->gate));
-        lua_setfield(L, -2, "gate");
-        lua_pushboolean(L, e->incoming);
-        lua_setfield(L, -2, "incoming");
-        lua_pushinteger(L, e->content_type);
-        lua_setfield(L, -2, "content_type");
-        lua_pushinteger(L, e->message);
-        lua_setfield(L, -2, "message_type");
-        set_view(L, "bytes", e->bytes);
-        break;
-    case AK_EV_untrusted:
-        ak_lua_push_report(L, (ak_report *)e->report);
-        lua_setfield(L, -2, "report");
-        break;
-    case AK_EV_session_get:
-    case AK_EV_early_data:
-    case AK_EV_psk:
-    case AK_EV_session_remove: set_view(L, "key", e->key); break;
-    case AK_EV_session_put:
-        set_view(L, "key", e->key);
-        set_view(L, "bytes", e->bytes);
-        break;
-    default: set_view(L, "bytes", e->bytes); break;
-    }
-}
-
 /* ---- answers from Lua ----------------------------------------------------------------------------------------------------------- */
 
-static ak_view field_view(lua_State *L, int t, const char *name) { /* the string stays in the table: the view is good while that is */
-    size_t n = 0;
-    lua_getfield(L, t, name);
-    const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
-    lua_pop(L, 1);
-    return ak_view_of(s, s != NULL ? n : 0);
-}
-
-static bool field_bool(lua_State *L, int t, const char *name) {
-    lua_getfield(L, t, name);
-    bool b = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return b;
-}
-
-static int field_choice(lua_State *L, int t, const char *name, const char *const *choices) {
-    lua_getfield(L, t, name);
-    const char *s = lua_tostring(L, -1);
-    int found = 0;
-    for (int i = 0; s != NULL && choices[i] != NULL; i++)
-        if (strcmp(choices[i], s) == 0) found = i;
-    lua_pop(L, 1);
-    return found;
-}
-
-/* read_injections: an array of them, kept in the user value while the engine needs it. */
-static size_t read_injections(lua_State *L, int t, ak_inject **out) {
-    size_t n = 0;
-    *out = NULL;
-    if (lua_getfield(L, t, "inject") != LUA_TTABLE) {
-        lua_pop(L, 1);
-        return 0;
-    }
-    int list = lua_gettop(L);
-    lua_Integer len = luaL_len(L, list);
-    lua_getiuservalue(L, 1, 1);
-    ak_inject *all = lua_newuserdatauv(L, sizeof *all * (size_t)(len > 0 ? len : 1), 0);
-    lua_setfield(L, -2, "kept_inject");
-    lua_pop(L, 1);
-    for (lua_Integer i = 1; i <= len; i++) {
-        if (lua_geti(L, list, i) == LUA_TTABLE) {
-            int at = lua_gettop(L);
-            all[n].after = field_bool(L, at, "after");
-            all[n].raw = field_bool(L, at, "raw");
-            all[n].bytes = field_view(L, at, "bytes");
-            lua_getfield(L, at, "content_type");
-            all[n].content_type = (uint8_t)lua_tointeger(L, -1);
-            lua_pop(L, 1);
-            n++;
-        }
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    *out = all;
-    return n;
-}
-
-/* answer: the table at `t` (or nil: pass) becomes the engine's answer. The engine reads injections and text while it runs: the table is kept in the user
- * value until the next one. */
+/* answer: the table at `t` (or nil: pass) becomes the engine's answer. */
 static void answer(lua_State *L, lhandshake *u, int t) {
-    static const char *const verdicts[] = {"pass", "replace", "drop", "refuse", NULL};
-    static const char *const modes[] = {"as_sent", "as_built", "none", "given", NULL};
     ak_answer a;
-    ak_inject *inject;
-    memset(&a, 0, sizeof a);
-    a.alert = AK_ALERT_none;
-    if (lua_type(L, t) == LUA_TTABLE) {
-        a.verdict = (ak_verdict)field_choice(L, t, "verdict", verdicts);
-        a.transcript = (ak_transcript_mode)field_choice(L, t, "transcript", modes);
-        a.yes = field_bool(L, t, "yes");
-        a.remember = field_bool(L, t, "remember");
-        a.accept = field_bool(L, t, "accept");
-        a.bytes = field_view(L, t, "bytes");
-        a.transcript_bytes = field_view(L, t, "transcript_bytes");
-        a.text = (const char *)field_view(L, t, "text").p;
-        a.n_inject = read_injections(L, t, &inject);
-        a.inject = inject;
-        lua_getfield(L, t, "alert");
-        if (lua_isinteger(L, -1)) a.alert = (int)lua_tointeger(L, -1);
-        lua_pop(L, 1);
-        lua_getfield(L, t, "error");
-        if (lua_type(L, -1) == LUA_TSTRING) a.error = ak_error_by_code(lua_tostring(L, -1));
-        lua_pop(L, 1);
-        if (lua_getfield(L, t, "identity") == LUA_TUSERDATA) a.identity = ak_lua_check_identity(L, -1); /* hooks.lua has looked what it is */
-        lua_pop(L, 1);
-        lua_getiuservalue(L, 1, 1);
-        lua_pushvalue(L, t);
-        lua_setfield(L, -2, "kept_answer");
-        lua_pop(L, 1);
-    }
+    lua_getiuservalue(L, 1, 1);
+    ak_lua_read_answer(L, t, lua_gettop(L), &a);
     ak_hs_answer(u->h, &a);
-}
-
-/* error_text: the error value as a string; its __tostring may raise in turn. */
-static int error_text(lua_State *L) {
-    luaL_tolstring(L, 1, NULL);
-    return 1;
 }
 
 /* hook_raised: the error value on top of the stack ends the handshake, and is kept for the failure. */
 static void hook_raised(lua_State *L, lhandshake *u) {
     lua_getiuservalue(L, 1, 1);
-    lua_pushvalue(L, -2);
-    lua_setfield(L, -2, "hook_error");
-    lua_pushcfunction(L, error_text);
-    lua_pushvalue(L, -3);
-    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-        lua_pop(L, 1);
-        lua_pushliteral(L, "(an error that cannot be shown)");
-    }
-    const char *text = lua_tostring(L, -1);
-    lua_setfield(L, -2, "hook_text");
-    lua_pop(L, 2);
-    ak_hs_hook_failed(u->h, text);
+    lua_insert(L, -2);
+    ak_lua_hook_text(L, lua_gettop(L) - 1);
+    ak_hs_hook_failed(u->h, lua_tostring(L, -1));
 }
 
 /* ---- running ------------------------------------------------------------------------------------------------------------------------ */
@@ -271,7 +106,8 @@ static bool key_lines(lua_State *L, lhandshake *u) {
     lua_createtable(L, 0, 2);
     lua_pushliteral(L, "keylog");
     lua_setfield(L, -2, "kind");
-    set_view(L, "bytes", ak_view_of(all.p + u->keylog, all.n - u->keylog));
+    ak_lua_push_view(L, ak_view_of(all.p + u->keylog, all.n - u->keylog));
+    lua_setfield(L, -2, "bytes");
     u->keylog = all.n;
     return true;
 }
@@ -290,7 +126,7 @@ static int drive(lua_State *L) {
     for (;;) {
         ak_status s = ak_hs_run(u->h);
         u->asked = s == AK_EVENT ? ak_hs_event(u->h)->kind : AK_EV_none;
-        if (s == AK_EVENT) push_event(L, u);
+        if (s == AK_EVENT) ak_lua_push_event(L, ak_hs_event(u->h), ak_hs_info(u->h));
         else if (!key_lines(L, u)) return ended(L, u, s);
         int status = call(L);
         if (u->h == NULL) return gone(L, u);
@@ -425,6 +261,10 @@ static int l_session(lua_State *L) {
     ak_lua_push_session(L, s);
     int session = lua_gettop(L);
     lua_getiuservalue(L, 1, 1);
+    if (ak_session_may_ask(s)) { /* dispatcher, hooks and functions of the context */
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, session, 2);
+    }
     if (lua_getfield(L, -1, "kept") == LUA_TTABLE && lua_getfield(L, -1, "sessions") == LUA_TTABLE) {
         lua_getfield(L, -1, "remove");
         lua_setiuservalue(L, session, 1);

@@ -10,7 +10,11 @@
 typedef struct lsession {
     ak_session *s;
     ak_lua_scratch *scratch;
+    bool waiting; /* inside open or request_certificate, suspended in a hook */
 } lsession;
+
+/* User values: 1: an external store's remove, or nil; 2: where the peer may be authenticated after the handshake: what the handshake's hooks and questions need
+ * (lhandshake.c), or nil. */
 
 ak_session *ak_lua_check_session(lua_State *L, int arg) {
     lsession *u = luaL_checkudata(L, arg, CLASS);
@@ -19,9 +23,10 @@ ak_session *ak_lua_check_session(lua_State *L, int arg) {
 }
 
 void ak_lua_push_session(lua_State *L, ak_session *s) {
-    lsession *u = lua_newuserdatauv(L, sizeof *u, 1); /* the user value: an external store's remove, or nil */
+    lsession *u = lua_newuserdatauv(L, sizeof *u, 2);
     u->s = NULL;
     u->scratch = NULL;
+    u->waiting = false;
     luaL_setmetatable(L, CLASS);
     u->s = s;
     u->scratch = ak_lua_get_scratch(L);
@@ -54,6 +59,11 @@ static int failed(lua_State *L, const ak_failure *f, const ak_session *s) {
     const ak_info *i = ak_session_info(s);
     lua_pushnil(L);
     ak_lua_push_failure(L, f, f->error >= AK_ERR_no_certificate && f->error <= AK_ERR_bad_compression ? i->report : NULL);
+    if (f->error == AK_ERR_hook_failed && lua_getiuservalue(L, 1, 2) == LUA_TTABLE) {
+        lua_getfield(L, -1, "hook_error");
+        lua_setfield(L, -3, "error");
+    }
+    if (f->error == AK_ERR_hook_failed) lua_pop(L, 1);
     return 3;
 }
 
@@ -80,9 +90,82 @@ static int l_seal(lua_State *L) {
     return 1;
 }
 
+/* ---- questions of an authentication after the handshake -------------------------------------------------------------------------- */
+
+#define PLAIN 3 /* where open's plaintext so far is on the stack; nil: a request is being made */
+
+static int go_on(lua_State *L, int status, lua_KContext k);
+
+/* ask: the dispatcher with the event as a table. */
+static int ask(lua_State *L, lsession *u) {
+    u->waiting = true;
+    lua_settop(L, PLAIN);
+    lua_getiuservalue(L, 1, 2);
+    lua_getfield(L, -1, "dispatch");
+    lua_remove(L, -2);
+    lua_pushvalue(L, 1);
+    ak_lua_push_event(L, ak_session_event(u->s), ak_session_info(u->s));
+    return lua_pcallk(L, 2, 1, 0, 0, go_on);
+}
+
+/* told: what the Lua function has said, or raised, unless the session was ended meanwhile. */
+static void told(lua_State *L, ak_session *s, bool raised) {
+    ak_failure ignored = {0}; /* it is the session's, too */
+    if (ak_session_event(s) == NULL) return;
+    lua_getiuservalue(L, 1, 2);
+    int values = lua_gettop(L);
+    if (raised) {
+        lua_pushvalue(L, PLAIN + 1);
+        ak_lua_hook_text(L, values);
+        ak_session_hook_failed(s, lua_tostring(L, -1), &ignored);
+        return;
+    }
+    ak_answer a;
+    ak_lua_read_answer(L, PLAIN + 1, values, &a);
+    ak_session_answer(s, &a, &ignored);
+}
+
+/* read_on: what came behind the message that asked. *f: why no more can be read. */
+static void read_on(lua_State *L, ak_session *s, ak_failure *f) {
+    luaL_Buffer b;
+    size_t n = 0;
+    uint8_t *out = (uint8_t *)luaL_buffinitsize(L, &b, ak_session_open_size(s, 0));
+    ak_error e = ak_session_open(s, ak_view_of(NULL, 0), out, &n, f);
+    luaL_pushresultsize(&b, e == AK_OK ? n : 0);
+    lua_concat(L, 2);
+}
+
+/* go_on: the dispatcher has come back, or was suspended and has. */
+static int go_on(lua_State *L, int status, lua_KContext k) {
+    lsession *u = luaL_checkudata(L, 1, CLASS);
+    (void)k;
+    for (;;) {
+        ak_failure f = {0};
+        u->waiting = false;
+        if (u->s == NULL) return luaL_error(L, "a session that a hook has released");
+        told(L, u->s, status != LUA_OK && status != LUA_YIELD);
+        lua_settop(L, PLAIN);
+        bool opens = !lua_isnil(L, PLAIN);
+        if (opens && ak_session_event(u->s) == NULL) read_on(L, u->s, &f);
+        if (ak_session_event(u->s) == NULL) {
+            if (!opens && ak_session_failure(u->s) != NULL) return failed(L, ak_session_failure(u->s), u->s);
+            if (f.error != AK_OK && lua_rawlen(L, PLAIN) == 0) return forget(L, u->s, failed(L, &f, u->s)); /* else data first: the next call says what came after it */
+            push_reply(L, u->s);
+            return opens ? 2 : 1;
+        }
+        status = ask(L, u);
+    }
+}
+
+static ak_session *not_waiting(lua_State *L) {
+    const lsession *u = luaL_checkudata(L, 1, CLASS);
+    if (u->waiting) luaL_error(L, "this session is waiting for a hook: it can't be opened or asked until that returns");
+    return ak_lua_check_session(L, 1);
+}
+
 static int l_open(lua_State *L) {
     lsession *u = luaL_checkudata(L, 1, CLASS);
-    ak_session *s = ak_lua_check_session(L, 1);
+    ak_session *s = not_waiting(L);
     ak_view in = ak_lua_bytes(L, 2);
     ak_failure f = {0};
     luaL_Buffer b;
@@ -92,6 +175,10 @@ static int l_open(lua_State *L) {
     if (ak_session_open(s, in, out, &n, &f) != AK_OK) return forget(L, s, failed(L, &f, s));
     if (scratch != NULL) lua_pushlstring(L, (const char *)out, n);
     else luaL_pushresultsize(&b, n);
+    if (ak_session_event(s) != NULL) {
+        lua_insert(L, PLAIN);
+        return go_on(L, ask(L, u), 0);
+    }
     push_reply(L, s);
     return 2;
 }
@@ -125,10 +212,19 @@ static int l_update_keys(lua_State *L) {
 
 /* session:request_certificate(): a TLS 1.3 server asks the client for its certificate; session.peer has it when the answer has been opened. */
 static int l_request_certificate(lua_State *L) {
-    ak_session *s = ak_lua_check_session(L, 1);
+    lsession *u = luaL_checkudata(L, 1, CLASS);
+    ak_session *s = not_waiting(L);
     ak_failure f = {0};
     ak_error e = ak_session_request_certificate(s, &f);
-    return reply_or_failure(L, s, e, &f);
+    if (e != AK_OK || ak_session_event(s) == NULL) return reply_or_failure(L, s, e, &f);
+    lua_settop(L, 1);
+    return go_on(L, ask(L, u), 0);
+}
+
+static int l_values(lua_State *L) {
+    luaL_checkudata(L, 1, CLASS);
+    lua_getiuservalue(L, 1, 2);
+    return 1;
 }
 
 static int l_alert(lua_State *L) {
@@ -245,7 +341,7 @@ static int l_index(lua_State *L) {
 
 void ak_open_session(lua_State *L) {
     static const luaL_Reg methods[] = {{"seal", l_seal}, {"open", l_open}, {"close", l_close}, {"close_write", l_close_write}, {"update_keys", l_update_keys}, {"request_certificate", l_request_certificate},
-                                       {"alert", l_alert}, {"eof", l_eof}, {"pending", l_pending}, {"export", l_export}, {"channel_binding", l_channel_binding}, {"resumption", l_resumption}, {NULL, NULL}};
+                                       {"alert", l_alert}, {"eof", l_eof}, {"pending", l_pending}, {"export", l_export}, {"channel_binding", l_channel_binding}, {"resumption", l_resumption}, {"_values", l_values}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     luaL_getmetatable(L, CLASS);

@@ -176,6 +176,7 @@ ak_error ak_receive_certificate_request12(ak_hs *h, ak_view body) {
     if (!ak_buf_put_view(&h->peer_ca_names, names)) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
     if (h->ctx->ask_client_identity) {
         h->event.bytes = ak_buf_view(&h->peer_ca_names);
+        h->event.key = ak_hs_message(h);
         h->phase = 1;
         return ak_hs_ask(h, AK_EV_identity);
     }

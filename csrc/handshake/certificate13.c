@@ -118,6 +118,7 @@ ak_error ak_receive_certificate_request13(ak_hs *h, ak_view body) {
     h->client_certificate_requested = true;
     if (h->ctx->ask_client_identity) {
         h->event.bytes = ak_buf_view(&h->peer_ca_names);
+        h->event.key = ak_hs_message(h);
         h->phase = 1;
         return ak_hs_ask(h, AK_EV_identity);
     }

@@ -59,27 +59,50 @@ ak_error ak_compose_compressed_certificate(ak_hs *h, ak_buf *b) {
 }
 
 /* §4, §5: the length that the message says is bounded before anything is expanded, and must be exact. */
-static ak_error expand(ak_hs *h, ak_view body, ak_buf *plain) {
+static ak_error expand(const ak_hs *h, ak_view body, ak_buf *plain, ak_failure *why) {
     struct ak_compressed_certificate c;
-    ak_failure why = {0};
-    ak_error e = ak_decode_compressed_certificate(body, &c, &why);
-    if (e != AK_OK) return ak_hs_fail(h, e, "%s", why.detail);
-    if (!ours(h, c.algorithm)) return ak_hs_fail(h, AK_ERR_illegal_parameter, "a certificate compressed with algorithm %u, which was not offered", c.algorithm);
+    ak_error e = ak_decode_compressed_certificate(body, &c, why);
+    if (e != AK_OK) return e;
+    if (!ours(h, c.algorithm)) return ak_fail(why, AK_ERR_illegal_parameter, "a certificate compressed with algorithm %u, which was not offered", c.algorithm);
     size_t n = c.uncompressed_length;
-    if (n == 0 || n > h->ctx->max_message) return ak_hs_fail(h, AK_ERR_bad_compression, "it says it has %zu bytes; %u are allowed", n, (unsigned)h->ctx->max_message);
-    if (!ak_buf_reserve(plain, n)) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
+    if (n == 0 || n > h->ctx->max_message) return ak_fail(why, AK_ERR_bad_compression, "it says it has %zu bytes; %u are allowed", n, (unsigned)h->ctx->max_message);
+    if (!ak_buf_reserve(plain, n)) return ak_fail(why, AK_ERR_out_of_memory, NULL);
     if (!ak_decompress(h->ctx->compressors, c.algorithm, c.compressed_certificate_message, plain->p, n))
-        return ak_hs_fail(h, AK_ERR_bad_compression, "algorithm %u, %zu bytes to be %zu", c.algorithm, c.compressed_certificate_message.n, n);
+        return ak_fail(why, AK_ERR_bad_compression, "algorithm %u, %zu bytes to be %zu", c.algorithm, c.compressed_certificate_message.n, n);
     plain->n = n;
-    ak_flow13_of(h)->compressed = true;
     return AK_OK;
+}
+
+bool ak_certificate_answers(ak_hs *h, ak_view message) {
+    ak_failure ignored = {0};
+    ak_buf plain;
+    ak_rd r;
+    ak_view context, body = ak_view_of(message.p + AK_HANDSHAKE_HEADER, message.n - AK_HANDSHAKE_HEADER);
+    ak_buf_init(&plain, h->ctx->max_message);
+    if (message.p[0] == AK_HT_compressed_certificate) {
+        /* one that cannot be read is everybody's: its row says what is wrong */
+        if (expand(h, body, &plain, &ignored) != AK_OK) {
+            ak_buf_free(&plain);
+            return true;
+        }
+        body = ak_buf_view(&plain);
+    }
+    ak_rd_view(&r, body);
+    bool same = !ak_rd_vec(&r, &context, 1) || ak_view_eq(context, ak_buf_view(&h->certificate_request_context));
+    ak_buf_free(&plain);
+    return same;
 }
 
 ak_error ak_receive_compressed_certificate(ak_hs *h, ak_view body) {
     ak_buf plain;
     ak_error e = AK_OK;
     ak_buf_init(&plain, h->ctx->max_message);
-    if (h->phase == 0) e = expand(h, body, &plain); /* in a later phase only an answer is waited for */
+    if (h->phase == 0) { /* in a later phase only an answer is waited for */
+        ak_failure why = {0};
+        e = expand(h, body, &plain, &why);
+        if (e != AK_OK) ak_hs_fail(h, e, "%s", why.detail);
+        else ak_flow13_of(h)->compressed = true;
+    }
     if (e == AK_OK) e = h->server ? ak_receive_client_certificate13(h, ak_buf_view(&plain)) : ak_receive_server_certificate13(h, ak_buf_view(&plain));
     ak_buf_free(&plain);
     return e;

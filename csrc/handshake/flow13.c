@@ -15,6 +15,7 @@ static ak_when has_certificate_request(const ak_hs *h) {
 }
 
 static ak_when has_client_certificate(const ak_hs *h) {
+    if (h->after_handshake) return AK_YES;
     bool asked = h->server ? certified(h) && h->ctx->client_auth != AK_CLIENT_AUTH_none : h->client_certificate_requested;
     return asked ? AK_YES : AK_NO;
 }
@@ -71,6 +72,18 @@ const ak_row ak_rows_13[] = {
     /* the client's session takes the tickets */
     {AK_ROW(S, AK_HT_new_session_ticket, new_session_ticket), ak_wants_ticket13, ak_compose_new_session_ticket13, NULL, NULL,
      ak_after_new_session_ticket13, .repeats = true},
+    AK_ROW_END,
+};
+
+/* RFC 8446 §4.6.2 (post_auth.c). */
+const ak_row ak_rows_post_auth[] = {
+    {AK_ROW(S, AK_HT_certificate_request, certificate_request), NULL, ak_compose_certificate_request13, NULL, ak_receive_certificate_request13, NULL},
+    {AK_ROW(C, AK_HT_compressed_certificate, compressed_certificate), has_client_compressed, ak_compose_compressed_certificate, NULL,
+     ak_receive_compressed_certificate, NULL},
+    {AK_ROW(C, AK_HT_certificate, certificate), has_client_plain, ak_compose_certificate13, NULL, ak_receive_client_certificate13, NULL},
+    {AK_ROW(C, AK_HT_certificate_verify, certificate_verify), has_client_verify, ak_compose_certificate_verify13, ak_seal_certificate_verify13,
+     ak_receive_certificate_verify13, NULL},
+    {AK_ROW(C, AK_HT_finished, finished), NULL, ak_compose_finished13, ak_seal_finished13, ak_receive_finished13, NULL},
     AK_ROW_END,
 };
 

@@ -49,6 +49,7 @@ typedef struct ak_row {
 extern const ak_row ak_rows_hello[]; /* flow.c: up to ServerHello, before the version is known */
 extern const ak_row ak_rows_12[];    /* flow12.c */
 extern const ak_row ak_rows_13[];    /* flow13.c */
+extern const ak_row ak_rows_post_auth[]; /* flow13.c: an authentication after the handshake */
 
 enum { /* actions */
     AK_ACT_rekey_write = 1 << 0,

@@ -127,6 +127,8 @@ ak_error ak_receive_server_certificate13(ak_hs *h, ak_view body);
 ak_error ak_receive_client_certificate13(ak_hs *h, ak_view body);
 /* certificate_compression.c */
 bool ak_compress_offers(const ak_hs *h); /* we have said that we accept a CompressedCertificate */
+/* ak_certificate_answers: whether a Certificate or CompressedCertificate, header included, has this handshake's certificate_request_context. */
+bool ak_certificate_answers(ak_hs *h, ak_view message);
 ak_error ak_compose_compressed_certificate(ak_hs *h, ak_buf *b);
 ak_error ak_receive_compressed_certificate(ak_hs *h, ak_view body);
 ak_error ak_compose_certificate_verify13(ak_hs *h, ak_buf *b);

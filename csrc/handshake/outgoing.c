@@ -38,6 +38,7 @@ static void compose(ak_hs *h, ak_outgoing *o) {
 /* A ClientHello waits for nothing: its record says another version than those after it. */
 static bool coalesces(const ak_hs *h) {
     if (h->info->version == 0) return false;
+    if (h->after_handshake) return true; /* RFC 8446 §4.6.2: nothing may come between them: they are sealed together */
     return h->ctx->coalesce_set ? h->ctx->coalesce : ak_hs_is_13(h);
 }
 

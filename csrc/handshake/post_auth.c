@@ -1,5 +1,7 @@
 /* post_auth.c: client authentication after the handshake (RFC 8446 §4.6.2): CertificateRequest from the server, Certificate, CertificateVerify and Finished from the
- * client, by the functions of the handshake itself: a small ak_hs is made for them, whose transcript begins with the whole handshake. */
+ * client. Each request is a small handshake: an ak_hs that walks the rows of ak_rows_post_auth, whose transcript begins with the whole handshake. So its
+ * messages pass the same functions, gates and questions. It has no records of its own: the session opens what comes and hands whole messages over, and
+ * what goes out is sealed with the session's write key. */
 #include "handshake/post_auth.h"
 
 #include "handshake/extensions.h"
@@ -9,12 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum stage { AWAIT_nothing, AWAIT_certificate, AWAIT_verify, AWAIT_finished } stage;
+#define MAX_ANSWERS 32 /* of a client, in a row, without data between them: each costs it a signature */
+#define CONTEXT 16
 
 struct ak_post_auth {
-    ak_running transcript; /* up to the client's Finished */
-    ak_hs *h;              /* server: of the request that is under way */
-    stage awaits;          /* server */
+    ak_running transcript;                   /* up to the client's Finished */
+    ak_hs *requests[AK_POST_AUTH_REQUESTS];  /* server: asked and not answered; client: the one that it is answering */
+    size_t n;
+    ak_hs *answering; /* server: of which the client's messages have begun */
+    ak_hs *asks;      /* one that waits for the application */
+    unsigned answers; /* client */
 };
 
 bool ak_offer_post_handshake_auth(ak_hs *h, ak_buf *b) {
@@ -27,7 +33,7 @@ ak_error ak_offered_post_handshake_auth(ak_hs *h, ak_view body) {
 }
 
 static ak_post_auth *with_transcript(const ak_running *so_far) {
-    ak_post_auth *p = calloc(1, sizeof *p);
+    ak_post_auth *p = ak_zalloc(sizeof *p);
     if (p == NULL || ak_running_copy(&p->transcript, so_far)) return p;
     free(p);
     return NULL;
@@ -44,123 +50,50 @@ ak_error ak_post_auth_keep(ak_hs *h) {
 
 void ak_post_auth_free(ak_post_auth *p) {
     if (p == NULL) return;
-    ak_hs_free(p->h);
+    for (size_t i = 0; i < p->n; i++) ak_hs_free(p->requests[i]);
     ak_running_free(&p->transcript);
     free(p);
 }
 
-bool ak_post_auth_pending(const ak_session *s) { return s->post_auth != NULL && s->post_auth->awaits > AWAIT_certificate; }
+bool ak_post_auth_pending(const ak_session *s) { return s->post_auth != NULL && s->post_auth->answering != NULL; }
 
-/* ---- the small handshake: it has an info of its own, so that nobody takes for proved what is only said so far --------------------------------------------------------------------------------------------------------------- */
+bool ak_post_auth_waits(const ak_session *s) { return s->post_auth != NULL && s->post_auth->asks != NULL; }
+
+void ak_post_auth_data_came(ak_session *s) {
+    if (s->post_auth != NULL) s->post_auth->answers = 0;
+}
+
+/* ---- the small handshake: it has an info of its own, so that nobody takes for proved what is only said so far ---------------------------------------------- */
 
 static ak_hs *begin(const ak_session *s) {
     ak_failure ignored = {0};
-    ak_context *c = ak_context_variant(s->ctx);
-    if (c == NULL) return NULL;
-    c->min_version = c->max_version = AK_TLS13;
-    c->ask_untrusted = c->ask_client_identity = false; /* nobody could answer */
-    ak_hs *h = ak_hs_new(c, &ignored);
-    ak_context_free(c);
+    ak_post_auth *p = s->post_auth;
+    ak_hs *h = ak_hs_new(s->ctx, &ignored);
     if (h == NULL) return NULL;
     ak_info_free(h->info);
     h->info = ak_info_copy(s->info);
-    h->started = true;
-    h->transcript.hashing = ak_running_copy(&h->transcript.hash, &s->post_auth->transcript);
-    if (h->transcript.hashing && h->info != NULL) return h;
-    ak_hs_free(h);
-    return NULL;
-}
-
-/* failed: the session ends as the small handshake did. */
-static ak_error failed(ak_session *s, const ak_hs *h, ak_error e) {
-    const ak_failure *f = ak_hs_failure(h);
-    return f != NULL ? ak_session_fail_alert(s, f->error, f->alert, f->detail) : ak_session_fail(s, e, "authentication after the handshake");
-}
-
-/* ---- client ------------------------------------------------------------------------------------------------------------------------------ */
-
-static ak_error put(ak_hs *h, ak_buf *all, uint8_t type, ak_error (*compose)(ak_hs *, ak_buf *), ak_error (*seal)(ak_hs *, ak_buf *, size_t)) {
-    ak_buf m;
-    ak_buf_init(&m, AK_BUF_NO_LIMIT);
-    ak_buf_u8(&m, type);
-    size_t mark = ak_buf_open(&m, 3);
-    ak_error e = compose(h, &m);
-    ak_buf_close(&m, mark, 3);
-    if (e == AK_OK && seal != NULL) {
-        e = seal(h, &m, 4);
-        if (e == AK_OK) { /* sealing has changed the length */
-            size_t n = m.n - 4;
-            m.p[1] = (uint8_t)(n >> 16);
-            m.p[2] = (uint8_t)(n >> 8);
-            m.p[3] = (uint8_t)n;
-        }
-    }
-    if (e == AK_OK && (m.bad || !ak_transcript_add(&h->transcript, ak_buf_view(&m)) || !ak_buf_put_view(all, ak_buf_view(&m)))) e = AK_ERR_out_of_memory;
-    ak_buf_free(&m);
-    return e;
-}
-
-/* answer: all messages of the answer go out together; the Finished is under the traffic secret in force (§4.4). */
-static ak_error answer(ak_session *s, ak_hs *h, ak_view request) {
-    ak_buf all;
-    ak_buf_init(&all, AK_BUF_NO_LIMIT);
-    h->secrets.client_handshake_traffic = s->write_secret;
-    ak_error e = ak_receive_certificate_request13(h, ak_view_of(request.p + AK_HANDSHAKE_HEADER, request.n - AK_HANDSHAKE_HEADER));
-    if (e == AK_OK && !ak_transcript_add(&h->transcript, request)) e = AK_ERR_out_of_memory;
-    if (e == AK_OK) e = put(h, &all, AK_HT_certificate, ak_compose_certificate13, NULL);
-    if (e == AK_OK && h->client_certificate_sent) e = put(h, &all, AK_HT_certificate_verify, ak_compose_certificate_verify13, ak_seal_certificate_verify13);
-    if (e == AK_OK) e = put(h, &all, AK_HT_finished, ak_compose_finished13, ak_seal_finished13);
-    if (e == AK_OK && !ak_session_put(s, AK_CT_handshake, all.p, all.n)) e = AK_ERR_crypto_failed;
-    ak_buf_free(&all);
-    return e;
-}
-
-static ak_error requested(ak_session *s, ak_view message) {
-    if (s->write_closed) return AK_OK; /* nothing follows our close_notify */
-    ak_hs *h = begin(s);
-    if (h == NULL) return ak_session_fail(s, AK_ERR_out_of_memory, NULL);
-    h->after_handshake = true;
-    ak_error e = answer(s, h, message);
-    if (e == AK_OK) s->info->own_scheme = h->info->own_scheme;
-    if (e != AK_OK) e = failed(s, h, e);
-    ak_hs_free(h);
-    return e;
-}
-
-/* ---- server -------------------------------------------------------------------------------------------------------------------------------- */
-
-#define CONTEXT 16
-
-static ak_error request(ak_session *s, ak_hs *h) {
-    uint8_t context[CONTEXT];
-    ak_buf all;
-    ak_buf_init(&all, AK_BUF_NO_LIMIT);
-    ak_error e = ak_random(s->p, AK_PURPOSE_session_id, context, sizeof context) ? AK_OK : AK_ERR_randomness;
-    h->after_handshake = true;
-    if (e == AK_OK && !ak_buf_put(&h->certificate_request_context, context, sizeof context)) e = AK_ERR_out_of_memory;
-    if (e == AK_OK) e = put(h, &all, AK_HT_certificate_request, ak_compose_certificate_request13, NULL);
-    if (e == AK_OK && !ak_session_put(s, AK_CT_handshake, all.p, all.n)) e = AK_ERR_crypto_failed;
-    ak_buf_free(&all);
-    return e;
-}
-
-ak_error ak_session_request_certificate(ak_session *s, ak_failure *f) {
-    if (s->failure.error != AK_OK) {
-        *f = s->failure;
-        return s->failure.error;
-    }
-    if (!s->server || s->closed || s->post_auth == NULL) return ak_fail(f, AK_ERR_not_ready, "the client has not said post_handshake_auth, or the session is over");
-    if (s->post_auth->h != NULL) return ak_fail(f, AK_ERR_not_ready, "a request is under way");
-    ak_hs *h = begin(s);
-    if (h == NULL) return ak_fail(f, AK_ERR_out_of_memory, NULL);
-    ak_error e = request(s, h);
-    if (e != AK_OK) {
+    h->started = h->after_handshake = true;
+    h->gates = s->gates & (AK_GATE_compose | AK_GATE_send | AK_GATE_receive);
+    h->record_version = s->record_version;
+    h->peer_record_limit = s->peer_record_limit;
+    ak_hs_use_rows(h, ak_rows_post_auth);
+    h->transcript.hashing = ak_running_copy(&h->transcript.hash, &p->transcript);
+    if (!h->transcript.hashing || h->info == NULL) {
         ak_hs_free(h);
-        return ak_fail(f, e, "CertificateRequest");
+        return NULL;
     }
-    s->post_auth->h = h;
-    s->post_auth->awaits = AWAIT_certificate;
-    return AK_OK;
+    p->requests[p->n++] = h;
+    return h;
+}
+
+/* end: it is over, one way or the other. */
+static void end(ak_post_auth *p, ak_hs *h) {
+    size_t i = 0;
+    while (i < p->n && p->requests[i] != h) i++;
+    if (i < p->n) memmove(&p->requests[i], &p->requests[i + 1], (--p->n - i) * sizeof p->requests[0]);
+    if (p->answering == h) p->answering = NULL;
+    if (p->asks == h) p->asks = NULL;
+    ak_hs_free(h);
 }
 
 static void swap_report(ak_info *a, ak_info *b) {
@@ -170,7 +103,12 @@ static void swap_report(ak_info *a, ak_info *b) {
 }
 
 /* adopt: with its Finished the client has proved who it is: the session says so from now on. */
-static void adopt(ak_info *to, ak_info *from) {
+static void adopt(ak_session *s, ak_info *from) {
+    ak_info *to = s->info;
+    if (!s->server) {
+        to->own_scheme = from->own_scheme;
+        return;
+    }
     ak_chain *chain = to->peer_chain;
     to->peer_chain = from->peer_chain;
     from->peer_chain = chain;
@@ -179,51 +117,133 @@ static void adopt(ak_info *to, ak_info *from) {
     to->vouched = from->vouched;
 }
 
+/* take_output: it was sealed with the session's key, and goes out before all that is sealed later. After our close_notify nothing follows. */
+static bool take_output(ak_session *s, ak_hs *h) {
+    bool ok = s->write_closed || ak_buf_put_view(&s->reply, ak_hs_output(h));
+    ak_hs_output_taken(h);
+    return ok;
+}
+
+static ak_error failed(ak_session *s, ak_hs *h) {
+    ak_info *i = h->info;
+    ak_failure f = *ak_hs_failure(h);
+    if (i->report != NULL && i->report->verdict != AK_OK) swap_report(s->info, i); /* the failure's */
+    return ak_session_failed(s, &f); /* h is gone with the session's keys */
+}
+
+/* run: until it needs something. Its Finished is under the traffic secret of the moment (§4.4). */
+static ak_error run(ak_session *s, ak_hs *h) {
+    ak_post_auth *p = s->post_auth;
+    ak_protect *own = h->write;
+    h->secrets.client_handshake_traffic = s->server ? s->read_secret : s->write_secret;
+    h->write = s->write;
+    p->asks = NULL;
+    ak_status status = ak_hs_run(h);
+    h->write = own;
+    ak_secret_wipe(&h->secrets.client_handshake_traffic);
+    if (!take_output(s, h)) return ak_session_fail(s, AK_ERR_out_of_memory, NULL);
+    switch (status) {
+    case AK_EVENT: p->asks = h; return AK_OK;
+    case AK_FAILED: return failed(s, h);
+    case AK_DONE:
+        adopt(s, h->info);
+        end(p, h);
+        return AK_OK;
+    case AK_NEED_INPUT:
+    default:
+        if (!s->server) end(p, h); /* a script has dropped the request */
+        return AK_OK;
+    }
+}
+
+/* give: a whole message of the peer's. */
+static ak_error give(ak_session *s, ak_hs *h, ak_view message) {
+    if (!ak_buf_put_view(&h->assembly, message)) return ak_session_fail(s, AK_ERR_out_of_memory, NULL);
+    return run(s, h);
+}
+
+/* ---- client ------------------------------------------------------------------------------------------------------------------------------ */
+
+static ak_error requested(ak_session *s, ak_view message) {
+    ak_post_auth *p = s->post_auth;
+    if (s->write_closed) return AK_OK; /* nothing follows our close_notify */
+    if (++p->answers > MAX_ANSWERS) return ak_session_fail(s, AK_ERR_too_many_requests, "more than %d", MAX_ANSWERS);
+    ak_hs *h = begin(s);
+    return h != NULL ? give(s, h, message) : ak_session_fail(s, AK_ERR_out_of_memory, NULL);
+}
+
+/* ---- server -------------------------------------------------------------------------------------------------------------------------------- */
+
+ak_error ak_session_request_certificate(ak_session *s, ak_failure *f) {
+    uint8_t context[CONTEXT];
+    if (s->failure.error != AK_OK) {
+        *f = s->failure;
+        return s->failure.error;
+    }
+    ak_post_auth *p = s->post_auth;
+    if (!s->server || s->closed || s->write_closed || p == NULL) return ak_fail(f, AK_ERR_not_ready, "the client has not said post_handshake_auth, or the session is over");
+    if (p->asks != NULL) return ak_fail(f, AK_ERR_not_ready, "another authentication waits for the application");
+    if (p->n == AK_POST_AUTH_REQUESTS) return ak_fail(f, AK_ERR_not_ready, "%d requests have not been answered yet", AK_POST_AUTH_REQUESTS);
+    if (!ak_random(s->p, AK_PURPOSE_session_id, context, sizeof context)) return ak_fail(f, AK_ERR_randomness, "certificate_request_context");
+    ak_hs *h = begin(s);
+    if (h == NULL) return ak_fail(f, AK_ERR_out_of_memory, NULL);
+    ak_error e = ak_buf_put(&h->certificate_request_context, context, sizeof context) ? run(s, h) : ak_session_fail(s, AK_ERR_out_of_memory, NULL);
+    if (e != AK_OK) *f = s->failure;
+    return e;
+}
+
+/* request_of: the request that a Certificate answers: the client may take them in any order (§4.6.2). NULL: none. */
+static ak_hs *request_of(ak_post_auth *p, ak_view message) {
+    for (size_t i = 0; i < p->n; i++)
+        if (ak_certificate_answers(p->requests[i], message)) return p->requests[i];
+    return NULL;
+}
+
 static ak_error answered(ak_session *s, ak_view message) {
     ak_post_auth *p = s->post_auth;
-    ak_hs *h = p->h;
-    ak_info *i = h->info;
-    ak_view body = ak_view_of(message.p + AK_HANDSHAKE_HEADER, message.n - AK_HANDSHAKE_HEADER);
-    ak_error e;
-    switch (p->awaits) {
-    case AWAIT_certificate:
-        e = ak_receive_client_certificate13(h, body);
-        p->awaits = i->peer_chain != NULL && i->peer_chain->n != 0 ? AWAIT_verify : AWAIT_finished;
-        break;
-    case AWAIT_verify:
-        e = ak_receive_certificate_verify13(h, body);
-        p->awaits = AWAIT_finished;
-        break;
-    case AWAIT_finished:
-    case AWAIT_nothing:
-    default:
-        h->secrets.client_handshake_traffic = s->read_secret;
-        e = ak_receive_finished13(h, body);
-        p->awaits = AWAIT_nothing;
-        break;
-    }
-    if (e == AK_OK && !ak_transcript_add(&h->transcript, message)) e = AK_ERR_out_of_memory;
-    if (e != AK_OK) {
-        if (i->report != NULL && i->report->verdict != AK_OK) swap_report(s->info, i); /* the failure's */
-        return failed(s, h, e);
-    }
-    if (p->awaits == AWAIT_nothing) {
-        adopt(s->info, i);
-        ak_hs_free(h);
-        p->h = NULL;
-    }
-    return AK_OK;
+    if (p->answering == NULL) p->answering = request_of(p, message);
+    if (p->answering == NULL) return ak_session_fail(s, AK_ERR_illegal_parameter, "not the certificate_request_context of a request (RFC 8446 §4.4.2)");
+    return give(s, p->answering, message);
 }
 
 ak_error ak_post_auth_message(ak_session *s, ak_view message, bool *taken) {
-    static const uint8_t due[] = {[AWAIT_certificate] = AK_HT_certificate, [AWAIT_verify] = AK_HT_certificate_verify, [AWAIT_finished] = AK_HT_finished};
     const ak_post_auth *p = s->post_auth;
+    uint8_t type = message.p[0];
     *taken = false;
     if (p == NULL) return AK_OK;
     if (!s->server) {
-        *taken = message.p[0] == AK_HT_certificate_request;
+        *taken = type == AK_HT_certificate_request;
         return *taken ? requested(s, message) : AK_OK;
     }
-    *taken = p->awaits != AWAIT_nothing && message.p[0] == due[p->awaits];
+    bool begins = type == AK_HT_certificate || (type == AK_HT_compressed_certificate && p->n != 0 && ak_compress_offers(p->requests[0]));
+    *taken = p->answering != NULL || (p->n != 0 && begins);
     return *taken ? answered(s, message) : AK_OK;
+}
+
+/* ---- questions ---------------------------------------------------------------------------------------------------------------------------- */
+
+bool ak_session_may_ask(const ak_session *s) { return s->post_auth != NULL; }
+
+const ak_event *ak_session_event(const ak_session *s) { return ak_post_auth_waits(s) ? ak_hs_event(s->post_auth->asks) : NULL; }
+
+static ak_error go_on(ak_session *s, ak_failure *f) {
+    ak_error e = run(s, s->post_auth->asks);
+    if (e != AK_OK) *f = s->failure;
+    return e;
+}
+
+ak_error ak_session_answer(ak_session *s, const ak_answer *a, ak_failure *f) {
+    if (!ak_post_auth_waits(s)) return ak_fail(f, AK_ERR_not_ready, "nothing was asked");
+    ak_hs_answer(s->post_auth->asks, a); /* what goes wrong here the next run says */
+    return go_on(s, f);
+}
+
+ak_error ak_session_hook_failed(ak_session *s, const char *text, ak_failure *f) {
+    if (!ak_post_auth_waits(s)) return ak_fail(f, AK_ERR_not_ready, "nothing was asked");
+    ak_hs *h = s->post_auth->asks;
+    ak_protect *own = h->write;
+    h->write = s->write; /* the alert's key */
+    ak_hs_hook_failed(h, text);
+    h->write = own;
+    return go_on(s, f);
 }

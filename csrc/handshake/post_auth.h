@@ -16,5 +16,9 @@ void ak_post_auth_free(ak_post_auth *p);
 ak_error ak_post_auth_message(ak_session *s, ak_view message, bool *taken);
 /* ak_post_auth_pending: the client's messages have begun and are not complete: nothing else may stand between them. */
 bool ak_post_auth_pending(const ak_session *s);
+/* ak_post_auth_waits: a question or a gate waits for the application (ak_session_event). */
+bool ak_post_auth_waits(const ak_session *s);
+/* ak_post_auth_data_came: application data: a client's requests are counted anew. */
+void ak_post_auth_data_came(ak_session *s);
 
 #endif

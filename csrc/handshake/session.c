@@ -52,6 +52,7 @@ ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
     s->write_secret = h->server ? h->secrets.server_application_traffic : h->secrets.client_application_traffic;
     s->resumption_master = h->secrets.resumption;
     s->post_auth = h->post_auth;
+    s->gates = h->gates;
     h->post_auth = NULL;
     ak_wipe(&h->secrets, sizeof h->secrets);
     h->session_taken = true;
@@ -101,6 +102,14 @@ static void put_alert(ak_session *s, uint8_t level, int description) {
     if (s->write != NULL && !s->write_closed && description != AK_ALERT_none) ak_session_put(s, AK_CT_alert, alert, sizeof alert);
 }
 
+/* over: after a failure. */
+static void over(ak_session *s) {
+    /* RFC 5246 §7.2.2: what ended with a fatal alert is not resumed */
+    if (s->server && s->ctx->store != NULL && s->info->session_id_n != 0 && !s->info->by_ticket && s->info->version <= AK_TLS12)
+        ak_store_remove(s->ctx->store, ak_view_of(s->info->session_id, s->info->session_id_n));
+    ak_session_drop_keys(s);
+}
+
 static ak_error fail(ak_session *s, ak_error e, int alert, bool from_peer, const char *detail) {
     if (s->failure.error != AK_OK) return s->failure.error;
     s->failure.error = e;
@@ -109,11 +118,15 @@ static ak_error fail(ak_session *s, ak_error e, int alert, bool from_peer, const
     s->failure.state = "open";
     snprintf(s->failure.detail, sizeof s->failure.detail, "%s", detail);
     if (!from_peer) put_alert(s, 2, alert);
-    /* RFC 5246 §7.2.2: what ended with a fatal alert is not resumed */
-    if (s->server && s->ctx->store != NULL && s->info->session_id_n != 0 && !s->info->by_ticket && s->info->version <= AK_TLS12)
-        ak_store_remove(s->ctx->store, ak_view_of(s->info->session_id, s->info->session_id_n));
-    ak_session_drop_keys(s);
+    over(s);
     return e;
+}
+
+ak_error ak_session_failed(ak_session *s, const ak_failure *f) {
+    if (s->failure.error != AK_OK) return s->failure.error;
+    s->failure = *f;
+    over(s);
+    return s->failure.error;
 }
 
 ak_error ak_session_fail(ak_session *s, ak_error e, const char *fmt, ...) {
@@ -147,7 +160,7 @@ static bool pads(const ak_session *s) { return s->ctx->record_padding > 1 && s->
 
 size_t ak_session_seal_size(const ak_session *s, size_t n) {
     if (s->write == NULL) return 0;
-    return (pads(s) ? ak_session13_padded_size(s, n) : ak_seal_many_size(s->write, n, s->max_send, splits(s))) + 64;
+    return s->reply.n + (pads(s) ? ak_session13_padded_size(s, n) : ak_seal_many_size(s->write, n, s->max_send, splits(s))) + 64;
 }
 
 ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *f) {
@@ -157,19 +170,26 @@ ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t 
     if (s->write_closed) return ak_fail(f, AK_ERR_write_closed, NULL);
     if (n == 0) return AK_OK;
     ak_failure why = {0};
-    size_t update = 0;
-    if (s->info->version >= AK_TLS13) {
+    size_t update = 0, before = s->reply.n;
+    if (before != 0) { /* records leave in the order in which they were sealed */
+        memcpy(out, s->reply.p, before);
+        out += before;
+    }
+    if (s->info->version >= AK_TLS13 && !ak_post_auth_waits(s)) {
         e = ak_session13_keep_key_fresh(s, n, out, &update);
         if (e != AK_OK) return refuse_use(s, f);
     }
     if (pads(s)) e = ak_session13_seal_padded(s, plain, n, out + update, out_n, &why);
     else e = ak_seal_many(s->write, AK_CT_application_data, s->record_version, plain, n, s->max_send, splits(s), out + update, out_n, &why);
-    *out_n += update;
     if (e != AK_OK) {
         fail(s, e, ak_error_alert(e), false, why.detail);
         if (f != NULL) *f = s->failure;
+        *out_n = 0;
+        return e;
     }
-    return e;
+    *out_n += before + update;
+    if (before != 0) ak_session_reply_taken(s);
+    return AK_OK;
 }
 
 /* ---- opening ---------------------------------------------------------------------------------------------------------------------- */
@@ -213,13 +233,12 @@ static ak_error message12(ak_session *s, ak_view message) {
     return AK_OK;
 }
 
-static ak_error handshake_in(ak_session *s, ak_view v) {
-    if (v.n == 0) return ak_session_fail(s, AK_ERR_empty_fragment, "an empty handshake record");
-    if (s->assembly.n == 0) s->excess = false;
-    if (!ak_buf_put_view(&s->assembly, v)) return ak_session_fail(s, AK_ERR_out_of_memory, NULL);
+/* messages_in: all whole messages of the assembly, until one asks the application something. */
+static ak_error messages_in(ak_session *s) {
     size_t at = 0;
     ak_error e = AK_OK;
-    while (e == AK_OK && s->assembly.n - at >= 4) {
+    s->stopped = false;
+    while (e == AK_OK && !s->stopped && s->assembly.n - at >= 4) {
         const uint8_t *p = s->assembly.p + at;
         size_t n = (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
         if (n > s->ctx->max_message)
@@ -231,6 +250,7 @@ static ak_error handshake_in(ak_session *s, ak_view v) {
             return ak_session_fail(s, AK_ERR_excess_handshake_data, "handshake data after a KeyUpdate"); /* RFC 8446 §5.1 */
         e = s->info->version >= AK_TLS13 ? ak_session13_message(s, message) : message12(s, message);
         at += 4 + n;
+        s->stopped = !s->closed && ak_post_auth_waits(s);
     }
     if (!s->closed) {
         s->excess = at != 0;
@@ -238,6 +258,13 @@ static ak_error handshake_in(ak_session *s, ak_view v) {
         if (s->assembly.n == 0) ak_buf_free(&s->assembly);
     }
     return e;
+}
+
+static ak_error handshake_in(ak_session *s, ak_view v) {
+    if (v.n == 0) return ak_session_fail(s, AK_ERR_empty_fragment, "an empty handshake record");
+    if (s->assembly.n == 0) s->excess = false;
+    if (!ak_buf_put_view(&s->assembly, v)) return ak_session_fail(s, AK_ERR_out_of_memory, NULL);
+    return messages_in(s);
 }
 
 /* record_in: one record; its plaintext is at out[0..n). */
@@ -254,7 +281,10 @@ static ak_error record_in(ak_session *s, uint8_t type, const uint8_t *p, size_t 
     case AK_CT_application_data:
         if (ak_post_auth_pending(s)) return ak_session_fail(s, AK_ERR_unexpected_record, "data between the messages of an authentication (RFC 8446 §4.6.2)");
         *kept = n;
-        if (n != 0) s->key_updates = 0;
+        if (n != 0) {
+            s->key_updates = 0;
+            ak_post_auth_data_came(s);
+        }
         return AK_OK;
     case AK_CT_alert: return alert_in(s, ak_view_of(p, n));
     case AK_CT_handshake: return handshake_in(s, ak_view_of(p, n));
@@ -265,7 +295,7 @@ static ak_error record_in(ak_session *s, uint8_t type, const uint8_t *p, size_t 
 
 /* flush_key_update: what the peer asked for goes out once all it sent is read (RFC 8446 §4.6.3), so that asking often is not answered often. */
 static ak_error flush_key_update(ak_session *s) {
-    if (!s->key_update_pending || s->closed || s->write_closed) return AK_OK;
+    if (!s->key_update_pending || s->closed || s->write_closed || s->stopped) return AK_OK;
     s->key_update_pending = false;
     return ak_session13_update(s, false);
 }
@@ -275,8 +305,10 @@ ak_error ak_session_open(ak_session *s, ak_view in, uint8_t *out, size_t *out_n,
     ak_error e = refuse_use(s, f);
     if (e != AK_OK) return e;
     if (s->peer_closed) return ak_fail(f, AK_ERR_closed, "the peer said close_notify");
+    if (ak_post_auth_waits(s)) return ak_fail(f, AK_ERR_not_ready, "the session waits for an answer (ak_session_event)");
     ak_deframer_feed(&s->deframer, in);
-    while (e == AK_OK) {
+    if (s->stopped) e = messages_in(s);
+    while (e == AK_OK && !s->stopped) {
         ak_record r;
         bool got = false;
         ak_failure why = {0};
@@ -364,6 +396,7 @@ ak_error ak_session_update_keys(ak_session *s, bool ask_peer, ak_failure *f) {
     if (e != AK_OK) return e;
     if (s->info->version < AK_TLS13) return ak_fail(f, AK_ERR_not_ready, "TLS 1.3 alone has KeyUpdate");
     if (s->write_closed) return ak_fail(f, AK_ERR_write_closed, NULL);
+    if (ak_post_auth_waits(s)) return ak_fail(f, AK_ERR_not_ready, "an authentication waits for the application, under the keys of the moment");
     e = ak_session13_update(s, ask_peer);
     if (e != AK_OK && f != NULL) *f = s->failure;
     return e;

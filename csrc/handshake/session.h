@@ -29,12 +29,16 @@ struct ak_session {
     ak_secret read_secret, write_secret, resumption_master; /* TLS 1.3 */
     struct ak_post_auth *post_auth; /* TLS 1.3: NULL: not possible here */
     bool key_update_pending; /* TLS 1.3: the peer asked for ours */
+    bool stopped;       /* a message asked the application something: what follows it in the assembly waits */
+    uint32_t gates;     /* those of the handshake, for the messages that come after it */
 };
 
 /* ak_session_fail: the session is over; the alert goes into the reply. */
 ak_error ak_session_fail(ak_session *s, ak_error e, const char *fmt, ...) AK_PRINTF(3, 4);
 /* ak_session_fail_alert: the same with another alert than error.def's. */
 ak_error ak_session_fail_alert(ak_session *s, ak_error e, int alert, const char *detail);
+/* ak_session_failed: the same; an alert has gone into the reply already. */
+ak_error ak_session_failed(ak_session *s, const ak_failure *f);
 /* ak_session_drop_keys: wipes all keys; the session is closed. */
 void ak_session_drop_keys(ak_session *s);
 /* ak_session_put: one record of a type other than application data into the reply. */

@@ -321,8 +321,11 @@ function questions.session_put(values, event) values.kept.sessions.put(event.key
 
 function questions.session_remove(values, event) values.kept.sessions.remove(event.key) end
 
+-- on_identity(server name or names of CAs, hs [, the CertificateRequest as a table]) → identity, nil for none, or false [, alert] to end it
 function questions.identity(values, event, hs)
-  local found, alert = values.kept.on_identity(event.bytes ~= "" and event.bytes or nil, hs)
+  local request
+  if event.request then request = wire.decode(event.request, { what = "handshake", version = event.version, from = "server" }) end
+  local found, alert = values.kept.on_identity(event.bytes ~= "" and event.bytes or nil, hs, request)
   if found == false then return refusal("identity_refused", alert, "on_identity") end
   if type(found) == "table" then
     if not found.identity then

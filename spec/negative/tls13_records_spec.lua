@@ -187,7 +187,7 @@ end
 
 local function expect_post(side, row)
   local attacked, attacker = post(side, row[2], row.client, row.server, row.prepare)
-  mutate.failed_with(attacked, row.code, row.alert, "open")
+  mutate.failed_with(attacked, row.code, row.alert, row.state or "open")
   mutate.over(attacked)
   assert.is_truthy(attacker.failure, "the alert did not arrive")
   assert.equal(row.blind or "peer_alert", attacker.failure.code)
@@ -328,10 +328,10 @@ describe("after the handshake", function()
 
   it("a certificate_request to a client that has said post_handshake_auth is answered; a malformed one is not", function()
     expect_post("server", { "", { { 22, message("certificate_request", "\1c\0\0") } }, client = asks.client, server = asks.server,
-      code = "request_without_schemes", alert = "missing_extension" })
+      code = "request_without_schemes", alert = "missing_extension", state = "wait_certificate_request" })
     expect_post("server", { "", { { 22, message("certificate_request", "\1c\0\9\0\13\0\4\0\2\4\3") } }, client = asks.client,
       server = asks.server,
-      code = "decode_error", alert = "decode_error" })
+      code = "decode_error", alert = "decode_error", state = "wait_certificate_request" })
   end)
 
   it("a NewSessionTicket may have extensions that nobody knows, and a lifetime of nothing", function()

@@ -329,6 +329,7 @@ static int l_verify(lua_State *L) {
     }
     if (e == AK_OK && lua_getfield(L, 3, "intermediates") != LUA_TNIL)
         e = ak_lua_take_certificates(L, -1, extra, false, "verify: option 'intermediates'", &f);
+    if (e == AK_OK && extra->n_certs > AK_EXTRA_MAX) e = ak_fail(&f, AK_ERR_verify_budget, "more than %d intermediates", AK_EXTRA_MAX);
     if (e == AK_OK && lua_getfield(L, 3, "crls") != LUA_TNIL) e = ak_lua_take_crls(L, -1, extra, false, "verify: option 'crls'", &f);
     if (e != AK_OK) return push_refused(L, &f, &v);
     v.extra = extra->certs;

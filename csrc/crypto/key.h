@@ -63,6 +63,8 @@ bool ak_scheme_fits(const ak_scheme *s, const ak_key *k, uint16_t version);
 ak_error ak_sign(ak_provider *p, ak_key *k, const ak_scheme *s, ak_view data, ak_buf *out, ak_failure *f);
 /* ak_verify_signature: AK_OK or AK_ERR_bad_signature. */
 ak_error ak_verify_signature(ak_provider *p, ak_key *k, const ak_scheme *s, ak_view data, ak_view signature, ak_failure *f);
+/* ak_verify_pss: the same for an RSASSA-PSS scheme with a salt of another length than TLS itself uses, as certificates may have it (RFC 4055 §3.1). */
+ak_error ak_verify_pss(ak_provider *p, ak_key *k, const ak_scheme *s, unsigned salt, ak_view data, ak_view signature, ak_failure *f);
 /* ak_sign_digest / ak_verify_digest: the same over a hash already computed (TLS 1.2 CertificateVerify from a running transcript; not for EdDSA). */
 ak_error ak_sign_digest(ak_provider *p, ak_key *k, const ak_scheme *s, ak_view digest, ak_buf *out, ak_failure *f);
 ak_error ak_verify_digest(ak_provider *p, ak_key *k, const ak_scheme *s, ak_view digest, ak_view signature, ak_failure *f);

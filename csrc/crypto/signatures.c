@@ -63,14 +63,14 @@ bool ak_scheme_fits(const ak_scheme *s, const ak_key *k, uint16_t version) {
 
 /* ---- kept contexts --------------------------------------------------------------------------------------------------------- */
 
-static bool configure(ak_provider *p, EVP_PKEY_CTX *ctx, const ak_scheme *s) {
+static bool configure(ak_provider *p, EVP_PKEY_CTX *ctx, const ak_scheme *s, size_t salt) {
     EVP_MD *md = p->md[s->hash];
     if (md == NULL || EVP_PKEY_CTX_set_signature_md(ctx, md) != 1) return false;
     if (s->kind != AK_KEY_rsa && s->kind != AK_KEY_rsa_pss) return true;
     if (!s->pss) return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1;
-    /* RFC 8446 §4.2.3: MGF1 over the same hash, a salt as long as the hash; when verifying, exactly so. */
+    /* MGF1 over the same hash, a salt of exactly this length; in TLS itself as long as the hash (RFC 8446 §4.2.3). */
     return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 && EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) == 1 &&
-           EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, (int)ak_hash_size(s->hash)) == 1;
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, (int)salt) == 1;
 }
 
 /* context: the key's context for this scheme and direction; made at first use. A key with more uses than slots replaces the oldest. */
@@ -78,7 +78,7 @@ static EVP_PKEY_CTX *context(ak_provider *p, ak_key *k, const ak_scheme *s, bool
     for (size_t i = 0; i < AK_KEY_SLOTS; i++)
         if (k->slot[i].ctx != NULL && k->slot[i].scheme == s && k->slot[i].sign == sign) return k->slot[i].ctx;
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(k->libctx, k->pkey, NULL);
-    if (ctx == NULL || (sign ? EVP_PKEY_sign_init(ctx) : EVP_PKEY_verify_init(ctx)) != 1 || !configure(p, ctx, s)) {
+    if (ctx == NULL || (sign ? EVP_PKEY_sign_init(ctx) : EVP_PKEY_verify_init(ctx)) != 1 || !configure(p, ctx, s, ak_hash_size(s->hash))) {
         EVP_PKEY_CTX_free(ctx);
         return NULL;
     }
@@ -192,6 +192,21 @@ ak_error ak_verify_signature(ak_provider *p, ak_key *k, const ak_scheme *s, ak_v
     bool ok = ctx != NULL && EVP_DigestVerifyInit_ex(ctx, NULL, NULL, k->libctx, NULL, k->pkey, NULL) == 1 &&
               EVP_DigestVerify(ctx, signature.p, signature.n, data.p, data.n) == 1;
     EVP_MD_CTX_free(ctx);
+    if (begun != 0) ak_journal_end(p, begun, &(ak_note){.op = "verify", .what = s->name, .context = data, .context_b = signature, .bytes = data.n});
+    return verdict(ok, s, f);
+}
+
+ak_error ak_verify_pss(ak_provider *p, ak_key *k, const ak_scheme *s, unsigned salt, ak_view data, ak_view signature, ak_failure *f) {
+    uint8_t digest[AK_HASH_MAX];
+    const ak_view none = {NULL, 0};
+    if (!s->pss || k->pkey == NULL || s->kind != k->kind || salt > k->bits / 8) return verdict(false, s, f);
+    if (salt == ak_hash_size(s->hash)) return ak_verify_signature(p, k, s, data, signature, f);
+    if (!ak_digest(p, s->hash, data, none, none, digest)) return ak_crypto_fail(f, AK_ERR_crypto_failed, ak_hash_name(s->hash));
+    uint64_t begun = ak_journal_begin(p);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(k->libctx, k->pkey, NULL); /* rare: no slot is kept for it */
+    bool ok = ctx != NULL && EVP_PKEY_verify_init(ctx) == 1 && configure(p, ctx, s, salt) &&
+              EVP_PKEY_verify(ctx, signature.p, signature.n, digest, ak_hash_size(s->hash)) == 1;
+    EVP_PKEY_CTX_free(ctx);
     if (begun != 0) ak_journal_end(p, begun, &(ak_note){.op = "verify", .what = s->name, .context = data, .context_b = signature, .bytes = data.n});
     return verdict(ok, s, f);
 }

@@ -118,10 +118,26 @@ static bool read_name_constraints(ak_cert *c, ak_view v) {
     return ak_rd_done(&r);
 }
 
+/* qualifiers_known: SEQUENCE SIZE (1..MAX) OF PolicyQualifierInfo (content): *known whether all are a CPS pointer or a user notice, which are for people
+ * and bind nobody. */
+static bool qualifiers_known(ak_view v, bool *known) {
+    ak_rd r, one;
+    ak_view oid;
+    ak_rd_view(&r, v);
+    if (v.n == 0) return false;
+    while (ak_rd_left(&r) > 0) {
+        if (!ak_der_enter(&r, AK_DER_SEQUENCE, &one) || !ak_der_get(&one, AK_DER_OID, &oid) || !ak_der_next(&one, NULL, NULL, NULL) || !ak_rd_done(&one))
+            return false;
+        if (!AK_OID_IS(oid, "\x2b\x06\x01\x05\x05\x07\x02\x01") && !AK_OID_IS(oid, "\x2b\x06\x01\x05\x05\x07\x02\x02")) *known = false;
+    }
+    return true;
+}
+
 static bool read_policies(ak_cert *c, ak_view v) {
     ak_rd r, info;
     ak_view seen[MAX_POLICIES];
     size_t n = 0;
+    bool known = true;
     if (!each(v, &r)) return false;
     c->policies = ak_view_of(r.p, ak_rd_left(&r));
     while (ak_rd_left(&r) > 0) {
@@ -130,10 +146,14 @@ static bool read_policies(ak_cert *c, ak_view v) {
         if (n == MAX_POLICIES || !ak_der_enter(&r, AK_DER_SEQUENCE, &info) || !ak_der_get(&info, AK_DER_OID, &oid) || oid.n == 0)
             return false;
         if (!ak_der_optional(&info, AK_DER_SEQUENCE, &qualifiers, &found) || !ak_rd_done(&info)) return false;
+        if (found && !qualifiers_known(qualifiers, &known)) return false;
         for (size_t i = 0; i < n; i++)
             if (ak_view_eq(seen[i], oid)) return false; /* §4.2.1.4: MUST NOT appear more than once */
         seen[n++] = oid;
     }
+    const ak_ext *e = c->ext[AK_EXT_certificate_policies];
+    /* §4.2.1.4: critical, with a qualifier that nobody here can interpret, it must be refused */
+    if (!known && e->critical && c->unknown_critical == NULL) c->unknown_critical = e;
     return ak_rd_done(&r);
 }
 

@@ -5,7 +5,6 @@
 
 #define DAY 86400
 #define NEAR_EXPIRY (30 * DAY)
-#define CONSTRAINT_WORK (1u << 19) /* comparisons of a name with a constraint, for one path */
 
 typedef struct words {
     char s[160];
@@ -213,6 +212,31 @@ static void say_revoked(ak_cert *c, size_t at, int64_t when, int reason, const c
             f->quiet ? "" : time_words(when).s, why != NULL ? ", reason " : "", why != NULL ? why : "", by);
 }
 
+/* ask_ocsp: what the stapled response says of the end entity, of the issuer on this path; each issuer's key once. */
+static ak_error ask_ocsp(ak_search *s, ak_ocsp_answer *a, ak_failure *why) {
+    ak_cert *issuer = s->path[1];
+    memset(a, 0, sizeof *a);
+    for (size_t i = 0; i < s->n_ocsp; i++) {
+        if (!ak_view_eq(s->ocsp[i].issuer->spki, issuer->spki)) continue;
+        *a = s->ocsp[i].answer;
+        *why = s->ocsp[i].why;
+        return s->ocsp[i].error;
+    }
+    if (s->r->signatures >= s->max_signatures) {
+        s->over = true;
+        return ak_fail(why, AK_ERR_verify_budget, "%u signature checks were not enough", s->max_signatures);
+    }
+    s->r->signatures++;
+    ak_error e = ak_ocsp_check(s->p, a, s->v->ocsp, s->path[0], issuer, s->v->time, s->v->level, why);
+    if (s->n_ocsp < AK_OCSP_MEMO) {
+        s->ocsp[s->n_ocsp].issuer = issuer;
+        s->ocsp[s->n_ocsp].error = e;
+        s->ocsp[s->n_ocsp].answer = *a;
+        s->ocsp[s->n_ocsp++].why = *why;
+    }
+    return e;
+}
+
 static void check_ocsp(ak_search *s, size_t n, ak_findings *f, ak_findings *warnings) {
     ak_cert *leaf = s->path[0];
     bool must = leaf->must_staple && !s->v->no_must_staple && s->v->purpose == AK_USE_server;
@@ -226,8 +250,7 @@ static void check_ocsp(ak_search *s, size_t n, ak_findings *f, ak_findings *warn
     }
     ak_ocsp_answer a;
     ak_failure why = {0};
-    s->r->signatures++;
-    ak_error e = ak_ocsp_check(s->p, &a, s->v->ocsp, leaf, s->path[1], s->v->time, s->v->level, &why);
+    ak_error e = ask_ocsp(s, &a, &why);
     s->r->revocation_by = "ocsp";
     s->r->revocation = e == AK_OK ? a.status : e == AK_ERR_certificate_revoked ? AK_REVOCATION_revoked : AK_REVOCATION_bad;
     if (e == AK_ERR_certificate_revoked) say_revoked(leaf, 0, a.revoked_at, a.reason, "OCSP response", f);
@@ -272,10 +295,9 @@ static void check_crls(ak_search *s, size_t n, ak_findings *f, ak_findings *warn
 /* ---- the whole path ---- */
 
 void ak_check_path(ak_search *s, size_t n, bool anchored, ak_findings *f, ak_findings *warnings) {
-    unsigned work = CONSTRAINT_WORK;
     ak_path path = {s->path, n, anchored};
     for (size_t i = 0; i < n - (anchored ? 1 : 0); i++) ak_check_profile(s->path[i], i, ak_trust_strict(s->t), f, warnings);
-    ak_check_constraints(&path, &work, f);
+    ak_check_constraints(&path, &s->names_work, f);
     ak_check_policies(&path, f);
     s->r->revocation = AK_REVOCATION_none;
     s->r->revocation_by = NULL;

@@ -35,14 +35,18 @@ static bool within(ak_view name, ak_view base) {
     return base.p[0] == '.' ? at > 0 : at == 0 || name.p[at - 1] == '.';
 }
 
+/* domain_of: a base without the leading dot that means "below it". */
+static ak_view domain_of(ak_view base) { return base.n > 0 && base.p[0] == '.' ? tail(base, 1) : base; }
+
+/* no_domain: whether a base that is to exclude names is none that a name could be compared with: then nothing would ever be excluded by it. */
+static bool no_domain(ak_view base) { return base.n > 0 && (!dns_shape(domain_of(base)) || domain_of(base).p[0] == '*'); }
+
 static answer dns(ak_view name, ak_view base, bool excluded) {
-    if (!dns_shape(name)) return UNREADABLE;
+    if (!dns_shape(name) || (excluded && no_domain(base))) return UNREADABLE;
     if (within(name, base)) return INSIDE;
     if (!excluded || base.n == 0) return OUTSIDE;
-    if (base.p[0] == '.') { /* when in doubt, excluded */
-        base = tail(base, 1);
-        if (same(name, base)) return INSIDE;
-    }
+    base = domain_of(base); /* when in doubt, excluded */
+    if (same(name, base)) return INSIDE;
     /* "*.example.com" could stand for an excluded "host.example.com" */
     const uint8_t *dot = memchr(base.p, '.', base.n);
     bool wildcard = name.n > 2 && name.p[0] == '*' && name.p[1] == '.';
@@ -55,23 +59,31 @@ static bool host_within(ak_view host, ak_view base) {
     return same(host, base);
 }
 
-static answer email(ak_view name, ak_view base) {
+static answer email(ak_view name, ak_view base, bool excluded) {
     const uint8_t *at = name.n > 0 ? memchr(name.p, '@', name.n) : NULL;
     if (at == NULL || at == name.p) return UNREADABLE;
     ak_view host = tail(name, (size_t)(at + 1 - name.p));
     if (!dns_shape(host)) return UNREADABLE; /* also a second "@": quoted local parts are not read */
     if (base.n == 0) return INSIDE;
     const uint8_t *base_at = memchr(base.p, '@', base.n);
+    if (excluded && no_domain(base_at != NULL ? tail(base, (size_t)(base_at + 1 - base.p)) : base)) return UNREADABLE;
     if (base_at == NULL) return host_within(host, base) ? INSIDE : OUTSIDE;
     ak_view local = ak_view_of(name.p, (size_t)(at - name.p)), base_local = ak_view_of(base.p, (size_t)(base_at - base.p));
+    if (local.p[0] == '"' || base_local.n == 0 || base_local.p[0] == '"') return UNREADABLE; /* "\f\o\o" would be foo (RFC 5321 §4.1.2) */
     bool equal = ak_view_eq(local, base_local) && same(host, tail(base, base_local.n + 1));
     return equal ? INSIDE : OUTSIDE;
 }
 
-static answer uri(ak_view name, ak_view base) {
+static bool scheme_byte(uint8_t c) {
+    c = lower(c);
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+}
+
+static answer uri(ak_view name, ak_view base, bool excluded) {
     size_t i = 0;
-    while (i + 2 < name.n && memcmp(name.p + i, "://", 3) != 0) i++;
-    if (i + 2 >= name.n) return UNREADABLE; /* no authority */
+    while (i < name.n && scheme_byte(name.p[i])) i++;
+    if (i == 0 || name.n - i < 3 || memcmp(name.p + i, "://", 3) != 0) return UNREADABLE; /* no authority */
+    if (excluded && no_domain(base)) return UNREADABLE;
     ak_view host = tail(name, i + 3);
     for (i = 0; i < host.n && host.p[i] != '/' && host.p[i] != '?' && host.p[i] != '#';) i++;
     host.n = i;
@@ -94,8 +106,8 @@ static answer ip(ak_view name, ak_view base) {
 static answer compare(const ak_gn *name, const ak_gn *base, bool excluded) {
     switch (name->kind) {
     case AK_GN_dns: return dns(name->value, base->value, excluded);
-    case AK_GN_email: return email(name->value, base->value);
-    case AK_GN_uri: return uri(name->value, base->value);
+    case AK_GN_email: return email(name->value, base->value, excluded);
+    case AK_GN_uri: return uri(name->value, base->value, excluded);
     case AK_GN_ip: return ip(name->value, base->value);
     case AK_GN_directory: return ak_name_within(name->value, base->value) ? INSIDE : OUTSIDE;
     default: return UNREADABLE; /* §4.2.1.10: a constraint that cannot be processed means refusal */
@@ -126,18 +138,26 @@ static void violation(checker *k, const ak_gn *name, const char *how) {
     k->stop = true; /* one violation per certificate and CA is enough to say */
 }
 
+/* spend: long names are long to compare. False: nothing is left of the work that the whole verification may cost. */
+static bool spend(checker *k, const ak_gn *name, const ak_gn *base) {
+    size_t cost = base->kind == name->kind ? 1 + (name->value.n + base->value.n) / 64 : 1;
+    if (*k->work >= cost) {
+        *k->work -= (unsigned)cost;
+        return true;
+    }
+    *k->work = 0;
+    ak_find(k->s, AK_ERR_verify_budget, NULL, k->depth, k->cert, "RFC 5280 §4.2.1.10", "too many names and name constraints");
+    k->stop = true;
+    return false;
+}
+
 /* subtrees: walks one list; *any: one was of the name's kind, *inside: one holds the name. */
 static bool subtrees(checker *k, ak_view list, const ak_gn *name, bool excluded, bool *any, bool *inside) {
     ak_rd r, one;
     ak_gn base;
     ak_rd_view(&r, list);
     while (ak_rd_left(&r) > 0 && ak_der_enter(&r, AK_DER_SEQUENCE, &one) && ak_gn_read(&one, &base, true)) {
-        if (*k->work == 0) {
-            ak_find(k->s, AK_ERR_verify_budget, NULL, k->depth, k->cert, "RFC 5280 §4.2.1.10", "too many names and name constraints");
-            k->stop = true;
-            return false;
-        }
-        --*k->work;
+        if (!spend(k, name, &base)) return false;
         if (base.kind != name->kind) continue;
         *any = true;
         answer a = compare(name, &base, excluded);
@@ -173,7 +193,9 @@ static void check_cert(checker *k) {
         check_name(k, gn.kind, gn.value);
     }
     /* §4.2.1.10: the legacy emailAddress attribute counts when there is no rfc822Name. */
-    for (size_t i = 0; !mail && !k->stop && ak_name_email(k->cert->subject, i, &address); i++) check_name(k, AK_GN_email, address);
+    ak_name_walk w;
+    if (mail || k->stop || !ak_name_walk_start(&w, k->cert->subject)) return;
+    while (!k->stop && ak_name_email(&w, &address)) check_name(k, AK_GN_email, address);
 }
 
 void ak_check_constraints(const ak_path *path, unsigned *work, ak_findings *s) {

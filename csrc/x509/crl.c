@@ -55,11 +55,12 @@ static bool read_idp(ak_crl *c, ak_view value) {
     bool found;
     ak_rd_view(&r, value);
     c->idp = value;
-    if (!ak_der_enter(&r, AK_DER_SEQUENCE, &idp) || !ak_rd_done(&r)) return false;
+    if (!ak_der_enter(&r, AK_DER_SEQUENCE, &idp) || !ak_rd_done(&r) || ak_rd_left(&idp) == 0) return false; /* §5.2.5: never empty */
     if (!ak_der_optional(&idp, AK_DER_CONTEXT_CONSTRUCTED(0), &c->idp_name, &found)) return false;
     if (!flag(&idp, 1, &c->only_user) || !flag(&idp, 2, &c->only_ca)) return false;
     if (!ak_der_optional(&idp, AK_DER_CONTEXT(3), &v, &found) || (found && !read_reasons(v, &c->reasons))) return false;
-    return flag(&idp, 4, &c->indirect) && flag(&idp, 5, &c->only_attribute) && ak_rd_done(&idp);
+    if (!flag(&idp, 4, &c->indirect) || !flag(&idp, 5, &c->only_attribute) || !ak_rd_done(&idp)) return false;
+    return c->only_user + c->only_ca + c->only_attribute <= 1; /* §5.2.5: at most one of them */
 }
 
 static bool read_number(ak_view value, ak_view *out) {
@@ -316,16 +317,32 @@ static bool spend(const ak_crl_query *q, ak_failure *f) {
     return false;
 }
 
-/* vouched: whether a CRL signer that is not the certificate's issuer belongs to the same path: it is on it, or issued by somebody on it. */
-static bool vouched(const ak_crl_query *q, ak_cert *s, ak_failure *f) {
+static bool on_path(const ak_crl_query *q, const ak_cert *s) {
     for (size_t i = 0; i < q->n_path; i++)
-        if (ak_cert_same(q->path[i], s)) return i > 0;
+        if (ak_cert_same(q->path[i], s)) return true;
+    return false;
+}
+
+/* revoked_by: whether a CRL that `ca` itself signed says that the certificate of a CRL signer is revoked. */
+static bool revoked_by(const ak_crl_query *q, const ak_cert *s, ak_cert *ca) {
+    ak_crl_query own = *q;
+    ak_failure unused = {0};
+    int64_t when;
+    int reason;
+    own.issuer_only = true;
+    return ak_crl_status(&own, s, ca, &when, &reason, &unused) == AK_REVOCATION_revoked;
+}
+
+/* vouched: whether a CRL signer that is not on the path was issued by somebody on it, and is good for that now. */
+static bool vouched(const ak_crl_query *q, ak_cert *s, ak_failure *f) {
     if (q->time < s->not_before || q->time > s->not_after || s->unknown_critical != NULL) return false;
     if (ak_sigalg_strength(&s->sigalg) < ak_level_bits(q->level)) return false;
+    ak_key *key = ak_cert_key(q->p, s, NULL);
+    if (key == NULL || ak_key_strength(key) < ak_level_bits(q->level)) return false;
     for (size_t i = 1; i < q->n_path; i++) {
         ak_cert *ca = q->path[i];
         if (!ak_name_eq(ca->subject, s->issuer) || !spend(q, f)) continue;
-        if (ak_cert_check_signature(q->p, s, ca, NULL) == AK_OK) return true;
+        if (ak_cert_check_signature(q->p, s, ca, NULL) == AK_OK) return !revoked_by(q, s, ca);
     }
     return false;
 }
@@ -339,7 +356,21 @@ static bool signed_by(const ak_crl_query *q, ak_crl *crl, ak_cert *s, ak_failure
     return true;
 }
 
-static bool believable(const ak_crl_query *q, ak_crl *crl, ak_cert *issuer, ak_failure *f) {
+/* other_signer: whether somebody who is not the certificate's issuer signed the CRL: another CA on the path above the certificate, or one that these
+ * vouch for (§6.3.3 (f)). */
+static bool other_signer(const ak_crl_query *q, ak_crl *crl, const ak_cert *c, const ak_cert *issuer, ak_failure *f) {
+    for (size_t i = 1; i < q->n_path; i++) {
+        ak_cert *s = q->path[i];
+        if (s != issuer && !ak_cert_same(s, c) && usable_signer(crl, s) && signed_by(q, crl, s, f)) return true;
+    }
+    for (size_t i = 0; i < q->n_signers; i++) {
+        ak_cert *s = q->signers[i];
+        if (!ak_cert_same(s, c) && usable_signer(crl, s) && !on_path(q, s) && vouched(q, s, f) && signed_by(q, crl, s, f)) return true;
+    }
+    return false;
+}
+
+static bool believable(const ak_crl_query *q, ak_crl *crl, const ak_cert *c, ak_cert *issuer, ak_failure *f) {
     ak_buf name;
     ak_failure why = {0};
     if (crl->unknown_critical) ak_fail(&why, AK_ERR_bad_crl, "it has a critical extension that is not known here");
@@ -349,10 +380,7 @@ static bool believable(const ak_crl_query *q, ak_crl *crl, ak_cert *issuer, ak_f
     else if (ak_sigalg_strength(&crl->sigalg) < ak_level_bits(q->level)) ak_fail(&why, AK_ERR_bad_crl, "its signature is too weak");
     if (why.error == AK_OK) {
         if (usable_signer(crl, issuer) && signed_by(q, crl, issuer, &why)) return true;
-        for (size_t i = 0; i < q->n_signers; i++) {
-            ak_cert *s = q->signers[i];
-            if (s != issuer && usable_signer(crl, s) && vouched(q, s, &why) && signed_by(q, crl, s, &why)) return true;
-        }
+        if (!q->issuer_only && other_signer(q, crl, c, issuer, &why)) return true;
         ak_fail(&why, AK_ERR_bad_crl, "its signature does not verify with any key that may sign it");
     }
     ak_buf_init(&name, 4096);
@@ -424,14 +452,14 @@ ak_revocation ak_crl_status(const ak_crl_query *q, const ak_cert *c, ak_cert *is
         ak_crl *base = list[i];
         bool older = false; /* than one of the same scope that was used */
         for (size_t j = 0; j < i; j++) older = older || (used[j] && !list[j]->delta && same_scope(list[j], base));
-        if (base->delta || older || !believable(q, base, issuer, &first)) continue;
+        if (base->delta || older || !believable(q, base, c, issuer, &first)) continue;
         used[i] = true;
         const revoked *e = look_up(base, c);
         for (size_t j = 0; j < n; j++) { /* §5.2.4: the newest delta that builds on this base or an older one */
             ak_crl *d = list[j];
             if (!d->delta || !same_scope(d, base) || base->number.n == 0 || d->number.n == 0) continue;
             if (by_magnitude(d->base_number, base->number) > 0 || by_magnitude(d->number, base->number) < 0) continue;
-            if (!believable(q, d, issuer, &first)) continue;
+            if (!believable(q, d, c, issuer, &first)) continue;
             const revoked *change = look_up(d, c);
             if (change != NULL) e = change;
             break;

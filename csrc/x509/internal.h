@@ -36,8 +36,12 @@ bool ak_time_read(uint8_t tag, ak_view v, int64_t *out);
 bool ak_name_valid(ak_view name);
 /* ak_name_within: whether `base` is the beginning of `name`, RDN by RDN (directoryName constraints). */
 bool ak_name_within(ak_view name, ak_view base);
-/* ak_name_email: the i-th emailAddress attribute. */
-bool ak_name_email(ak_view name, size_t i, ak_view *out);
+/* ak_name_walk: a walk over the attributes of a Name. ak_name_email: on to the next emailAddress; false at the end. */
+typedef struct ak_name_walk {
+    ak_rd names, rdn;
+} ak_name_walk;
+bool ak_name_walk_start(ak_name_walk *w, ak_view name);
+bool ak_name_email(ak_name_walk *w, ak_view *out);
 /* ak_names_valid: the content of GeneralNames: every one well formed, at least one. address_size: 4/16 for names, doubled in constraints. */
 bool ak_names_valid(ak_view names);
 bool ak_gn_read(ak_rd *r, ak_gn *out, bool constraint);
@@ -76,7 +80,7 @@ typedef struct ak_path {
     bool anchored;
 } ak_path;
 
-/* ak_check_constraints: name constraints over a path (RFC 5280 §6.1.3(b), (c)). *work is decremented per comparison; AK_ERR_verify_budget at zero. */
+/* ak_check_constraints: name constraints over a path (RFC 5280 §6.1.3(b), (c)). *work goes down with every comparison; AK_ERR_verify_budget at zero. */
 void ak_check_constraints(const ak_path *path, unsigned *work, ak_findings *s);
 /* ak_check_policies: the policy part of RFC 5280 §6.1 with user-initial-policy-set = any-policy. */
 void ak_check_policies(const ak_path *path, ak_findings *s);
@@ -100,8 +104,9 @@ typedef struct ak_crl_query {
     unsigned max_signatures;
     ak_cert *const *path; /* the path that was found, end entity first */
     size_t n_path;
-    ak_cert *const *signers; /* certificates that may have signed a CRL, besides the issuer */
+    ak_cert *const *signers; /* certificates that may have signed a CRL, besides those of the path */
     size_t n_signers;
+    bool issuer_only;        /* only CRLs that the issuer itself signed count */
 } ak_crl_query;
 /* ak_crl_status: AK_REVOCATION_none when no CRL speaks of the certificate; bad and f when one does that cannot be believed. */
 ak_revocation ak_crl_status(const ak_crl_query *q, const ak_cert *c, ak_cert *issuer, int64_t *out_revoked_at, int *out_reason, ak_failure *f);

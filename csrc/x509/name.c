@@ -44,21 +44,15 @@ typedef struct attribute {
     bool first_of_rdn;
 } attribute;
 
-typedef struct walker {
-    ak_rd names, rdn;
-    bool started;
-} walker;
-
-static bool walk_start(walker *w, ak_view name) {
+bool ak_name_walk_start(ak_name_walk *w, ak_view name) {
     ak_rd outer;
     ak_rd_view(&outer, name);
-    w->started = false;
     ak_rd_init(&w->rdn, NULL, 0);
     return ak_der_enter(&outer, AK_DER_SEQUENCE, &w->names) && ak_rd_done(&outer);
 }
 
 /* walk_next: 1 an attribute, 0 the end, -1 malformed. */
-static int walk_next(walker *w, attribute *a) {
+static int walk_next(ak_name_walk *w, attribute *a) {
     ak_rd pair;
     a->first_of_rdn = ak_rd_left(&w->rdn) == 0;
     if (a->first_of_rdn) {
@@ -71,10 +65,10 @@ static int walk_next(walker *w, attribute *a) {
 }
 
 bool ak_name_valid(ak_view name) {
-    walker w;
+    ak_name_walk w;
     attribute a;
     int r;
-    if (!walk_start(&w, name)) return false;
+    if (!ak_name_walk_start(&w, name)) return false;
     while ((r = walk_next(&w, &a)) == 1) {}
     return r == 0;
 }
@@ -175,10 +169,10 @@ static bool attribute_eq(const attribute *a, const attribute *b) {
 }
 
 bool ak_name_eq(ak_view a, ak_view b) {
-    walker x, y;
+    ak_name_walk x, y;
     attribute p, q;
     if (ak_view_eq(a, b)) return true;
-    if (!walk_start(&x, a) || !walk_start(&y, b)) return false;
+    if (!ak_name_walk_start(&x, a) || !ak_name_walk_start(&y, b)) return false;
     for (;;) {
         int r = walk_next(&x, &p), s = walk_next(&y, &q);
         if (r != s || r < 0) return false;
@@ -188,9 +182,9 @@ bool ak_name_eq(ak_view a, ak_view b) {
 }
 
 bool ak_name_within(ak_view name, ak_view base) {
-    walker x, y;
+    ak_name_walk x, y;
     attribute p, q;
-    if (!walk_start(&x, name) || !walk_start(&y, base)) return false;
+    if (!ak_name_walk_start(&x, name) || !ak_name_walk_start(&y, base)) return false;
     for (;;) {
         int s = walk_next(&y, &q);
         if (s <= 0) return s == 0 && ak_rd_left(&x.rdn) == 0; /* whole RDNs */
@@ -198,12 +192,10 @@ bool ak_name_within(ak_view name, ak_view base) {
     }
 }
 
-bool ak_name_email(ak_view name, size_t i, ak_view *out) {
-    walker w;
+bool ak_name_email(ak_name_walk *w, ak_view *out) {
     attribute a;
-    if (!walk_start(&w, name)) return false;
-    while (walk_next(&w, &a) == 1) {
-        if (!AK_OID_IS(a.oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01") || i-- > 0) continue;
+    while (walk_next(w, &a) == 1) {
+        if (!AK_OID_IS(a.oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01")) continue;
         *out = a.value;
         return true;
     }
@@ -213,10 +205,10 @@ bool ak_name_email(ak_view name, size_t i, ak_view *out) {
 static uint64_t mix(uint64_t h, uint32_t v) { return (h ^ v) * 0x100000001b3u; } /* FNV-1a over 32-bit units */
 
 uint64_t ak_name_hash(ak_view name) {
-    walker w;
+    ak_name_walk w;
     attribute a;
     uint64_t h = 0xcbf29ce484222325u;
-    if (!walk_start(&w, name)) return h;
+    if (!ak_name_walk_start(&w, name)) return h;
     while (walk_next(&w, &a) == 1) {
         h = mix(h, a.first_of_rdn ? 0xfffffffeu : 0xfffffffdu);
         for (size_t i = 0; i < a.oid.n; i++) h = mix(h, a.oid.p[i]);
@@ -296,16 +288,16 @@ static bool print_attribute(const attribute *a, ak_buf *out) {
 bool ak_name_print(ak_view name, ak_buf *out) {
     /* RFC 4514 §2.1: the last RDN comes first. They are counted, then walked once for each: names are short. */
     size_t rdns = 0;
-    walker w;
+    ak_name_walk w;
     attribute a;
-    if (!walk_start(&w, name)) return ak_puts(out, "(malformed name)");
+    if (!ak_name_walk_start(&w, name)) return ak_puts(out, "(malformed name)");
     while (walk_next(&w, &a) == 1)
         if (a.first_of_rdn) rdns++;
     if (rdns == 0) return ak_puts(out, "(empty name)");
     if (rdns > 64) return ak_puts(out, "(a name of more than 64 parts)");
     for (size_t want = rdns; want > 0; want--) {
         size_t at = 0;
-        walk_start(&w, name);
+        ak_name_walk_start(&w, name);
         while (walk_next(&w, &a) == 1) {
             if (a.first_of_rdn) at++;
             if (at != want) continue;
@@ -319,9 +311,9 @@ bool ak_name_print(ak_view name, ak_buf *out) {
 bool ak_name_short(ak_view name, ak_buf *out) {
     static const char *const best[] = {OID_CN, OID_O, OID_OU};
     for (size_t i = 0; i < sizeof best / sizeof best[0]; i++) {
-        walker w;
+        ak_name_walk w;
         attribute a, found = {{NULL, 0}, {NULL, 0}, 0, false};
-        if (!walk_start(&w, name)) break;
+        if (!ak_name_walk_start(&w, name)) break;
         while (walk_next(&w, &a) == 1)
             if (ak_oid_is(a.oid, best[i], 3)) found = a;
         if (found.oid.n > 0) return print_value(&found, false, out);

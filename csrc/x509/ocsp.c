@@ -198,6 +198,12 @@ static int read_single(ak_provider *p, ak_rd *r, const ak_cert *c, const ak_cert
     return extensions_known(&single, 1) && ak_rd_done(&single) ? 1 : -1;
 }
 
+/* supersedes: of several answers about one certificate the newest counts; of those of one time the worst. */
+static bool supersedes(const ak_ocsp_answer *a, const ak_ocsp_answer *b) {
+    if (a->this_update != b->this_update) return a->this_update > b->this_update;
+    return a->status == AK_REVOCATION_revoked || (a->status == AK_REVOCATION_unknown && b->status == AK_REVOCATION_good);
+}
+
 ak_error ak_ocsp_check(ak_provider *p, ak_ocsp_answer *out, ak_view response_der, const ak_cert *c, ak_cert *issuer, int64_t time, unsigned level,
                        ak_failure *f) {
     response o;
@@ -213,7 +219,7 @@ ak_error ak_ocsp_check(ak_provider *p, ak_ocsp_answer *out, ak_view response_der
     while (ak_rd_left(&r) > 0) {
         int is = read_single(p, &r, c, issuer, &a);
         if (is < 0) return bad(f, "a SingleResponse cannot be read");
-        if (is > 0 && (!found || a.this_update > newest.this_update)) newest = a;
+        if (is > 0 && (!found || supersedes(&a, &newest))) newest = a;
         found = found || is > 0;
     }
     if (!found) return bad(f, "it is about another certificate");

@@ -4,8 +4,9 @@
 
 #include "x509/internal.h"
 
-#define AK_EXTRA_MAX 32
 #define AK_MEMO 128 /* signature checks remembered */
+#define AK_OCSP_MEMO 4
+#define AK_CONSTRAINT_WORK (1u << 21) /* comparisons of a name with a constraint: less than a tenth of a second */
 
 typedef struct ak_search {
     ak_provider *p;
@@ -13,6 +14,7 @@ typedef struct ak_search {
     const ak_verify_params *v;
     ak_report *r;
     unsigned max_depth, max_signatures, max_paths, paths;
+    unsigned names_work;          /* what comparing names with constraints may still cost, on all paths together */
     bool over;                    /* a budget was used up: stop */
 
     ak_cert *pool[AK_CHAIN_MAX + AK_EXTRA_MAX]; /* what may stand between; borrowed */
@@ -24,6 +26,13 @@ typedef struct ak_search {
         ak_error error;
     } memo[AK_MEMO];
     size_t n_memo;
+    struct { /* what the stapled response says, by the issuer's key: paths differ above it */
+        const ak_cert *issuer;
+        ak_error error;
+        ak_ocsp_answer answer;
+        ak_failure why;
+    } ocsp[AK_OCSP_MEMO];
+    size_t n_ocsp;
 
     ak_cert *best[AK_PATH_MAX];   /* of the paths that are not good, the least bad */
     size_t n_best;

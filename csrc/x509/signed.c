@@ -30,14 +30,13 @@ static bool empty_or_null(ak_rd *r) {
     return ak_der_get(r, AK_DER_NULL, &v) && v.n == 0 && ak_rd_done(r);
 }
 
-/* read_pss: RSASSA-PSS-params (RFC 4055 §3.1). Only what TLS itself uses is taken: MGF1 with the same hash, a salt as long as the hash (RFC 8446
- * §4.2.3). With all left out, the defaults mean SHA-1. */
-static bool read_pss(ak_rd *r, ak_hash *hash) {
+/* read_pss: RSASSA-PSS-params (RFC 4055 §3.1). MGF1 must use the same hash; the salt has any length: OpenSSL 3.0 takes the longest that fits unless
+ * told otherwise. With all left out, the defaults mean SHA-1. */
+static bool read_pss(ak_rd *r, ak_sigalg *out) {
     ak_hash mgf1 = AK_HASH_none;
-    unsigned salt = 0;
     ak_view params;
     ak_rd_rest(r, &params);
-    return ak_pss_params(params, hash, &mgf1, &salt) && *hash != AK_HASH_none && *hash == mgf1 && salt == ak_hash_size(*hash);
+    return ak_pss_params(params, &out->hash, &mgf1, &out->salt) && out->hash != AK_HASH_none && out->hash == mgf1;
 }
 
 void ak_sigalg_read(ak_view algorithm_identifier, ak_sigalg *out) {
@@ -53,7 +52,7 @@ void ak_sigalg_read(ak_view algorithm_identifier, ak_sigalg *out) {
         out->name = algorithms[i].name;
         switch (out->kind) {
         case AK_SIG_rsa_pkcs1: out->bad_parameters = !empty_or_null(&body); break;
-        case AK_SIG_rsa_pss: out->bad_parameters = !read_pss(&body, &out->hash); break;
+        case AK_SIG_rsa_pss: out->bad_parameters = !read_pss(&body, out); break;
         default: out->bad_parameters = !ak_rd_done(&body); break;
         }
         return;
@@ -124,7 +123,9 @@ ak_error ak_signed_check(ak_provider *p, const ak_sigalg *alg, ak_view tbs, ak_v
     if (!key_suits(alg->kind, ak_key_type(key)))
         return ak_fail(f, AK_ERR_certificate_signature, "the issuer's key is of another kind than the signature (%s)", name);
     ak_failure inner = {0};
-    if (ak_verify_signature(p, key, scheme, tbs, signature, &inner) == AK_OK) return AK_OK;
+    ak_error e = alg->kind == AK_SIG_rsa_pss ? ak_verify_pss(p, key, scheme, alg->salt, tbs, signature, &inner)
+                                             : ak_verify_signature(p, key, scheme, tbs, signature, &inner);
+    if (e == AK_OK) return AK_OK;
     return ak_fail(f, AK_ERR_certificate_signature, "%s", name);
 }
 

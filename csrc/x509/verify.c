@@ -27,7 +27,7 @@ typedef struct candidate {
     int rank; /* smaller is tried first */
 } candidate;
 
-#define MAX_CANDIDATES 32
+#define MAX_CANDIDATES 128
 
 /* is_anchor: whether a path may end here. A certificate that others signed is an end only when partial chains are wanted. */
 static bool is_anchor(const ak_search *s, const ak_cert *c) { return c->self_issued || ak_trust_partial_chain(s->t); }
@@ -255,6 +255,7 @@ static bool search_all(ak_search *s, const ak_chain *chain) {
         bool over = s->over;
         s->over = false;
         s->paths = 0;
+        s->names_work = AK_CONSTRAINT_WORK;
         s->max_paths = at_most(s->max_paths, 64);
         explore(s, 1, anchored);
         if (over)
@@ -292,6 +293,7 @@ ak_error ak_verify_chain(ak_provider *p, ak_report **out, const ak_trust *t, con
     s.max_depth = at_most(v->max_depth > 0 ? v->max_depth : 1, AK_PATH_MAX);
     s.max_signatures = v->max_signatures;
     s.max_paths = v->max_paths > 0 ? v->max_paths : 1;
+    s.names_work = AK_CONSTRAINT_WORK;
     if (!search_all(&s, chain)) {
         ak_report_free(r);
         return ak_fail(f, AK_ERR_out_of_memory, NULL);

@@ -18,6 +18,7 @@
 #define AK_CERT_MAX_EXTENSIONS 64 /* extensions in one certificate */
 #define AK_CHAIN_MAX 64           /* certificates taken from a peer, or in an identity */
 #define AK_PATH_MAX 16            /* certificates in a path, both ends counted */
+#define AK_EXTRA_MAX 128          /* further certificates that a path may be built of */
 #define AK_CRL_MAX_BYTES (64u << 20)
 
 /* ---- certificates ---------------------------------------------------------------------------------------------------- */
@@ -84,6 +85,7 @@ typedef struct ak_sigalg {
     ak_sig_kind kind;
     ak_hash hash;        /* AK_HASH_none for EdDSA and for what is unknown */
     const char *name;    /* "ecdsa-with-SHA256"; NULL when unknown */
+    unsigned salt;       /* of RSASSA-PSS, in bytes; 0 for others */
     bool bad_parameters; /* a known algorithm with parameters that its standard does not allow */
 } ak_sigalg;
 
@@ -317,7 +319,7 @@ typedef struct ak_verify_params {
     bool no_must_staple;     /* do not enforce RFC 7633 (a client that did not ask for a status) */
     ak_crl *const *crls;     /* besides those of the trust store */
     size_t n_crls;
-    ak_cert *const *extra;   /* certificates that may help to build a path, not trusted */
+    ak_cert *const *extra;   /* certificates that may help to build a path, not trusted; only the first AK_EXTRA_MAX are looked at */
     size_t n_extra;
 } ak_verify_params;
 

@@ -481,21 +481,15 @@ function ca_methods:crl(o)
 end
 
 local ocsp_options = set [[ status this_update next_update produced_at revoked_at reason responder by_name hash id_hash scheme tamper
-  outer_algorithm signature certificates ]]
+  outer_algorithm signature certificates more ]]
 
---- An OCSP response about a certificate that this CA issued, DER. status "good", "revoked" or "unknown"; responder: a result of issue
--- whose purpose is "ocsp"; otherwise the CA signs itself.
-function ca_methods:ocsp(certificate, o)
-  o = o or {}
-  check(o, "ocsp", ocsp_options)
-  certificate = certificate_of(certificate)
-  local now = os.time()
-  local signer = o.responder or self
+-- single_response: what a CA says of one certificate. o: status, reason, revoked_at, this_update, next_update, id_hash.
+local function single_response(ca, certificate, o, now)
   local hash = o.id_hash or "sha1"
-  local _, inside = der.read(self.spki)
+  local _, inside = der.read(ca.spki)
   local _, _, _, at = der.read(inside)
   local _, bits = der.read(inside, at)
-  local id = der.sequence(der.sequence(der.oid(hashes[hash]), der.null()), der.octets(crypto.digest(hash, self.name)),
+  local id = der.sequence(der.sequence(der.oid(hashes[hash]), der.null()), der.octets(crypto.digest(hash, ca.name)),
     der.octets(crypto.digest(hash, bits:sub(2))), serial_bytes(certificate))
   local status = der.primitive(0)
   if o.status == "revoked" then
@@ -504,11 +498,27 @@ function ca_methods:ocsp(certificate, o)
   elseif o.status == "unknown" then
     status = der.primitive(2)
   end
-  local single = der.sequence(id, status, der.generalized_time(o.this_update or now - 60),
+  return der.sequence(id, status, der.generalized_time(o.this_update or now - 60),
     o.next_update ~= false and der.context(0, der.generalized_time(o.next_update or now + DAY)) or "")
+end
+
+--- An OCSP response about a certificate that this CA issued, DER. status "good", "revoked" or "unknown"; responder: a result of issue
+-- whose purpose is "ocsp"; otherwise the CA signs itself. more: further answers in the same response, each a table of status, reason,
+-- revoked_at, this_update, next_update, and certificate (the same one unless said).
+function ca_methods:ocsp(certificate, o)
+  o = o or {}
+  check(o, "ocsp", ocsp_options)
+  certificate = certificate_of(certificate)
+  local now = os.time()
+  local signer = o.responder or self
+  local answers = { single_response(self, certificate, o, now) }
+  for i, more in ipairs(o.more or {}) do
+    answers[i + 1] = single_response(self, more.certificate and certificate_of(more.certificate) or certificate, more, now)
+  end
   local responder = o.by_name and der.context(1, signer.certificate.subject_der) or
     der.context(2, der.octets(testca.key_id(signer.certificate.spki)))
-  local data = der.sequence(responder, der.generalized_time(o.produced_at or now - 60), der.sequence(single))
+  local data = der.sequence(responder, der.generalized_time(o.produced_at or now - 60),
+    der.sequence(table.concat(answers)))
   local scheme = o.scheme or scheme_for(signer.key, o.hash)
   local basic = signed(data, signer.key, scheme, o)
   local certificates = o.certificates or o.responder and { o.responder.certificate } or {}

@@ -146,6 +146,26 @@ describe("a certificate", function()
     end
   end)
 
+  it("signed with RSASSA-PSS may have a salt of any length", function()
+    local function made(salt)
+      local pipe = assert(io.popen("openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -sha256 -subj /CN=pss -days 2"
+        .. " -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:" .. salt .. " 2>/dev/null"))
+      local one = x509.certificate(pipe:read "a")
+      pipe:close()
+      assert.equal("rsassaPss", one.signature_algorithm)
+      return one
+    end
+    for _, salt in ipairs { -2, -1, 0, 20, 100 } do -- -2, the longest that fits, is what the command takes unless told otherwise
+      local one = made(salt)
+      assert.is_true(one:signed_by(one), salt)
+    end
+    -- another length than the one that was signed with is a wrong signature
+    local one, from, to = made(100), der.context(2, der.integer(100)), der.context(2, der.integer(101))
+    local other, n = one.der:gsub(from:gsub("%p", "%%%0"), to)
+    assert.equal(2, n)
+    fails("certificate_signature", x509.certificate(other):signed_by(one))
+  end)
+
   it("names of all string types are compared as RFC 5280 §7.1 says", function()
     -- the CA's name written in other ways must still find it
     local function name(tag, value) return der.sequence(der.set(der.sequence(der.oid "2.5.4.3", der.tlv(tag, value)))) end

@@ -164,6 +164,26 @@ describe("CRLs", function()
     is("bad_crl", verify { crls = { crl(forged, { revoked = { good } }), root_crl }, intermediates = { forged.certificate } })
   end)
 
+  it("may be signed by a CA further up that has the same name, as when its key is renewed", function()
+    local renewed = ca:intermediate(merged(period, { name = "Root", key = keys[4] })) -- the old key signs the new one
+    local below = renewed:issue(merged(period, { names = { "a.example" }, key = keys[3] }))
+    is("certificate_revoked", verify({ crls = { crl(ca, { revoked = { below } }) } }, below))
+    assert.equal("good", is("ok", verify({ crls = { root_crl } }, below)).revocation)
+    is("certificate_revoked", verify({ crls = { crl(ca, { revoked = { renewed } }) } }, below))
+    -- but nobody vouches for himself
+    is("bad_crl", verify({ crls = { crl(renewed) } }, { renewed:issue(merged(period, { names = { "a.example" }, key = keys[3] })).certificate,
+      renewed.certificate }))
+  end)
+
+  it("are not believed when their signer is revoked", function()
+    local signer = ca:intermediate(merged(period, { name = "Intermediate", key = keys[6], key_usage = { "cRLSign" } }))
+    local clean, helpers = crl(signer), { signer.certificate }
+    is("ok", verify { crls = { clean, root_crl }, intermediates = helpers })
+    is("bad_crl", verify { crls = { clean, crl(ca, { revoked = { signer } }) }, intermediates = helpers })
+    local weak = ca:intermediate(merged(period, { name = "Intermediate", key = "rsa:1024", key_usage = { "cRLSign" } }))
+    is("bad_crl", verify { crls = { crl(weak), root_crl }, intermediates = { weak.certificate } })
+  end)
+
   it("may be indirect: signed by whom the certificate names, about others' certificates", function()
     local speaker = ca:intermediate(merged(period, { name = "Speaker", key = keys[6], key_usage = { "cRLSign" } }))
     local point = der.sequence(der.sequence(der.context(0, der.context(0, der.primitive(6, "http://x"))),
@@ -187,6 +207,9 @@ describe("CRLs", function()
       assert.is_truthy(failure.code == "bad_crl" or failure.code == "file_unreadable")
     end
     is("bad_crl", verify { crls = { whole .. "\0" } })
+    -- an issuingDistributionPoint is never empty, and says only one "only" (RFC 5280 §5.2.5)
+    is("bad_crl", verify { crls = { crl(sub, { scope = idp() }) } })
+    is("bad_crl", verify { crls = { crl(sub, { scope = idp(der.primitive(1, "\xff"), der.primitive(2, "\xff")) }) } })
     is("bad_pem", verify { crls = { ca:pem() } })
   end)
 
@@ -237,6 +260,17 @@ describe("a stapled OCSP response", function()
     is("bad_ocsp_response", with({}, ca))
     local same_name = testca.new(merged(period, { name = "Intermediate", key = keys[5] }))
     is("bad_ocsp_response", with({}, same_name))
+  end)
+
+  it("may hold several answers: the newest counts, of those of one time the worst", function()
+    local revoked, unknown = { status = "revoked" }, { status = "unknown" }
+    is("certificate_revoked", with { more = { merged(soon, revoked) } })
+    is("certificate_revoked", with(merged(revoked, { more = { soon } })))
+    assert.equal("unknown", with({ more = { merged(soon, unknown) } }).revocation)
+    is("certificate_revoked", with(merged(unknown, { more = { merged(soon, revoked), soon } })))
+    local hold = merged(soon, { status = "revoked", this_update = NOW - 3600 })
+    assert.equal("good", is("ok", with { more = { hold } }).revocation) -- given up since
+    assert.equal("good", is("ok", with { more = { merged(soon, { status = "revoked", certificate = other }) } }).revocation)
   end)
 
   it("is signed by the issuer, or by somebody it delegated", function()

@@ -435,6 +435,22 @@ describe("finding a path", function()
     assert.is_truthy(reasons(verify(good, { max_signatures = 1 })):find "verify_budget")
   end)
 
+  it("finds the right one among many of the same name", function()
+    local chain = { leaf(sub, { authority_key_id = false }).certificate }
+    for i = 1, 50 do
+      local key = x509.private_key.generate "ec:secp256r1"
+      chain[i + 1] = inter(ca, { key = key, authority_key_id = false, subject_key_id = false }).certificate
+    end
+    chain[#chain + 1] = sub.certificate
+    is("ok", verify(chain))
+    local extra = {}
+    for i = 1, 128 do extra[i] = chain[i % 50 + 2] end
+    extra[128] = sub.certificate
+    is("ok", verify({ chain[1] }, { intermediates = extra }))
+    extra[129] = sub.certificate
+    is("verify_budget", verify({ chain[1] }, { intermediates = extra }))
+  end)
+
   it("has a depth", function()
     local at, chain = ca, {}
     for i = 1, 13 do
@@ -494,6 +510,16 @@ describe("name constraints (RFC 5280 §4.2.1.10)", function()
     { { "URI:example.com" }, nil, "URI:https://example.com?x", "ok" },
     { { "URI:example.com" }, nil, "URI:urn:x" }, { { "URI:example.com" }, nil, "URI:https://192.0.2.1/" },
     { nil, { "URI:example.com" }, "URI:https://example.com#x" }, { nil, { "URI:example.com" }, "URI:https://example.org/", "ok" },
+    -- a URI has its host behind its scheme, not wherever "://" stands
+    { { "URI:example.com" }, nil, "URI:urn:x?://example.com/" }, { { "URI:example.com" }, nil, "URI:://example.com/" },
+    -- quoted local parts have several spellings: not compared
+    { { "email:foo@example.com" }, nil, [[email:"\f\o\o"@example.com]] }, { nil, { "email:foo@example.com" }, [[email:"foo"@example.com]] },
+    { { "email:example.com" }, nil, [[email:"foo"@example.com]], "ok" },
+    -- what is to be excluded and is no domain would exclude nothing: then nobody passes
+    { nil, { "DNS:*.example.com" }, "a.example.org" }, { nil, { "DNS:example.com." }, "a.example.org" }, { nil, { "DNS:." }, "a.example.org" },
+    { nil, { "DNS:bad example" }, "192.0.2.1", "ok" }, { nil, { "email:a@" }, "email:a@example.org", "ok" },
+    { nil, { "email:a@b c" }, "email:a@example.org" }, { nil, { "URI:https://example.com" }, "URI:https://example.org" },
+    { { "DNS:*.example.com" }, nil, "a.example.com" },
     { { "DirName:dir" }, nil, "DirName:other" }, { { "RID:1.2.3" }, nil, "RID:1.2.3" }, { { "RID:1.2.3" }, nil, "example.com", "ok" },
   }
   for _, row in ipairs(rows) do
@@ -532,6 +558,20 @@ describe("name constraints (RFC 5280 §4.2.1.10)", function()
     is("ok", t:verify(leaf(renewed, { names = { "x.a.example.com" } }).chain, { time = NOW }))
     local below = mid:intermediate(merged(period, { name = "Below", names = { "outside.example" }, key = keys[5] }))
     is("name_constraint", t:verify(leaf(below, { names = { "x.a.example.com" } }).chain, { time = NOW }))
+  end)
+
+  it("a subject of a thousand addresses costs one walk, on whatever path", function()
+    local name = { { "CN", "leaf" } }
+    for i = 1, 1500 do name[i + 1] = { "emailAddress", "a@b.c" } end
+    local many, above = {}, root { key = keys[8] } -- of the right name and a wrong key: each of them may be above the leaf
+    for i = 1, 40 do
+      many[i + 1] = inter(above, { name = "I", key = keys[i % 8 + 1], serial = i, authority_key_id = false, subject_key_id = false,
+        name_constraints = { permitted = { "DNS:a.example" } } }).certificate
+    end
+    many[1] = testca.new({ name = "I" }):issue(merged(period, { name = name, names = { "a.example" }, authority_key_id = false })).certificate
+    local start = os.clock()
+    assert.is_false(verify(many).ok)
+    assert.is_true(os.clock() - start < 1)
   end)
 
   it("a flood of names and constraints costs no more than its budget", function()
@@ -578,6 +618,20 @@ describe("policies (RFC 5280 §6.1)", function()
     local a = inter(r, { name = "A", policies = { P }, require_policy = 0, inhibit_mapping = 0 })
     local b = a:intermediate(merged(period, { name = "B", key = keys[4], policies = { P }, policy_mappings = { { P, Q } } }))
     assert.equal("certificate_policy", verify(leaf(b, { policies = { Q } }), nil, r:trust()).verdict)
+  end)
+  it("that are critical must have qualifiers that are understood (§4.2.1.4)", function()
+    local function policy(critical, ...)
+      local qualifiers = {}
+      for i, id in ipairs { ... } do qualifiers[i] = der.sequence(der.oid(id), der.ia5 "http://x") end
+      local value = der.sequence(der.sequence(der.oid(P), der.sequence(table.concat(qualifiers))))
+      return { extensions = { { oid = "certificatePolicies", critical = critical, value = value } } }
+    end
+    local cps, notice = "1.3.6.1.5.5.7.2.1", "1.3.6.1.5.5.7.2.2"
+    assert.equal("ok", chain({}, policy(true, cps, notice), {}))
+    assert.equal("ok", chain({}, policy(false, "1.2.3"), {}))
+    assert.equal("unknown_critical_extension", chain({}, policy(true, cps, "1.2.3"), {}))
+    assert.equal("unknown_critical_extension", chain({}, {}, policy(true, "1.2.3")))
+    assert.equal("bad_certificate", chain({}, policy(false), {})) -- an empty list of qualifiers
   end)
   it("anyPolicy may be inhibited", function()
     local r = root()

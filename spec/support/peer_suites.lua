@@ -25,17 +25,56 @@ local function ours()
   return list
 end
 
--- { suite =, peer = the name that `-cipher` takes, min = the lowest version that the peer does it in }
-function peer_suites.openssl()
-  local known, out = {}, {}
-  for iana, name, protocol in run("openssl ciphers -stdname -v 'ALL:COMPLEMENTOFALL:@SECLEVEL=0'"):gmatch "(%S+)%s+%-%s+(%S+)%s+(%S+)[^\n]*" do
-    known[iana] = { name = name, min = protocol == "TLSv1.2" and 0x0303 or 0x0301 }
-  end
+-- Joins what a peer says that it has with what akushu has. found: { id =, name = what the peer calls it, min = the lowest version that it does it in }.
+-- Returns rows { suite =, peer =, min = }, and the IANA names of what akushu does not have.
+function peer_suites.common(found)
+  local known, rows, foreign = {}, {}, {}
+  for _, f in ipairs(found) do known[f.id] = f end
   for _, s in ipairs(ours()) do
-    local k = known[s.name]
-    if k then out[#out + 1] = { suite = s, peer = k.name, min = math.max(k.min, s.min_version) } end
+    local f = known[s.id]
+    if f then rows[#rows + 1] = { suite = s, peer = f.name, min = math.max(f.min, s.min_version) } end
+    known[s.id] = nil
+  end
+  for _, f in ipairs(found) do
+    if known[f.id] and f.id >> 8 ~= 0x13 then foreign[#foreign + 1] = akushu.wire.name("suites", f.id) or f.name end
+  end
+  return rows, foreign
+end
+
+-- What akushu does not have, whoever has it: RC4, single DES and export suites (RFC 7465, RFC 5469, RFC 4346), DSS certificates, fixed (EC)DH keys, SRP, KRB5,
+-- SEED, IDEA, GOST and SM4, and Camellia-GCM (libcrypto has no such cipher).
+local nobody = { "RC4", "ARCFOUR", "WITH_DES_", "WITH_DES40", "DSS", "TLS_ECDH_[RE]", "TLS_DH_[RD]", "SRP", "KRB5", "SEED", "IDEA", "GOST", "SM4", "CAMELLIA_%d+_GCM" }
+
+-- Those of a list of names that are none of these: empty, or akushu lacks something.
+function peer_suites.unexplained(foreign)
+  local out = {}
+  for _, name in ipairs(foreign) do
+    local explained = false
+    for _, pattern in ipairs(nobody) do explained = explained or name:find(pattern) ~= nil end
+    if not explained then out[#out + 1] = name end
   end
   return out
+end
+
+-- Rows that a predicate of the suite is true for.
+function peer_suites.filter(rows, fn)
+  local out = {}
+  for _, row in ipairs(rows) do
+    if fn(row.suite) then out[#out + 1] = row end
+  end
+  return out
+end
+
+local function openssl_version(text) return text == "TLSv1.2" and 0x0303 or 0x0301 end
+peer_suites.openssl_version = openssl_version
+
+-- What the installed openssl has; the names are those that `-cipher` takes.
+function peer_suites.openssl()
+  local found = {}
+  for high, low, name, version in run("openssl ciphers -V 'ALL:COMPLEMENTOFALL:@SECLEVEL=0'"):gmatch "0x(%x%x),0x(%x%x) %- (%S+)%s+(%S+)[^\n]*" do
+    found[#found + 1] = { id = tonumber(high .. low, 16), name = name, min = openssl_version(version) }
+  end
+  return peer_suites.common(found)
 end
 
 local gnutls_kx = { rsa = "RSA", psk = "PSK", dhe_psk = "DHE-PSK", ecdhe_psk = "ECDHE-PSK", rsa_psk = "RSA-PSK" }
@@ -54,17 +93,15 @@ local function priority(s)
   return ("+%s:+%s:+%s"):format(kx, cipher, mac == "SHA" and "SHA1" or mac)
 end
 
--- { suite =, peer = the parts of a priority string, min = }
+-- What the installed GnuTLS has; the names are the parts of a priority string.
 function peer_suites.gnutls()
-  local known, out = {}, {}
-  for high, low, protocol in run("gnutls-cli -l"):gmatch "(0x%x%x), (0x%x%x)%s+(%S+)" do
-    known[tonumber(high) << 8 | tonumber(low)] = protocol == "TLS1.2" and 0x0303 or 0x0301
+  local found = {}
+  for name, high, low, protocol in run("gnutls-cli -l"):gmatch "(%S+)%s+0x(%x%x), 0x(%x%x)%s+(%S+)" do
+    found[#found + 1] = { id = tonumber(high .. low, 16), name = name, min = protocol == "TLS1.2" and 0x0303 or 0x0301 }
   end
-  for _, s in ipairs(ours()) do
-    local min = known[s.id]
-    if min then out[#out + 1] = { suite = s, peer = priority(s), min = math.max(min, s.min_version) } end
-  end
-  return out
+  local rows, foreign = peer_suites.common(found)
+  for _, row in ipairs(rows) do row.peer = priority(row.suite) end
+  return rows, foreign
 end
 
 -- One suite of each key exchange, kind of protection and authentication: what a short run looks at.

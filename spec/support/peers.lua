@@ -361,21 +361,6 @@ function peers.nss_client(o)
   return peers.spawn(words)
 end
 
--- A script of Python or Node.js.
-function peers.python(o)
-  local words = { "python3", "-u", "-c", o.script }
-  with_args(words, o.args)
-  words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
-  return peers.spawn(words)
-end
-
-function peers.node(o)
-  local words = { "node", "-e", o.script, "--" }
-  with_args(words, o.args)
-  words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
-  return peers.spawn(words)
-end
-
 -- A script of this project as a process of its own (examples/server.lua …), with this process's module paths.
 function peers.lua(o)
   local words = { "lua5.4" }

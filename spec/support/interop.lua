@@ -1,0 +1,179 @@
+-- What the specs of spec/interop share: contexts for a suite or a version, one connection in either role, rows of suites, and peers that may not be there.
+local akushu = require "akushu"
+local busted = require "busted"
+local certs = require "spec.support.certs"
+local net = require "spec.support.net"
+local peer_suites = require "spec.support.peer_suites"
+local peers = require "spec.support.peers"
+local testca = require "akushu.testca"
+
+local interop = {}
+
+-- The versions below 1.3, newest first: name, number, and OpenSSL's option.
+interop.versions = { { "1.2", 0x0303, "-tls1_2" }, { "1.1", 0x0302, "-tls1_1" }, { "1.0", 0x0301, "-tls1" } }
+
+interop.psk = { identity = "somebody", key = ("\1\2\3\4\5\6\7\8"):rep(4) }
+interop.psk_hex = interop.psk.key:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+
+-- A new table with everything that is in the given ones (nils are skipped); the last one wins.
+function interop.merge(...)
+  local out = {}
+  for i = 1, select("#", ...) do
+    for k, v in pairs((select(i, ...)) or {}) do out[k] = v end
+  end
+  return out
+end
+local merge = interop.merge
+
+-- All words of several lists in one.
+function interop.join(...)
+  local out = {}
+  for i = 1, select("#", ...) do
+    for _, word in ipairs((select(i, ...)) or {}) do out[#out + 1] = word end
+  end
+  return out
+end
+
+-- Contexts of one version for an identity of spec.support.certs. Below TLS 1.2 signatures use SHA-1, which wants security level 0.
+local function context_options(version, more)
+  return merge({ versions = version, profile = "compatible", security_level = version < "1.2" and 0 or nil }, more)
+end
+function interop.client_of(id, version, more) return akushu.client(context_options(version, merge({ trust = id.trust }, more))) end
+function interop.server_of(id, version, more) return akushu.server(context_options(version, merge({ identity = id.identity }, more))) end
+
+-- What a context has to be given for a suite (a row of akushu.crypto.suites) in a version.
+function interop.options(role, suite, version, more)
+  local o = { versions = version, suites = { suite.name }, security_level = 0 }
+  local key = peer_suites.key(suite)
+  if role == "client" then
+    o.min_dh_bits = 1024 -- what some servers take by themselves at the lowest security level
+    if key then o.trust = certs.leaf(key).trust else o.verify = false end
+  elseif key then
+    o.identity = certs.leaf(key).identity
+  end
+  if peer_suites.needs_psk(suite) then o.psk = interop.psk end
+  return merge(o, more)
+end
+
+-- A client's connection after its handshake; raises when it fails. o: options of the handshake; early: 0-RTT data.
+function interop.dial(port, context, o)
+  o = o or {}
+  local hs = context:handshake { server_name = "localhost", session = o.session, hooks = o.hooks }
+  if o.early then assert(hs:send_early(o.early)) end
+  local c, message = net.client(port, hs)
+  if not c then error(message, 2) end
+  return c
+end
+
+-- The failure of a client's handshake that must not succeed.
+function interop.refused(port, context, o)
+  local c, _, failure = net.client(port, context:handshake(merge({ server_name = "localhost" }, o)))
+  if c then error("the handshake succeeded", 2) end
+  return failure
+end
+
+-- Sends a line and wants `answer` (the line itself by default) back.
+function interop.echo(c, text, answer)
+  assert(c:send(text .. "\n"))
+  local line, message = c:receive_until "\n"
+  if line ~= (answer or text) .. "\n" then error(("sent %q, got %s"):format(text, line and ("%q"):format(line) or message), 2) end
+end
+
+-- Bytes that a session wants sent, outside of seal and open (a KeyUpdate, a request for a certificate).
+function interop.put(c, bytes) assert(c.sock:send(assert(bytes))) end
+
+-- Watches a connection's records from here on: the function that it returns says how many bytes the longest one held (its header not counted).
+function interop.longest_record(c)
+  local bytes, open = {}, c.take
+  c.take = function(self, data)
+    bytes[#bytes + 1] = data
+    return open(self, data)
+  end
+  return function()
+    local all, at, most = table.concat(bytes), 1, 0
+    while at + 4 <= #all do
+      local n = all:byte(at + 3) << 8 | all:byte(at + 4)
+      most, at = math.max(most, n), at + 5 + n
+    end
+    return most
+  end
+end
+
+-- GET over a connection whose end has to be a close_notify; lines: more lines of the request.
+function interop.get(c, path, lines)
+  assert(c:send(("GET %s HTTP/1.1\r\nHost: localhost\r\n%sConnection: close\r\n\r\n"):format(path or "/", lines or "")))
+  return assert(c:receive_all())
+end
+
+-- Words both ways between a server's connection and a program that sends its standard input and prints what it gets.
+function interop.talk(c, program)
+  program:write "ping from the peer\n"
+  assert(c:receive_until "ping from the peer\n")
+  assert(c:send "pong from akushu\n")
+  assert(program:wait_log("pong from akushu", 10), program:log())
+end
+
+-- The rows of a list of suites (spec.support.peer_suites) that a version has.
+function interop.rows_of(list, number)
+  local out = {}
+  for _, row in ipairs(list) do
+    if row.min <= number then out[#out + 1] = row end
+  end
+  return out
+end
+
+-- it("TLS 1.2: TLS_…", fn(row)) for every suite of a list in a version. One suite of each kind is tested always, the others are #slow; a short run of the
+-- versions before 1.2 looks at suites of CBC alone.
+function interop.each_suite(list, v, fn, what)
+  local some = {}
+  for _, row in ipairs(peer_suites.some(interop.rows_of(list, v[2]))) do
+    if v[1] == "1.2" or row.suite.kind == "cbc" then some[row.suite.name] = true end
+  end
+  for _, row in ipairs(interop.rows_of(list, v[2])) do
+    busted.it(("TLS %s: %s%s%s"):format(v[1], row.suite.name, what or "", some[row.suite.name] and "" or " #slow"), function() fn(row) end)
+  end
+end
+
+-- describe(), or a pending test that names the program that is not installed.
+function interop.describe(name, programs, fn)
+  for _, program in ipairs(programs) do
+    if not peers.have(program) then
+      busted.describe(name, function() busted.pending(program .. " is not installed") end)
+      return
+    end
+  end
+  busted.describe(name, fn)
+end
+
+-- The alert with which a peer has refused us. OpenSSL's client says what it thinks of a TLS 1.3 server's certificate before it has turned on its keys: akushu
+-- does not believe such an alert, and tells in its failure what it said.
+function interop.alert_of(failure)
+  return failure.code == "peer_alert" and failure.alert or (failure.detail or failure.message):match "an alert that says ([%w_]+)"
+end
+
+local dh_file
+-- A file of DH parameters (ffdhe2048) for servers that have none of their own.
+function interop.dh_params()
+  if not dh_file then
+    dh_file = peers.tmpdir() .. "/dh.pem"
+    assert(os.execute("openssl genpkey -genparam -algorithm DH -pkeyopt group:ffdhe2048 -out " .. dh_file .. " 2>/dev/null"))
+  end
+  return dh_file
+end
+
+local stapling
+-- An identity with OCSP responses: chain, key, ca (file names), trust, identity, and ocsp(status) → response in DER.
+function interop.stapling()
+  if not stapling then
+    local ca = testca.new { name = "stapling root", key = "rsa:2048" }
+    local leaf = ca:issue { names = { "localhost" } }
+    stapling = {
+      chain = peers.tmpfile(leaf.pem_chain, "chain.pem"), key = peers.tmpfile(leaf.pem_key, "key.pem"), ca = peers.tmpfile(ca:pem(), "ca.pem"),
+      trust = ca:trust(), identity = leaf.identity, leaf = leaf, issuer = ca,
+      ocsp = function(status) return ca:ocsp(leaf, { status = status }) end,
+    }
+  end
+  return stapling
+end
+
+return interop

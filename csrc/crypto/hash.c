@@ -1,6 +1,7 @@
 #include "crypto/internal.h"
 
 #include <openssl/err.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -40,26 +41,35 @@ bool ak_digest(ak_provider *p, ak_hash h, ak_view a, ak_view b, ak_view c, uint8
 
 /* ---- HMAC (RFC 2104) ------------------------------------------------------------------------------------------------------- */
 
+#define BLOCK_MAX 128
+
+/* make_pads: the key XORed with ipad and opad, each one block. False: no HMAC over this hash here. */
+static bool make_pads(ak_provider *p, ak_hash h, ak_view key, uint8_t inner[BLOCK_MAX], uint8_t outer[BLOCK_MAX]) {
+    uint8_t hashed[AK_HASH_MAX];
+    const ak_view none = {NULL, 0};
+    size_t block = hashes[h].block;
+    if (h == AK_HASH_none || h == AK_HASH_md5_sha1 || p->md[h] == NULL) return false;
+    if (key.n > block) {
+        if (!ak_digest(p, h, key, none, none, hashed)) return false;
+        key = ak_view_of(hashed, hashes[h].size);
+    }
+    memset(inner, 0x36, block);
+    memset(outer, 0x5c, block);
+    for (size_t i = 0; i < key.n; i++) {
+        inner[i] ^= key.p[i];
+        outer[i] ^= key.p[i];
+    }
+    if (key.p == hashed) ak_wipe(hashed, sizeof hashed);
+    return true;
+}
+
 ak_pads *ak_pads_set(ak_provider *p, ak_hash h, ak_view key) {
     h = known(h);
     ak_pads *x = &p->pads[h];
-    uint8_t hashed[AK_HASH_MAX];
-    const ak_view none = {NULL, 0};
-    if (h == AK_HASH_none || h == AK_HASH_md5_sha1 || p->md[h] == NULL) return NULL;
+    if (!make_pads(p, h, key, x->inner, x->outer)) return NULL;
     x->md = p->md[h];
     x->size = hashes[h].size;
     x->block = hashes[h].block;
-    if (key.n > x->block) {
-        if (!ak_digest(p, h, key, none, none, hashed)) return NULL;
-        key = ak_view_of(hashed, x->size);
-    }
-    memset(x->inner, 0x36, x->block);
-    memset(x->outer, 0x5c, x->block);
-    for (size_t i = 0; i < key.n; i++) {
-        x->inner[i] ^= key.p[i];
-        x->outer[i] ^= key.p[i];
-    }
-    if (key.p == hashed) ak_wipe(hashed, sizeof hashed);
     return x;
 }
 
@@ -88,6 +98,79 @@ bool ak_hmac(ak_provider *p, ak_hash h, ak_view key, ak_view a, ak_view b, ak_vi
     bool ok = ak_pads_mac(x, a, b, c, out);
     ak_pads_clear(x);
     return ok;
+}
+
+static void drop(ak_hmac_key *k) {
+    EVP_MD_CTX_free(k->inner);
+    EVP_MD_CTX_free(k->outer);
+    free(k);
+}
+
+static ak_hmac_key *take(ak_provider *p, ak_hash h) {
+    struct ak_hmac_keys *waiting = &p->hmac_keys[h];
+    ak_hmac_key *k = waiting->first;
+    if (k != NULL) {
+        waiting->first = k->next;
+        waiting->n--;
+        return k;
+    }
+    k = ak_zalloc(sizeof *k);
+    if (k == NULL) return NULL;
+    k->size = hashes[h].size;
+    if (start(&k->inner, p->md[h]) && start(&k->outer, p->md[h])) return k;
+    drop(k);
+    return NULL;
+}
+
+ak_hmac_key *ak_hmac_key_new(ak_provider *p, ak_hash h, ak_view key) {
+    uint8_t inner[BLOCK_MAX], outer[BLOCK_MAX];
+    h = known(h);
+    size_t block = hashes[h].block;
+    if (!make_pads(p, h, key, inner, outer)) return NULL;
+    ak_hmac_key *k = take(p, h);
+    bool ok = k != NULL && EVP_DigestUpdate(k->inner, inner, block) == 1 && EVP_DigestUpdate(k->outer, outer, block) == 1;
+    ak_wipe(inner, block);
+    ak_wipe(outer, block);
+    if (ok) return k;
+    if (k != NULL) drop(k);
+    failed();
+    return NULL;
+}
+
+/* Starting anew writes the hash's public initial value over the keyed state; what the last value was copied into goes, too. */
+void ak_hmac_key_free(ak_provider *p, ak_hash h, ak_hmac_key *k) {
+    if (k == NULL) return;
+    h = known(h);
+    struct ak_hmac_keys *waiting = &p->hmac_keys[h];
+    EVP_MD_CTX_reset(p->snapshot);
+    if (waiting->n >= AK_HMAC_KEYS || !start(&k->inner, p->md[h]) || !start(&k->outer, p->md[h])) {
+        drop(k);
+        failed();
+        return;
+    }
+    k->next = waiting->first;
+    waiting->first = k;
+    waiting->n++;
+}
+
+void ak_hmac_keys_release(ak_provider *p) {
+    for (int h = 0; h < AK_HASH_count; h++) {
+        while (p->hmac_keys[h].first != NULL) {
+            ak_hmac_key *k = p->hmac_keys[h].first;
+            p->hmac_keys[h].first = k->next;
+            drop(k);
+        }
+        p->hmac_keys[h].n = 0;
+    }
+}
+
+bool ak_hmac_key_mac(const ak_hmac_key *k, ak_provider *p, ak_view a, ak_view b, uint8_t *out) {
+    uint8_t inner[AK_HASH_MAX];
+    EVP_MD_CTX *work = p->snapshot;
+    bool ok = EVP_MD_CTX_copy_ex(work, k->inner) == 1 && absorb(work, a) && absorb(work, b) && EVP_DigestFinal_ex(work, inner, NULL) == 1 &&
+              EVP_MD_CTX_copy_ex(work, k->outer) == 1 && EVP_DigestUpdate(work, inner, k->size) == 1 && EVP_DigestFinal_ex(work, out, NULL) == 1;
+    ak_wipe(inner, k->size);
+    return ok || failed();
 }
 
 /* ---- running hashes -------------------------------------------------------------------------------------------------------- */

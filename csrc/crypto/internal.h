@@ -19,14 +19,23 @@
 #define AK_KEY_SLOTS 4      /* operation contexts kept in a key */
 #define AK_GOOD_PRIMES 4    /* accepted DH primes that are remembered */
 
-/* ak_pads: HMAC over one hash (RFC 2104) with the key's two pads made once. Each is absorbed anew for every value: with libcrypto 3.0 that costs less than
- * copying a context that has absorbed it, which allocates. They are there only between ak_pads_set and ak_pads_clear. */
+/* ak_pads: HMAC over one hash (RFC 2104) for a key that is used once or twice: its two pads, absorbed anew for every value. They are there only between
+ * ak_pads_set and ak_pads_clear. */
 typedef struct ak_pads {
     EVP_MD_CTX *work; /* lives as long as the provider */
     EVP_MD *md;
     uint8_t inner[128], outer[128];
     uint8_t size, block; /* bytes of the hash value, and of its block */
 } ak_pads;
+
+/* ak_hmac_key: HMAC for a key that is used several times: two contexts that have absorbed its pads and are copied for every value. With libcrypto 3.0
+ * making it costs as much as one value by ak_pads, and a value by it a third less. Those that are given back are wiped and wait in the provider. */
+typedef struct ak_hmac_key {
+    EVP_MD_CTX *inner, *outer;
+    struct ak_hmac_key *next; /* in the provider */
+    uint8_t size;             /* bytes of the hash value */
+} ak_hmac_key;
+#define AK_HMAC_KEYS 8        /* at most so many wait, of each hash */
 
 /* ak_group_slot: what is kept for one group: a keygen context, and a key with nothing but its parameters to import peers' values with. */
 typedef struct ak_group_slot {
@@ -45,8 +54,12 @@ struct ak_provider {
     EVP_MAC *hmac;                         /* "HMAC" (the constant-time one of CBC records takes "tls-data-size") */
 
     EVP_MD_CTX *digest[AK_HASH_count];     /* kept for ak_digest */
-    EVP_MD_CTX *snapshot;                  /* kept for ak_running_value */
+    EVP_MD_CTX *snapshot;                  /* kept for copies of another context: ak_running_value, ak_hmac_key_mac */
     ak_pads pads[AK_HASH_count];
+    struct ak_hmac_keys {
+        ak_hmac_key *first;
+        unsigned n;
+    } hmac_keys[AK_HASH_count];            /* wiped, to be used again */
 
     ak_group_slot group[AK_GROUP_SLOTS];
     EVP_PKEY_CTX *import_rsa, *import_rsa_pss, *import_ec, *import_dh, *import_ed25519, *import_ed448;
@@ -117,6 +130,14 @@ ak_pads *ak_pads_set(ak_provider *p, ak_hash h, ak_view key);
 bool ak_pads_mac(ak_pads *x, ak_view a, ak_view b, ak_view c, uint8_t *out);
 /* ak_pads_clear: overwrites the keyed state. */
 void ak_pads_clear(ak_pads *x);
+
+/* ak_hmac_key_new: NULL when libcrypto has no such hash, refuses, or is out of memory. Give it back (ak_hmac_key_free, NULL allowed) before the provider goes. */
+ak_hmac_key *ak_hmac_key_new(ak_provider *p, ak_hash h, ak_view key);
+void ak_hmac_key_free(ak_provider *p, ak_hash h, ak_hmac_key *k);
+/* ak_hmac_key_mac: HMAC over up to 2 pieces; writes k->size bytes. */
+bool ak_hmac_key_mac(const ak_hmac_key *k, ak_provider *p, ak_view a, ak_view b, uint8_t *out);
+/* ak_hmac_keys_release: frees what waits. */
+void ak_hmac_keys_release(ak_provider *p);
 
 /* ak_lab_start / ak_lab_stop: the private library context of a lab (lab.c). */
 bool ak_lab_start(ak_provider *p, ak_failure *f);

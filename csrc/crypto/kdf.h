@@ -8,6 +8,18 @@
 /* ak_prf: PRF(secret, label, seed_a || seed_b)[0..n-1]. hash: AK_HASH_md5_sha1 for TLS 1.0/1.1, else the suite's (SHA-256/384). */
 bool ak_prf(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_view seed_a, ak_view seed_b, uint8_t *out, size_t n);
 
+/* ak_prf_key: a secret with which the PRF is asked several times (a master secret: the key block and both Finished). All zeros: none. It borrows the secret. */
+typedef struct ak_prf_key {
+    ak_hash hash;
+    ak_view secret;
+    struct ak_hmac_key *keys[2]; /* the second for the other half in TLS 1.0/1.1 */
+} ak_prf_key;
+/* ak_prf_key_set: false: libcrypto has no such hash, or refuses; then *k is as after ak_prf_key_free. */
+bool ak_prf_key_set(ak_prf_key *k, ak_provider *p, ak_hash hash, ak_view secret);
+void ak_prf_key_free(ak_prf_key *k, ak_provider *p); /* wipes; leaves *k empty */
+/* ak_prf_with: ak_prf with the secret of k. */
+bool ak_prf_with(const ak_prf_key *k, ak_provider *p, const char *label, ak_view seed_a, ak_view seed_b, uint8_t *out, size_t n);
+
 /* ak_hkdf_extract: *out = HKDF-Extract(salt, ikm); an empty salt or ikm means ak_hash_size(hash) zeros for TLS 1.3. */
 bool ak_hkdf_extract(ak_provider *p, ak_hash hash, ak_view salt, ak_view ikm, ak_secret *out);
 /* ak_hkdf_expand: HKDF-Expand(prk, info, n), n <= 255 * hash size. */

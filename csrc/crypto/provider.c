@@ -37,6 +37,7 @@ static void release(ak_provider *p) {
     ak_groups_release(p);
     EVP_PKEY_CTX *imports[] = {p->import_rsa, p->import_rsa_pss, p->import_ec, p->import_dh, p->import_ed25519, p->import_ed448};
     for (size_t i = 0; i < sizeof imports / sizeof imports[0]; i++) EVP_PKEY_CTX_free(imports[i]);
+    ak_hmac_keys_release(p);
     for (int h = 0; h < AK_HASH_count; h++) {
         EVP_MD_CTX_free(p->digest[h]);
         EVP_MD_CTX_free(p->pads[h].work);

@@ -127,6 +127,7 @@ ak_hs *ak_hs_fork(const ak_hs *h, ak_failure *f) {
     /* From here on all that n owns is its own or empty, so that it can be freed whatever fails. */
     n->info = NULL;
     n->read = n->write = NULL;
+    memset(&n->secrets.master_key, 0, sizeof n->secrets.master_key); /* made anew when it is needed */
     bool ok = copy_bufs(n, h);
     ok = copy_transcript(&n->transcript, &h->transcript) && ok;
     ok = copy_deframer(&n->deframer, &h->deframer) && ok;

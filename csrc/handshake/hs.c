@@ -85,6 +85,7 @@ static void release(ak_hs *h) {
     free_items(h->flight.after);
     h->out_msg.after = h->flight.after = NULL;
     ak_transcript_free(&h->transcript);
+    ak_prf_key_free(&h->secrets.master_key, h->p);
     for (size_t i = 0; i < sizeof h->shares / sizeof h->shares[0]; i++) {
         if (h->shares[i] != NULL) ak_share_free(h->shares[i]);
         h->shares[i] = NULL;

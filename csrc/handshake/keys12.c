@@ -31,6 +31,13 @@ ak_error ak_keys12_master(ak_hs *h) {
     return AK_OK;
 }
 
+/* prf: with the master secret, which stays keyed until the handshake ends. */
+static bool prf(ak_hs *h, const char *label, ak_view seed_a, ak_view seed_b, uint8_t *out, size_t n) {
+    ak_secrets *s = &h->secrets;
+    if (s->master_key.keys[0] == NULL && !ak_prf_key_set(&s->master_key, h->p, ak_keys12_hash(h->info->version, h->info->suite), ak_secret_view(&s->master))) return false;
+    return ak_prf_with(&s->master_key, h->p, label, seed_a, seed_b, out, n);
+}
+
 /* The lengths in the key block, RFC 5246 §6.3. An explicit IV (TLS 1.1 and later, CBC) takes nothing from it. */
 static void lengths(const ak_hs *h, size_t *mac, size_t *key, size_t *iv) {
     const ak_cipher_info *c = ak_cipher(h->info->suite->cipher);
@@ -48,8 +55,7 @@ ak_error ak_keys12_expand(ak_hs *h) {
     if (s->key_block_n == 0) return AK_OK;
     bool ok = h->info->version == AK_SSL30
                   ? ak_ssl3_derive(h->p, ak_secret_view(&s->master), server_random(h), client_random(h), s->key_block, s->key_block_n)
-                  : ak_prf(h->p, ak_keys12_hash(h->info->version, h->info->suite), ak_secret_view(&s->master), "key expansion", server_random(h),
-                           client_random(h), s->key_block, s->key_block_n);
+                  : prf(h, "key expansion", server_random(h), client_random(h), s->key_block, s->key_block_n);
     return ok ? AK_OK : ak_hs_fail(h, AK_ERR_crypto_failed, "the key block");
 }
 
@@ -60,8 +66,7 @@ ak_error ak_keys12_verify_data(ak_hs *h, bool server, uint8_t out[AK_VERIFY_DATA
     size_t n = 0;
     if (h->info->version == AK_SSL30) return ak_ssl3_finished(h, server, out) ? AK_OK : ak_hs_fail(h, AK_ERR_crypto_failed, "verify_data");
     if (!ak_transcript_value(&h->transcript, h->p, hash, &n) ||
-        !ak_prf(h->p, ak_keys12_hash(h->info->version, h->info->suite), ak_secret_view(&h->secrets.master),
-                server ? "server finished" : "client finished", ak_view_of(hash, n), ak_view_of(NULL, 0), out, 12))
+        !prf(h, server ? "server finished" : "client finished", ak_view_of(hash, n), ak_view_of(NULL, 0), out, 12))
         return ak_hs_fail(h, AK_ERR_crypto_failed, "verify_data");
     return AK_OK;
 }

@@ -11,6 +11,7 @@
 #define AK_HANDSHAKE_MACHINE_H
 
 #include "akushu.h"
+#include "crypto/kdf.h"
 #include "handshake/transcript.h"
 #include "record/record.h"
 #include "wire/schema.h"
@@ -112,7 +113,8 @@ typedef struct ak_flight {
 /* What a flow needs to remember between its messages; wiped as soon as it may be. */
 typedef struct ak_secrets {
     ak_buf premaster;   /* TLS <= 1.2, and the (EC)DHE secret of 1.3 */
-    ak_secret master;   /* TLS <= 1.2 */
+    ak_secret master;   /* TLS <= 1.2; once set it stays */
+    ak_prf_key master_key; /* the same for the PRF, from the first use on */
     uint8_t key_block[256];
     size_t key_block_n;
     /* TLS 1.3 (key_schedule.c) */

@@ -331,6 +331,17 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f);
 void ak_hs_free(ak_hs *h);
 /* ak_hs_fork: an independent copy of a handshake that waits for its peer: what comes next can be tried more than once. NULL: AK_ERR_not_ready, out_of_memory. */
 ak_hs *ak_hs_fork(const ak_hs *h, ak_failure *f);
+/* ak_hs_hand_over: the engine stops where it is, at an event, too, and a script speaks on: the handshake fails with AK_ERR_aborted and without an alert, what it
+ * had built is in ak_hs_output. AK_ERR_not_ready: not started, failed, or a session has its keys. The functions after it are for then, before ak_hs_run is called again:
+ * ak_hs_protection: a copy of one direction's protection as it stands (NULL: out of memory); ak_hs_unread: what nobody has read: the bytes of records in two parts,
+ * then handshake bytes that are no messages yet; ak_hs_share: a copy of our i-th private key exchange value (*p: its provider, NULL: there are no more; NULL and *p:
+ * out of memory); ak_hs_offered_secret: client: the i-th pre-shared key of its ClientHello, or the master secret of the session that it offers; server, TLS <= 1.2: of the
+ * session that it resumes (empty: none). */
+ak_error ak_hs_hand_over(ak_hs *h, ak_failure *f);
+struct ak_protect *ak_hs_protection(const ak_hs *h, bool write);
+void ak_hs_unread(const ak_hs *h, ak_view part[3]);
+ak_share *ak_hs_share(const ak_hs *h, size_t i, ak_provider **p);
+ak_view ak_hs_offered_secret(const ak_hs *h, size_t i);
 /* Before ak_hs_start: the name for SNI and for the host check (client). verify_host NULL: the same; "" is refused by verification. */
 ak_error ak_hs_set_server_name(ak_hs *h, const char *name, ak_failure *f);
 void ak_hs_set_resumption(ak_hs *h, ak_resumption *r); /* client; referenced */

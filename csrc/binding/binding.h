@@ -86,6 +86,12 @@ void ak_lua_read_answer(lua_State *L, int t, int values, ak_answer *a);
 void ak_lua_hook_text(lua_State *L, int values);
 
 ak_provider *ak_lua_check_lab(lua_State *L, int arg);
+ak_hs *ak_lua_check_handshake(lua_State *L, int arg);
+/* ak_lua_new_protection: pushes an empty object of lrecord.c and returns its place, which owns what is put there. */
+struct ak_protect **ak_lua_new_protection(lua_State *L);
+/* ak_lua_push_share_of: a copy of a handshake's i-th private key exchange value; false, and nothing pushed: there are no more. */
+bool ak_lua_push_share_of(lua_State *L, const ak_hs *h, size_t i);
+int ak_lua_hand_over(lua_State *L); /* lhand_over.c: a method of handshakes */
 
 int ak_open_crypto(lua_State *L);
 int ak_open_record(lua_State *L);

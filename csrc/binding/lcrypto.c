@@ -216,6 +216,19 @@ static lua_share *push_share(lua_State *L) {
     return s;
 }
 
+bool ak_lua_push_share_of(lua_State *L, const ak_hs *h, size_t i) {
+    ak_provider *p;
+    lua_share *s = push_share(L);
+    s->share = ak_hs_share(h, i, &p);
+    if (p == NULL) {
+        lua_pop(L, 1);
+        return false;
+    }
+    s->provider = ak_provider_ref(p);
+    if (s->share == NULL) luaL_error(L, "akushu: out of memory");
+    return true;
+}
+
 /* given: a lab's source that gives one private value, once; everything else that libcrypto draws there (blinding) is really random. */
 typedef struct given {
     ak_provider *ordinary;

@@ -28,6 +28,8 @@ static lhandshake *check(lua_State *L, int arg) {
     return u;
 }
 
+ak_hs *ak_lua_check_handshake(lua_State *L, int arg) { return check(L, arg)->h; }
+
 static bool certificate_error(ak_error e) { return e >= AK_ERR_no_certificate && e <= AK_ERR_bad_compression; }
 
 /* failed: nil, message, failure; with the error a hook raised, as it was. */
@@ -407,7 +409,7 @@ static int l_index(lua_State *L) {
 
 void ak_open_handshake(lua_State *L) {
     static const luaL_Reg methods[] = {{"start", l_start}, {"step", l_step}, {"pending", l_pending}, {"eof", l_eof}, {"abort", l_abort}, {"session", l_session},
-                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"export_early", l_export_early}, {"take_application_data", l_application_data}, {"send", l_send}, {"_fork", l_fork}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
+                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"export_early", l_export_early}, {"take_application_data", l_application_data}, {"send", l_send}, {"_fork", l_fork}, {"_hand_over", ak_lua_hand_over}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     luaL_getmetatable(L, CLASS);

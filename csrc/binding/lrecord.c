@@ -256,11 +256,13 @@ static ak_error set_keys(lua_State *L, ak_protect *x, const ak_suite *suite, uin
     return ak_protect_set12(x, suite, version, etm, seal, mac_key, key, iv, f);
 }
 
+ak_protect **ak_lua_new_protection(lua_State *L) { return ak_lua_new(L, PROTECT, sizeof(ak_protect *), false); }
+
 static int l_protect(lua_State *L) {
     static const char *const known[] = {"secret", "key", "iv", "mac_key", "open", "etm", "seq", "random", NULL};
     ak_failure f = {0};
     if (lua_isnone(L, 1)) {
-        ak_protect **x = ak_lua_new(L, PROTECT, sizeof(ak_protect *), false);
+        ak_protect **x = ak_lua_new_protection(L);
         *x = ak_protect_new(ak_lua_provider(L));
         return *x != NULL ? 1 : no_memory(L, "protecting");
     }
@@ -271,7 +273,7 @@ static int l_protect(lua_State *L) {
     luaL_checktype(L, 3, LUA_TTABLE);
     lua_settop(L, 3);
     check_options(L, 3, known);
-    ak_protect **x = ak_lua_new(L, PROTECT, sizeof(ak_protect *), false);
+    ak_protect **x = ak_lua_new_protection(L);
     if (lua_getfield(L, 3, "random") != LUA_TNIL) {
         ak_provider *own = fixed_provider(L, option(L, "random", true));
         *x = ak_protect_new(own);
@@ -359,7 +361,7 @@ static int l_size(lua_State *L) {
 }
 
 static int l_clone(lua_State *L) {
-    ak_protect *x = check_protect(L), **c = ak_lua_new(L, PROTECT, sizeof(ak_protect *), false);
+    ak_protect *x = check_protect(L), **c = ak_lua_new_protection(L);
     *c = ak_protect_clone(x);
     return *c != NULL ? 1 : no_memory(L, "cloning");
 }

@@ -5,7 +5,7 @@
 --     keys:prf(secret, label, seed, n)   keys:expand_label(secret, label, context, n)   keys:finished "client"
 --
 -- Inputs, filled in by who sees the messages: version (number), suite (name), client_random, server_random, ems, etm, share (ours),
--- peer_public, premaster, psk, hashes { hello, server_finished, client_finished, client_key_exchange } (transcript hashes at those points).
+-- peer_public, premaster, psk, client_hello (bytes), hashes { hello, server_finished, client_finished, client_key_exchange } (transcript hashes at those points).
 local core = require "akushu.core"
 local crypto, record = core.crypto, core.record
 
@@ -115,6 +115,11 @@ for name, row in pairs {
   resumption_master = { "master_secret", "res master", "client_finished" },
 } do
   compute[name] = function(self) return crypto.derive_secret(self.hash, self[row[1]], row[2], hash_at(self, row[3])) end
+end
+
+--- Early data's (RFC 8446 §7.1): over the ClientHello alone.
+function compute.client_early_traffic(self)
+  return crypto.derive_secret(self.hash, self.early_secret, "c e traffic", crypto.digest(self.hash, need(self, "client_hello", "early data")))
 end
 
 -- ---- what a script calls ------------------------------------------------------------------------------------------------------------

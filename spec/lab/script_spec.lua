@@ -141,7 +141,7 @@ describe("a script as client", function()
     hs, lab = lab_server { max_version = "1.2" }
     ok, message, failure = run(function(peer) peer:expect("server_hello", { timeout = 1 }) end, hs, lab)
     assert.is_nil(ok)
-    assert.equal("server_hello expected, timeout came", message)
+    assert.equal("server_hello expected, nothing came within 1 s", message)
     assert.equal("timeout", failure.code)
     hs, lab = lab_server { max_version = "1.2" }
     ok, message, failure = run(function() error "mine" end, hs, lab)
@@ -225,6 +225,17 @@ describe("a script as server", function()
       return (peer:expect_alert())
     end, { lab = lab }):run(hs)
     assert.equal("illegal_parameter", answer, message)
+  end)
+
+  it("goes on after a suite that nobody can compute with, and a hello that ends too early", function()
+    local garbage = { "\22\3\3" .. string.pack(">s2", "\2" .. string.pack(">s3", "\3\3" .. ("r"):rep(32) .. "\0\x7f\xff\0\0\6\0\x2b\0\2\3\4")),
+      "\22\3\3\0\6\2\0\0\2\3\3", "\22\3\3\0\5\1\0\0\1\3" }
+    local names = {}
+    local ok, message = akushu.script("client", function(peer)
+      for _ = 1, 3 do names[#names + 1] = select(2, peer:expect "*").name end
+    end):run { send = function() end, receive = function() return table.remove(garbage, 1) end }
+    assert.is_true(ok, message)
+    assert.same({ "server_hello", "server_hello", "client_hello" }, names)
   end)
 
   it("says which argument is wrong", function()

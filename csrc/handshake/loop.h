@@ -1,5 +1,5 @@
-/* loop.h: what the parts of the loop say to each other: machine.c (rows, actions, the loop), outgoing.c, flight.c, incoming.c, gates.c and
- * failing.c. No other file of the room includes it: a row's function speaks through machine.h. */
+/* loop.h: what the parts of the loop say to each other: machine.c (rows, actions, the loop), outgoing.c, flight.c, incoming.c, gates.c,
+ * failing.c and hand_over.c. No other file of the room includes it: a row's function speaks through machine.h. */
 #ifndef AK_HANDSHAKE_LOOP_H
 #define AK_HANDSHAKE_LOOP_H
 

@@ -99,6 +99,7 @@ build = {
         "csrc/handshake/keys13.c",
         "csrc/handshake/limits.c",
         "csrc/handshake/machine.c",
+        "csrc/handshake/oid_filters.c",
         "csrc/handshake/outgoing.c",
         "csrc/handshake/post_auth.c",
         "csrc/handshake/psk.c",
@@ -167,6 +168,7 @@ build = {
     ["akushu.show"] = "lua/akushu/show.lua",
     ["akushu.testca"] = "lua/akushu/testca.lua",
     ["akushu.trace"] = "lua/akushu/trace.lua",
+    ["akushu.usages"] = "lua/akushu/usages.lua",
     ["akushu.wire"] = "lua/akushu/wire.lua",
   },
 }

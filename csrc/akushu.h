@@ -116,6 +116,7 @@ struct ak_context {
     struct ak_compressors *compressors; /* with cert_compression: ak_compressors_new (crypto/compress.h) */
     bool cookie;               /* server, TLS 1.3: a HelloRetryRequest carries a cookie, with which another handshake of a context with the same ticket keys can go on */
     bool post_handshake_auth;  /* TLS 1.3: a client may be asked for its certificate after the handshake (RFC 8446 §4.6.2); a server may ask */
+    ak_buf oid_filters;        /* server, TLS 1.3: OIDFilters for the CertificateRequest (RFC 8446 §4.2.5), each with its lengths; empty: not said */
     bool send_ca_names;        /* client: certificate_authorities in the ClientHello */
     ak_store *store;   /* server: sessions by id; NULL with external_store */
     bool external_store;       /* ask AK_EV_session_get / put / remove instead */

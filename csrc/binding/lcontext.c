@@ -134,6 +134,7 @@ static void read_lists(lua_State *L, ak_context *c) {
     psks(L, 2, c);
     bytes(L, 2, "alpn", &c->alpn);
     bytes(L, 2, "psk_hint", &c->psk_hint);
+    bytes(L, 2, "oid_filters", &c->oid_filters);
 }
 
 static void read_numbers(lua_State *L, ak_context *c) {

@@ -39,6 +39,11 @@ ak_error ak_compose_certificate_request13(ak_hs *h, ak_buf *b) {
         if (b->n == empty && !b->bad) b->n = start;
         else ak_buf_close(b, list, 2), ak_ext_close(b, one);
     }
+    if (h->ctx->oid_filters.n != 0) {
+        one = ak_ext_open(b, AK_EXT_oid_filters);
+        ak_buf_vec(b, ak_buf_view(&h->ctx->oid_filters), 2);
+        ak_ext_close(b, one);
+    }
     return ak_buf_close(b, block, 2) ? AK_OK : no_memory(h);
 }
 
@@ -57,6 +62,7 @@ static void choose_own(ak_hs *h) {
         for (size_t i = 0; i < h->ctx->n_identities; i++) {
             ak_identity *id = h->ctx->identities[i];
             bool liked = round % 2 == 0, named = round < 2;
+            if (!ak_oid_filters_suit(h, id)) continue; /* this is no preference (§4.2.5) */
             if (liked && !ak_chain_schemes_suit(h, id)) continue;
             if (named && !ak_identity_issued_by(id, ak_buf_view(&h->peer_ca_names))) continue;
             if (take_identity(h, id)) return;
@@ -76,7 +82,6 @@ static ak_error read_request(ak_hs *h, ak_view extensions) {
     struct ak_ext_signature_algorithms schemes;
     struct ak_ext_signature_algorithms_cert cert_schemes;
     struct ak_ext_certificate_authorities names;
-    struct ak_ext_oid_filters filters;
     ak_failure why = {0};
     uint16_t type;
     ak_view body;
@@ -95,9 +100,12 @@ static ak_error read_request(ak_hs *h, ak_view extensions) {
         e = ak_decode_ext_certificate_authorities(body, &names, &why);
         if (e == AK_OK && !ak_buf_put_view(&h->peer_ca_names, names.authorities)) return no_memory(h);
     }
-    if (e == AK_OK && ak_ext_find(extensions, AK_EXT_oid_filters, &body)) e = ak_decode_ext_oid_filters(body, &filters, &why);
     if (e == AK_OK && ak_ext_find(extensions, AK_EXT_compress_certificate, &body)) {
         e = ak_offered_compress_certificate(h, body);
+        if (e != AK_OK) return e;
+    }
+    if (e == AK_OK && ak_ext_find(extensions, AK_EXT_oid_filters, &body)) {
+        e = ak_oid_filters_take(h, body);
         if (e != AK_OK) return e;
     }
     f->request_status = ak_ext_find(extensions, AK_EXT_status_request, &body);

@@ -27,6 +27,7 @@ ak_context *ak_context_new(ak_provider *p, bool server) {
     c->early_data_window = 10;
     ak_buf_init(&c->alpn, 65535);
     ak_buf_init(&c->psk_hint, 128);
+    ak_buf_init(&c->oid_filters, 65530);
     return c;
 }
 
@@ -55,6 +56,7 @@ void ak_context_free(ak_context *c) {
     ak_replay_free(c->replay);
     ak_compressors_free(c->compressors);
     ak_buf_free(&c->psk_hint);
+    ak_buf_free(&c->oid_filters);
     ak_secret_wipe(&c->context_id);
     ak_provider_free(c->provider);
     free(c);

@@ -93,6 +93,7 @@ bool ak_flow13_init(ak_hs *h) {
     ak_flow13 *f = ak_zalloc(sizeof *f);
     if (f == NULL) return false;
     ak_buf_init(&f->cookie, 65535);
+    ak_buf_init(&f->oid_filters, 65535);
     h->flow13 = f;
     return true;
 }
@@ -101,6 +102,7 @@ void ak_flow13_free(ak_hs *h) {
     ak_flow13 *f = ak_flow13_of(h);
     if (f == NULL) return;
     ak_buf_free(&f->cookie);
+    ak_buf_free(&f->oid_filters);
     ak_wipe(f, sizeof *f);
     free(f);
     h->flow13 = NULL;

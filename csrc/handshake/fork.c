@@ -86,7 +86,8 @@ static bool copy_flow13(ak_hs *n, const ak_hs *h) {
     if (!ak_flow13_init(n)) return false;
     ak_flow13 *to = ak_flow13_of(n);
     *to = *from; /* what its offers point to belongs to context and session, which both handshakes hold */
-    return copy(&to->cookie, &from->cookie);
+    bool cookie = copy(&to->cookie, &from->cookie), filters = copy(&to->oid_filters, &from->oid_filters); /* both: none may be shared */
+    return cookie && filters;
 }
 
 /* The views of the hellos lie over their bytes: over the copy's own, here. */

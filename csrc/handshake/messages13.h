@@ -62,6 +62,7 @@ typedef struct ak_flow13 {
 
     uint16_t cert_schemes[AK_CERT_SCHEMES_MAX]; /* the peer's signature_algorithms_cert */
     size_t n_cert_schemes;
+    ak_buf oid_filters;          /* client: the CertificateRequest's list */
 
     /* early data */
     ak_early_stage early;
@@ -156,6 +157,9 @@ ak_error ak_check_hello13(ak_hs *h, const struct ak_server_hello *s);
 /* chain_schemes.c: ak_chain_schemes_take notes the peer's signature_algorithms_cert; ak_chain_schemes_suit: whether all signatures of a chain are of its kinds. */
 void ak_chain_schemes_take(ak_hs *h, ak_view list);
 bool ak_chain_schemes_suit(const ak_hs *h, const ak_identity *id);
+/* oid_filters.c: ak_oid_filters_take notes a CertificateRequest's oid_filters; ak_oid_filters_suit: whether a certificate is of the kind that they ask for. */
+ak_error ak_oid_filters_take(ak_hs *h, ak_view body);
+bool ak_oid_filters_suit(const ak_hs *h, const ak_identity *id);
 /* ak_psk_offer_all: client: lists the keys that may be offered now. */
 void ak_psk_offer_all(ak_hs *h);
 /* ak_psk_select: server: looks for a known key among the client's; AK_AGAIN when the application's store is asked; then ak_psk_answered. */

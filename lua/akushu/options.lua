@@ -130,6 +130,31 @@ local function compression(name, value)
   return value
 end
 
+-- oid_filters (RFC 8446 §4.2.5): { key_usage = names, ext_key_usage = names or dotted OIDs, ["1.2.3"] = DER of the value } as it goes into the message.
+local function oid_filters(name, value)
+  if type(value) ~= "table" then type_error(name, "a table", value) end
+  local der, usages = require "akushu.der", require "akushu.usages"
+  local out = {}
+  for key, v in pairs(value) do
+    local known_key = (key == "key_usage" or key == "ext_key_usage")
+    if known_key and (type(v) ~= "table" or #v == 0) then fail(4, "option '%s': %s: a list of names expected", name, key) end
+    if not known_key and (type(key) ~= "string" or type(v) ~= "string") then
+      fail(4, "option '%s': key_usage, ext_key_usage, or an object identifier with its value in DER expected", name)
+    end
+    local ok, oid, bytes = pcall(function()
+      if key == "key_usage" then return der.oid "2.5.29.15", usages.key_usage(v) end
+      if key == "ext_key_usage" then return der.oid "2.5.29.37", usages.ext_key_usage(v) end
+      return der.oid(key), v
+    end)
+    if not ok then fail(4, "option '%s': %s", name, (tostring(oid):gsub("^.-:%d+: ", ""))) end
+    if bytes:find(der.oid(usages.purposes.any), 1, true) then fail(4, "option '%s': anyExtendedKeyUsage must not be asked for", name) end
+    out[#out + 1] = string.pack(">s1s2", oid, bytes)
+  end
+  table.sort(out)
+  if #out == 0 then fail(4, "option '%s': an empty table", name) end
+  return table.concat(out)
+end
+
 local function psk_modes(name, value)
   local bits = 0
   for _, mode in ipairs(type(value) == "table" and value or { value }) do
@@ -229,6 +254,7 @@ local known = {
   record_padding = { integer },
   certificate_compression = { compression },
   post_handshake_auth = { boolean },
+  oid_filters = { oid_filters, "server" },
   cookie = { boolean, "server" },
   max_message = { integer },
   security_level = { integer },
@@ -433,7 +459,7 @@ function options.context(role, opts, x509)
   fields.keylog = o.keylog ~= nil
   fields.has_clock = o.clock ~= nil
   for _, name in ipairs { "encrypt_then_mac", "session_ids", "session_lifetime", "max_fragment", "record_size_limit", "record_padding", "max_message", "security_level",
-    "min_dh_bits", "ocsp", "sct", "strict_groups", "max_fragment_length", "padding", "psk_hint", "hide_unknown_psk",
+    "min_dh_bits", "ocsp", "sct", "strict_groups", "max_fragment_length", "padding", "psk_hint", "oid_filters", "hide_unknown_psk",
     "renegotiation_new_certificate", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
     fields[name] = o[name]
   end

@@ -8,6 +8,7 @@
 -- Whatever is not said gets a value that verifies; whatever is said is done, right or wrong.
 local core = require "akushu.core"
 local der = require "akushu.der"
+local usages = require "akushu.usages"
 local x509, crypto = core.x509, core.crypto
 
 local testca = {}
@@ -153,24 +154,13 @@ end
 
 -- ---- extensions ------------------------------------------------------------------------------------------------------------------
 
-local usage_bits = { digitalSignature = 0, contentCommitment = 1, keyEncipherment = 2, dataEncipherment = 3, keyAgreement = 4,
-  keyCertSign = 5, cRLSign = 6, encipherOnly = 7, decipherOnly = 8 }
-local purposes = { serverAuth = "1.3.6.1.5.5.7.3.1", clientAuth = "1.3.6.1.5.5.7.3.2", codeSigning = "1.3.6.1.5.5.7.3.3",
-  emailProtection = "1.3.6.1.5.5.7.3.4", timeStamping = "1.3.6.1.5.5.7.3.8", OCSPSigning = "1.3.6.1.5.5.7.3.9", any = "2.5.29.37.0" }
 local purpose_sets = { server = { "serverAuth" }, client = { "clientAuth" }, both = { "serverAuth", "clientAuth" },
   ocsp = { "OCSPSigning" } }
 
-local function usages(list)
-  local bits = {}
-  for i, name in ipairs(list) do bits[i] = assert(usage_bits[name], "unknown key usage " .. tostring(name)) end
-  return der.named_bits(bits)
-end
-
 local function eku(v)
-  local list, out = type(v) == "string" and purpose_sets[v] or v, {}
+  local list = type(v) == "string" and purpose_sets[v] or v
   if type(list) ~= "table" then error("option 'purpose': unknown purpose '" .. tostring(v) .. "'", 0) end
-  for i, name in ipairs(list) do out[i] = der.oid(purposes[name] or name) end
-  return der.sequence(table.concat(out))
+  return usages.ext_key_usage(list)
 end
 
 local function constraints(v)
@@ -243,7 +233,7 @@ local function default_extensions(o, ca, rsa, spki, issuer_spki)
   if usage == nil then
     usage = ca and { "keyCertSign", "cRLSign" } or rsa and { "digitalSignature", "keyEncipherment" } or { "digitalSignature" }
   end
-  if usage then add("keyUsage", true, usages(usage)) end
+  if usage then add("keyUsage", true, usages.key_usage(usage)) end
   local purpose = o.purpose
   if purpose == nil and not ca then purpose = "both" end
   if purpose then add("extKeyUsage", false, eku(purpose)) end

@@ -194,6 +194,7 @@ end
 local function base_options(c, state)
   local low, high = versions_of(c)
   return {
+    profile = low == 0x0300 and "lab" or nil,
     min_version = low,
     max_version = high,
     suites = suites_of(c.cipher),
@@ -274,8 +275,9 @@ local function server_context(c, state)
   o.middlebox_compat = "always"
   o.early_data_window = 60
   o.ticket_keys = world.ticket_keys
-  o.early_data = c.enable_early_data and 14336 or nil
-  o.on_early_data = c.enable_early_data and function() return true end or nil
+  if c.enable_early_data and o.tickets and o.max_version >= 0x0304 then
+    o.early_data, o.on_early_data = 14336, function() return true end
+  end
   o.sessions = {
     get = function(id) return world.sessions[id] end,
     put = function(id, value)

@@ -156,7 +156,8 @@ struct ak_context {
     struct ak_ticket_keys *ticket_keys; /* server; made on first use unless given */
 
     ak_context *parent;   /* this one is a variant of it, and owns nothing else (ak_context_variant) */
-    ak_secret context_id; /* ak_context_identity's value, made on first use */
+    ak_secret context_id; /* ak_context_identity's value, made on first use ... */
+    uint64_t context_id_at; /* ... and again when ak_trust_changes is no longer this */
 };
 
 /* ak_context_new: a context with safe defaults. Takes its own reference on the provider. NULL: out of memory. */
@@ -165,8 +166,9 @@ ak_context *ak_context_ref(ak_context *c);
 void ak_context_free(ak_context *c);
 /* ak_context_variant: a copy whose versions may be narrowed, living on what c owns. NULL: out of memory. */
 ak_context *ak_context_variant(ak_context *c);
-/* ak_context_identity: a hash of what a session made in this context depends on: role, own certificates, trust, what is verified and demanded of the
- * peer. Sessions are resumed only where it is the same. Empty: a failure of libcrypto's. */
+/* ak_context_identity: a hash of what a session made in this context depends on: role, own certificates, what is verified, client_auth, and by what the peer's
+ * chain is judged: trust with its CRLs as they are now, security level, must-staple, signature schemes, whether the application has a say. Sessions are resumed
+ * only where it is the same. Empty: a failure of libcrypto's. */
 ak_view ak_context_identity(ak_context *c);
 /* ak_context_now: this context's time, seconds since 1970. */
 int64_t ak_context_now(const ak_context *c);
@@ -431,6 +433,8 @@ typedef struct ak_info {
 const ak_info *ak_hs_info(const ak_hs *h);
 /* ak_hs_secret: "premaster", "master", "client_handshake_traffic", …: a secret by its name while the handshake lives. Empty view: not (or no more) there. */
 ak_view ak_hs_secret(const ak_hs *h, const char *name);
+/* ak_hs_secret_name: the names that ak_hs_secret knows, from 0 on; NULL: no more. */
+const char *ak_hs_secret_name(size_t i);
 /* ak_hs_secret_origin: TLS 1.3: the label that a secret was derived with, and the transcript hash under it (RFC 8446 §7.1; empty: the hash of nothing, or none). false: no such
  * secret was derived, or the handshake's memory is released. */
 bool ak_hs_secret_origin(const ak_hs *h, const char *name, const char **label, ak_view *hash);

@@ -38,8 +38,14 @@ void ak_lua_push_failure(lua_State *L, const ak_failure *f, const ak_report *rep
 
 /* ---- arguments -------------------------------------------------------------------------------------------------------------------- */
 
-/* ak_lua_bytes: a string, or an array of strings (joined in place on the stack). */
+/* Bytes go in as a string or as an array of strings, everywhere (not: texts such as names, labels, paths).
+ * ak_lua_join: makes the array at idx one string, in its place on the stack; false: the value is neither. */
+bool ak_lua_join(lua_State *L, int idx);
+/* ak_lua_bytes: the bytes of an argument; raises when it has none. */
 ak_view ak_lua_bytes(lua_State *L, int arg);
+/* ak_lua_bytes_option: the same of an option; `what` names it in the error. */
+ak_view ak_lua_bytes_option(lua_State *L, int idx, const char *what);
+/* ak_lua_check_view: the bytes of an argument that is a text. */
 static inline ak_view ak_lua_check_view(lua_State *L, int arg) {
     size_t n;
     const char *s = luaL_checklstring(L, arg, &n);

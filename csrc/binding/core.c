@@ -1,6 +1,8 @@
 /* core.c: luaopen_akushu_core: the module that lua/akushu/ builds on. */
 #include "binding/binding.h"
 
+#include "binding/lx509.h"
+
 static int l_alert_name(lua_State *L) {
     const char *name = ak_alert_name((int)luaL_checkinteger(L, 1));
     if (name != NULL) lua_pushstring(L, name);
@@ -49,23 +51,29 @@ static int l_profile(lua_State *L) {
     return 1;
 }
 
+/* id_at: a code point; 0, which nothing has here, for a number that is none. */
+static uint16_t id_at(lua_State *L, int arg) {
+    lua_Integer n = lua_tointeger(L, arg);
+    return n > 0 && n <= UINT16_MAX ? (uint16_t)n : 0;
+}
+
 /* find_suite / find_group / find_scheme (name or number): the number, when akushu can do it; nil otherwise. */
 static int l_find_suite(lua_State *L) {
-    const ak_suite *s = lua_isinteger(L, 1) ? ak_suite_find((uint16_t)lua_tointeger(L, 1)) : ak_suite_by_name(luaL_checkstring(L, 1));
+    const ak_suite *s = lua_isinteger(L, 1) ? ak_suite_find(id_at(L, 1)) : ak_suite_by_name(luaL_checkstring(L, 1));
     if (s != NULL) lua_pushinteger(L, s->id);
     else lua_pushnil(L);
     return 1;
 }
 
 static int l_find_group(lua_State *L) {
-    const ak_group *g = lua_isinteger(L, 1) ? ak_group_find((uint16_t)lua_tointeger(L, 1)) : ak_group_by_name(luaL_checkstring(L, 1));
+    const ak_group *g = lua_isinteger(L, 1) ? ak_group_find(id_at(L, 1)) : ak_group_by_name(luaL_checkstring(L, 1));
     if (g != NULL && ak_group_usable(ak_lua_provider(L), g)) lua_pushinteger(L, g->id);
     else lua_pushnil(L);
     return 1;
 }
 
 static int l_find_scheme(lua_State *L) {
-    const ak_scheme *s = lua_isinteger(L, 1) ? ak_scheme_find((uint16_t)lua_tointeger(L, 1)) : ak_scheme_by_name(luaL_checkstring(L, 1));
+    const ak_scheme *s = lua_isinteger(L, 1) ? ak_scheme_find(id_at(L, 1)) : ak_scheme_by_name(luaL_checkstring(L, 1));
     if (s != NULL && s->id != AK_SCHEME_rsa_pkcs1_md5_sha1) lua_pushinteger(L, s->id);
     else lua_pushnil(L);
     return 1;
@@ -74,6 +82,13 @@ static int l_find_scheme(lua_State *L) {
 static int l_suite_has_certificate(lua_State *L) {
     const ak_suite *s = ak_suite_find((uint16_t)luaL_checkinteger(L, 1));
     lua_pushboolean(L, s != NULL && ak_suite_has_certificate(s));
+    return 1;
+}
+
+/* bytes(value): a string, or an array of strings as one; nil: neither. For what Lua files take where bytes go in. */
+static int l_bytes(lua_State *L) {
+    lua_settop(L, 1);
+    if (!ak_lua_join(L, 1)) lua_pushnil(L);
     return 1;
 }
 
@@ -98,6 +113,7 @@ int luaopen_akushu_core(lua_State *L);
 int luaopen_akushu_core(lua_State *L) {
     static const luaL_Reg functions[] = {{"alert_name", l_alert_name}, {"alert_number", l_alert_number}, {"errors", l_errors}, {"profile", l_profile},
                                          {"find_suite", l_find_suite}, {"find_group", l_find_group}, {"find_scheme", l_find_scheme}, {"suite_has_certificate", l_suite_has_certificate}, {"methods", l_methods},
+                                         {"distinguished_names", ak_lua_distinguished_names}, {"bytes", l_bytes},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     lua_pushliteral(L, AKUSHU_VERSION);

@@ -150,7 +150,7 @@ static void read_numbers(lua_State *L, ak_context *c) {
     c->record_size_limit = (uint16_t)number(L, 2, "record_size_limit", c->record_size_limit, 64, 16385);
     c->max_message = (uint32_t)number(L, 2, "max_message", c->max_message, 1024, 1 << 24);
     c->psk_modes = (unsigned)number(L, 2, "psk_modes", c->psk_modes, 0, AK_PSK_dhe_ke | AK_PSK_ke);
-    c->max_early_data = (uint32_t)number(L, 2, "max_early_data", c->max_early_data, 0, UINT32_MAX);
+    c->max_early_data = (uint32_t)number(L, 2, "early_data", c->max_early_data, 0, UINT32_MAX);
     c->early_data_window = (uint32_t)number(L, 2, "early_data_window", c->early_data_window, 1, 604800);
     c->security_level = (unsigned)number(L, 2, "security_level", c->security_level, 0, 5);
     c->min_dh_bits = (unsigned)number(L, 2, "min_dh_bits", c->min_dh_bits, 512, 8192);
@@ -196,7 +196,7 @@ static void read_flags(lua_State *L, ak_context *c) {
 /* ticket_keys: the application's own; they change only when it says so. */
 static void ticket_keys(lua_State *L, int t, ak_context *c) {
     if (lua_getfield(L, t, "ticket_keys") != LUA_TNIL) {
-        ak_view keys = ak_lua_check_view(L, -1);
+        ak_view keys = ak_lua_bytes_option(L, -1, "option 'ticket_keys'");
         c->ticket_keys = ak_ticket_keys_new(c->provider, 0);
         if (c->ticket_keys == NULL) luaL_error(L, "akushu: out of memory");
         if (!ak_ticket_keys_set(c->ticket_keys, keys, ak_context_now(c))) luaL_error(L, "option 'ticket_keys': 1 to 8 keys of %d bytes expected", AK_TICKET_KEY_SIZE);
@@ -242,15 +242,18 @@ void ak_lua_tick(lua_State *L, int idx) {
     lua_getfield(L, -1, "kept");
     lua_getfield(L, -1, "clock");
     if (lua_type(L, -1) != LUA_TNUMBER) lua_call(L, 0, 1);
-    lua_Number now = luaL_checknumber(L, -1);
-    if (!(now > -1e15 && now < 1e15)) luaL_error(L, "option 'clock': seconds since 1970 expected");
+    lua_Number now = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+    if (lua_type(L, -1) != LUA_TNUMBER || !(now > -1e15 && now < 1e15))
+        luaL_error(L, "option 'clock': seconds since 1970 expected, got %s", lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : luaL_typename(L, -1));
     u->now = (int64_t)now;
     lua_settop(L, top);
 }
 
+/* context:_values(): what Lua keeps of it; nil: it was closed. */
 static int l_values(lua_State *L) {
-    luaL_checkudata(L, 1, CLASS);
-    lua_getiuservalue(L, 1, 1);
+    const lcontext *u = luaL_checkudata(L, 1, CLASS);
+    if (u->c != NULL) lua_getiuservalue(L, 1, 1);
+    else lua_pushnil(L);
     return 1;
 }
 
@@ -288,7 +291,7 @@ static int l_ticket_keys(lua_State *L) {
 /* context:set_ticket_keys(bytes): 1 to 8 keys, the current one first, in place of those it had. */
 static int l_set_ticket_keys(lua_State *L) {
     ak_context *c = ak_lua_check_context(L, 1);
-    luaL_argcheck(L, ak_ticket_keys_set(keys_of(L, c), ak_lua_check_view(L, 2), ak_context_now(c)), 2, "1 to 8 keys of 48 bytes expected");
+    luaL_argcheck(L, ak_ticket_keys_set(keys_of(L, c), ak_lua_bytes(L, 2), ak_context_now(c)), 2, "1 to 8 keys of 48 bytes expected");
     return 0;
 }
 

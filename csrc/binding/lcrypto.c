@@ -39,13 +39,7 @@ static int fail(lua_State *L, ak_failure *f, const char *doing) {
     return ak_lua_fail(L, f);
 }
 
-static ak_view check_bytes(lua_State *L, int arg) {
-    size_t n;
-    const char *p = luaL_checklstring(L, arg, &n);
-    return ak_view_of(p, n);
-}
-
-static ak_view opt_bytes(lua_State *L, int arg) { return lua_isnoneornil(L, arg) ? nothing : check_bytes(L, arg); }
+static ak_view opt_bytes(lua_State *L, int arg) { return lua_isnoneornil(L, arg) ? nothing : ak_lua_bytes(L, arg); }
 
 /* Labels and passwords are C strings to the engine: one with a zero byte in it would be cut. */
 static const char *check_text(lua_State *L, int arg) {
@@ -116,7 +110,7 @@ static int l_digest(lua_State *L) {
     uint8_t out[AK_HASH_MAX];
     ak_provider *p = ak_lua_provider(L);
     ak_hash h = check_hash(L, 1, p, false);
-    if (!ak_digest(p, h, check_bytes(L, 2), nothing, nothing, out)) return refused(L, "digest");
+    if (!ak_digest(p, h, ak_lua_bytes(L, 2), nothing, nothing, out)) return refused(L, "digest");
     return push_bytes(L, out, ak_hash_size(h));
 }
 
@@ -124,7 +118,7 @@ static int l_hmac(lua_State *L) {
     uint8_t out[AK_HASH_MAX];
     ak_provider *p = ak_lua_provider(L);
     ak_hash h = check_hash(L, 1, p, true);
-    if (!ak_hmac(p, h, check_bytes(L, 2), check_bytes(L, 3), nothing, nothing, out)) return refused(L, "hmac");
+    if (!ak_hmac(p, h, ak_lua_bytes(L, 2), ak_lua_bytes(L, 3), nothing, nothing, out)) return refused(L, "hmac");
     push_bytes(L, out, ak_hash_size(h));
     ak_wipe(out, sizeof out);
     return 1;
@@ -133,7 +127,7 @@ static int l_hmac(lua_State *L) {
 static int l_prf(lua_State *L) {
     ak_provider *p = ak_lua_provider(L);
     ak_hash h = check_hash(L, 1, p, false);
-    ak_view secret = check_bytes(L, 2), seed = check_bytes(L, 4);
+    ak_view secret = ak_lua_bytes(L, 2), seed = ak_lua_bytes(L, 4);
     const char *label = check_text(L, 3);
     size_t n = check_size(L, 5, MOST_OUTPUT);
     ak_buf *out = push_box(L);
@@ -159,7 +153,7 @@ static int l_hkdf_extract(lua_State *L) {
 static int l_hkdf_expand(lua_State *L) {
     ak_provider *p = ak_lua_provider(L);
     ak_hash h = check_hash(L, 1, p, true);
-    ak_view prk = check_bytes(L, 2), info = opt_bytes(L, 3);
+    ak_view prk = ak_lua_bytes(L, 2), info = opt_bytes(L, 3);
     size_t n = check_size(L, 4, 255 * (lua_Integer)ak_hash_size(h));
     ak_buf *out = push_box(L);
     uint8_t *at = ak_buf_grow(out, n);
@@ -170,7 +164,7 @@ static int l_hkdf_expand(lua_State *L) {
 static int l_hkdf_expand_label(lua_State *L) {
     ak_provider *p = ak_lua_provider(L);
     ak_hash h = check_hash(L, 1, p, true);
-    ak_view secret = check_bytes(L, 2), context = opt_bytes(L, 4);
+    ak_view secret = ak_lua_bytes(L, 2), context = opt_bytes(L, 4);
     const char *label = check_text(L, 3);
     luaL_argcheck(L, strlen(label) <= 255 - strlen("tls13 "), 3, "label too long");
     luaL_argcheck(L, context.n <= 255, 4, "context too long");
@@ -185,7 +179,7 @@ static int l_derive_secret(lua_State *L) {
     ak_secret out;
     ak_provider *p = ak_lua_provider(L);
     ak_hash h = check_hash(L, 1, p, true);
-    ak_view secret = check_bytes(L, 2), transcript = opt_bytes(L, 4);
+    ak_view secret = ak_lua_bytes(L, 2), transcript = opt_bytes(L, 4);
     const char *label = check_text(L, 3);
     luaL_argcheck(L, strlen(label) <= 255 - strlen("tls13 "), 3, "label too long");
     luaL_argcheck(L, transcript.n == 0 || transcript.n == ak_hash_size(h), 4, "not as long as a value of that hash");
@@ -289,7 +283,7 @@ static int l_share(lua_State *L) {
 
 static int l_dh_share(lua_State *L) {
     ak_failure f = {0};
-    ak_view prime = check_bytes(L, 1), generator = check_bytes(L, 2);
+    ak_view prime = ak_lua_bytes(L, 1), generator = ak_lua_bytes(L, 2);
     lua_share *s = push_share(L);
     s->provider = ak_provider_ref(ak_lua_provider(L));
     s->share = ak_share_new_dh(s->provider, prime, generator, &f);
@@ -317,7 +311,7 @@ static int l_share_group(lua_State *L) {
 static int l_share_derive(lua_State *L) {
     ak_failure f = {0};
     lua_share *s = check_share(L);
-    ak_view peer = check_bytes(L, 2);
+    ak_view peer = ak_lua_bytes(L, 2);
     bool strip = lua_toboolean(L, 3);
     ak_buf *out = push_box(L);
     ak_error e = ak_share_derive(s->provider, s->share, peer, strip, out, &f);
@@ -344,7 +338,7 @@ static int l_answer(lua_State *L) {
     ak_failure f = {0};
     ak_provider *p = ak_lua_provider(L);
     const ak_group *g = check_group(L, 1);
-    ak_view peer = check_bytes(L, 2);
+    ak_view peer = ak_lua_bytes(L, 2);
     ak_buf *public_value = push_box(L), *secret = push_box(L);
     ak_error e = ak_share_answer(p, g, peer, public_value, secret, &f);
     if (e != AK_OK) return fail(L, &f, "answer");
@@ -357,7 +351,7 @@ static int l_dh_check(lua_State *L) {
     ak_failure f = {0};
     lua_Integer min_bits = luaL_optinteger(L, 3, 2048);
     luaL_argcheck(L, min_bits >= 0 && min_bits <= 8192, 3, "out of range");
-    ak_error e = ak_dh_check(ak_lua_provider(L), check_bytes(L, 1), check_bytes(L, 2), (unsigned)min_bits, &f);
+    ak_error e = ak_dh_check(ak_lua_provider(L), ak_lua_bytes(L, 1), ak_lua_bytes(L, 2), (unsigned)min_bits, &f);
     if (e != AK_OK) return fail(L, &f, "dh_check");
     lua_pushboolean(L, 1);
     return 1;
@@ -380,7 +374,7 @@ static ak_key *check_key(lua_State *L, int arg) {
 
 static int l_key(lua_State *L) {
     ak_failure f = {0};
-    ak_view bytes = check_bytes(L, 1);
+    ak_view bytes = ak_lua_bytes(L, 1);
     const char *password = lua_isnoneornil(L, 2) ? NULL : check_text(L, 2);
     ak_key **k = push_key(L);
     *k = ak_key_private(ak_lua_provider(L), bytes, password, &f);
@@ -397,7 +391,7 @@ static int l_generate(lua_State *L) {
 
 static int l_public_key(lua_State *L) {
     ak_failure f = {0};
-    ak_view spki = check_bytes(L, 1);
+    ak_view spki = ak_lua_bytes(L, 1);
     ak_key **k = push_key(L);
     *k = ak_key_from_spki(ak_lua_provider(L), spki, &f);
     return *k != NULL ? 1 : fail(L, &f, "public_key");
@@ -420,7 +414,7 @@ static int l_key_sign(lua_State *L) {
     ak_failure f = {0};
     ak_key *k = check_key(L, 1);
     const ak_scheme *s = check_scheme(L, 2);
-    ak_view data = check_bytes(L, 3);
+    ak_view data = ak_lua_bytes(L, 3);
     ak_buf *out = push_box(L);
     ak_error e = ak_sign(ak_lua_provider(L), k, s, data, out, &f);
     return e == AK_OK ? push_boxed(L, out) : fail(L, &f, "sign");
@@ -430,7 +424,7 @@ static int l_key_verify(lua_State *L) {
     ak_failure f = {0};
     ak_key *k = check_key(L, 1);
     const ak_scheme *s = check_scheme(L, 2);
-    ak_error e = ak_verify_signature(ak_lua_provider(L), k, s, check_bytes(L, 3), check_bytes(L, 4), &f);
+    ak_error e = ak_verify_signature(ak_lua_provider(L), k, s, ak_lua_bytes(L, 3), ak_lua_bytes(L, 4), &f);
     if (e != AK_OK) return fail(L, &f, "verify");
     lua_pushboolean(L, 1);
     return 1;
@@ -444,7 +438,7 @@ static int l_key_fits(lua_State *L) {
 static int l_key_encrypt(lua_State *L) {
     ak_failure f = {0};
     ak_key *k = check_key(L, 1);
-    ak_view plain = check_bytes(L, 2);
+    ak_view plain = ak_lua_bytes(L, 2);
     ak_buf *out = push_box(L);
     ak_error e = ak_rsa_encrypt(ak_lua_provider(L), k, plain, out, &f);
     return e == AK_OK ? push_boxed(L, out) : fail(L, &f, "encrypt");
@@ -454,7 +448,7 @@ static int l_key_premaster(lua_State *L) {
     ak_failure f = {0};
     ak_secret out;
     ak_key *k = check_key(L, 1);
-    ak_error e = ak_rsa_premaster(ak_lua_provider(L), k, check_bytes(L, 2), check_version(L, 3, AK_TLS12), &out, &f);
+    ak_error e = ak_rsa_premaster(ak_lua_provider(L), k, ak_lua_bytes(L, 2), check_version(L, 3, AK_TLS12), &out, &f);
     return e == AK_OK ? push_secret(L, &out) : fail(L, &f, "premaster");
 }
 

@@ -233,7 +233,7 @@ static int l_early_data(lua_State *L) {
 static int l_export_early(lua_State *L) {
     lhandshake *u = check(L, 1);
     const char *label = luaL_checkstring(L, 2);
-    ak_view context = lua_isnoneornil(L, 3) ? ak_view_of(NULL, 0) : ak_lua_check_view(L, 3);
+    ak_view context = lua_isnoneornil(L, 3) ? ak_view_of(NULL, 0) : ak_lua_bytes(L, 3);
     lua_Integer n = luaL_checkinteger(L, 4);
     ak_failure f = {0};
     luaL_Buffer b;
@@ -275,11 +275,39 @@ static int l_session(lua_State *L) {
     return 1;
 }
 
+/* check_secret_name: raises, with all the names that there are, for one that is none. */
+static const char *check_secret_name(lua_State *L, int arg) {
+    const char *name = luaL_checkstring(L, arg), *known;
+    luaL_Buffer b;
+    for (size_t i = 0; (known = ak_hs_secret_name(i)) != NULL; i++)
+        if (strcmp(name, known) == 0) return name;
+    luaL_buffinit(L, &b);
+    luaL_addstring(&b, "no secret is called '");
+    luaL_addstring(&b, name);
+    luaL_addstring(&b, "'; there are");
+    for (size_t i = 0; (known = ak_hs_secret_name(i)) != NULL; i++) {
+        luaL_addstring(&b, i == 0 ? " " : ", ");
+        luaL_addstring(&b, known);
+    }
+    luaL_pushresult(&b);
+    luaL_argerror(L, arg, lua_tostring(L, -1));
+    return name;
+}
+
+/* no_secret: a secret that is not there at this moment: nil, message, failure. */
+static int no_secret(lua_State *L, const lhandshake *u, const char *name) {
+    ak_failure f = {0};
+    ak_fail(&f, AK_ERR_not_ready, "the secret '%s' is not there now", name);
+    f.state = ak_hs_state(u->h);
+    return ak_lua_fail(L, &f);
+}
+
 static int l_secret(lua_State *L) {
     lhandshake *u = check(L, 1);
-    ak_view v = ak_hs_secret(u->h, luaL_checkstring(L, 2));
-    if (v.n == 0) lua_pushnil(L);
-    else ak_lua_push_secret(L, v);
+    const char *name = check_secret_name(L, 2);
+    ak_view v = ak_hs_secret(u->h, name);
+    if (v.n == 0) return no_secret(L, u, name);
+    ak_lua_push_secret(L, v);
     return 1;
 }
 
@@ -288,7 +316,8 @@ static int l_secret_origin(lua_State *L) {
     lhandshake *u = check(L, 1);
     const char *label;
     ak_view hash;
-    if (!ak_hs_secret_origin(u->h, luaL_checkstring(L, 2), &label, &hash)) return 0;
+    const char *name = check_secret_name(L, 2);
+    if (!ak_hs_secret_origin(u->h, name, &label, &hash)) return no_secret(L, u, name);
     lua_pushstring(L, label);
     ak_lua_push_view(L, hash);
     return 2;
@@ -335,7 +364,7 @@ static int l_renegotiate(lua_State *L) {
     ak_failure f = {0};
     luaL_checktype(L, 2, LUA_TFUNCTION);
     ak_session *s = ak_lua_check_session(L, 3);
-    luaL_argcheck(L, ak_session_context(s) == c, 3, "a session of this context");
+    if (ak_session_context(s) != c) return luaL_error(L, "renegotiate: a session of another context");
     lhandshake *u = ak_lua_new(L, CLASS, sizeof *u, true);
     lua_getiuservalue(L, -1, 1);
     lua_pushvalue(L, 1);

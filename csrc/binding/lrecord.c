@@ -118,7 +118,7 @@ static int l_deframer(lua_State *L) {
 
 static int l_deframer_feed(lua_State *L) {
     ak_deframer *d = luaL_checkudata(L, 1, DEFRAMER);
-    ak_deframer_feed(d, ak_lua_check_view(L, 2)); /* what was lent before is still anchored here */
+    ak_deframer_feed(d, ak_lua_bytes(L, 2)); /* what was lent before is still anchored here */
     anchor(L, 2);
     lua_settop(L, 1);
     return 1;
@@ -296,7 +296,7 @@ static int l_protect(lua_State *L) {
 static int l_seal(lua_State *L) {
     ak_protect *x = check_protect(L);
     uint8_t type = check_type(L, 2);
-    ak_view plain = ak_lua_check_view(L, 3);
+    ak_view plain = ak_lua_bytes(L, 3);
     size_t pad = check_size(L, 4, 0, UINT16_MAX), version = check_size(L, 5, AK_TLS12, UINT16_MAX), n;
     ak_failure f = {0};
     luaL_argcheck(L, plain.n <= UINT16_MAX, 3, "too long for one record");
@@ -311,7 +311,7 @@ static int l_seal(lua_State *L) {
 static int l_seal_many(lua_State *L) {
     ak_protect *x = check_protect(L);
     uint8_t type = check_type(L, 2);
-    ak_view plain = ak_lua_check_view(L, 3);
+    ak_view plain = ak_lua_bytes(L, 3);
     size_t most = check_size(L, 4, 0, AK_PLAINTEXT_MAX), version = check_size(L, 6, AK_TLS12, UINT16_MAX), n;
     bool split = lua_toboolean(L, 5);
     ak_failure f = {0};
@@ -325,7 +325,7 @@ static int l_seal_many(lua_State *L) {
 
 static int l_open(lua_State *L) {
     ak_protect *x = check_protect(L);
-    ak_view bytes = ak_lua_check_view(L, 2);
+    ak_view bytes = ak_lua_bytes(L, 2);
     size_t limit = check_size(L, 3, AK_PLAINTEXT_MAX, UINT16_MAX), n;
     uint8_t type;
     ak_failure f = {0};

@@ -25,8 +25,9 @@ ak_resumption *ak_lua_to_resumption(lua_State *L, int arg) {
 static int l_restore(lua_State *L) {
     ak_failure f = {0};
     ak_resumption *r = NULL;
+    ak_view bytes = ak_lua_bytes(L, 1);
     ak_resumption **to = ak_lua_new(L, CLASS, sizeof *to, false);
-    if (ak_resumption_read(ak_lua_check_view(L, 1), &r, &f) != AK_OK) return ak_lua_fail(L, &f);
+    if (ak_resumption_read(bytes, &r, &f) != AK_OK) return ak_lua_fail(L, &f);
     *to = r;
     return 1;
 }

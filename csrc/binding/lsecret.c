@@ -15,7 +15,7 @@ void ak_lua_push_secret(lua_State *L, ak_view bytes) {
 
 /* secret(bytes): bytes that a script has (a PSK, a key) as a Secret. */
 static int l_new(lua_State *L) {
-    ak_lua_push_secret(L, ak_lua_check_view(L, 1));
+    ak_lua_push_secret(L, ak_lua_bytes(L, 1));
     return 1;
 }
 

@@ -252,7 +252,7 @@ static int l_export(lua_State *L) {
     ak_session *s = ak_lua_check_session(L, 1);
     const char *label = luaL_checkstring(L, 2);
     bool has_context = !lua_isnoneornil(L, 3);
-    ak_view context = has_context ? ak_lua_check_view(L, 3) : ak_view_of(NULL, 0);
+    ak_view context = has_context ? ak_lua_bytes(L, 3) : ak_view_of(NULL, 0);
     lua_Integer n = luaL_checkinteger(L, 4);
     ak_failure f = {0};
     luaL_argcheck(L, n > 0 && n <= 8160, 4, "1 to 8160 bytes");
@@ -265,7 +265,6 @@ static int l_export(lua_State *L) {
     return 1;
 }
 
-/* session:resumption(): TLS 1.3: the newest ticket, each one once (RFC 8446 §C.4). */
 /* session:channel_binding(type): the bytes that an authentication inside the connection is bound to. */
 static int l_channel_binding(lua_State *L) {
     static const char *const types[] = {"tls-unique", "tls-server-end-point", "tls-exporter", NULL};
@@ -286,6 +285,7 @@ static int l_channel_binding(lua_State *L) {
     return 1;
 }
 
+/* session:resumption(): TLS 1.3: the newest ticket, each one once (RFC 8446 §C.4). */
 static int l_resumption(lua_State *L) {
     ak_session *s = ak_lua_check_session(L, 1);
     const ak_info *i = ak_session_info(s);
@@ -296,8 +296,10 @@ static int l_resumption(lua_State *L) {
         return 1;
     }
     if (i->resumption == NULL) {
-        lua_pushnil(L);
-        return 1;
+        ak_failure f = {0};
+        ak_fail(&f, AK_ERR_not_ready, i->server ? "a server's session is resumed by its client" : "there is nothing to resume this session by (yet)");
+        f.state = ak_session_state(s);
+        return ak_lua_fail(L, &f);
     }
     ak_lua_push_resumption(L, i->resumption);
     return 1;

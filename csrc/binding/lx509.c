@@ -259,7 +259,7 @@ static const char *password_at(lua_State *L, int idx) {
 /* private_key(bytes[, password]): PEM or DER. The first argument is the table that is called. */
 static int l_private_key(lua_State *L) {
     ak_failure f = {0};
-    ak_view bytes = ak_lua_check_view(L, 2);
+    ak_view bytes = ak_lua_bytes(L, 2);
     const char *password = password_at(L, 3);
     return push_new_key(L, ak_key_private(ak_lua_provider(L), bytes, password, &f), &f);
 }
@@ -314,7 +314,7 @@ static int l_key_sign(lua_State *L) {
     ak_failure f = {0};
     ak_key *k = ak_lua_check_key(L, 1);
     const ak_scheme *s = check_scheme(L, 2, k);
-    ak_view data = ak_lua_check_view(L, 3);
+    ak_view data = ak_lua_bytes(L, 3);
     ak_lua_work *w = ak_lua_work_new(L);
     if (ak_sign(ak_lua_provider(L), k, s, data, &w->bytes, &f) != AK_OK) return ak_lua_fail(L, &f);
     ak_lua_push_bytes(L, w);
@@ -325,7 +325,7 @@ static int l_key_verify(lua_State *L) {
     ak_failure f = {0};
     ak_key *k = ak_lua_check_key(L, 1);
     const ak_scheme *s = check_scheme(L, 2, k);
-    ak_view data = ak_lua_check_view(L, 3), signature = ak_lua_check_view(L, 4);
+    ak_view data = ak_lua_bytes(L, 3), signature = ak_lua_bytes(L, 4);
     if (ak_verify_signature(ak_lua_provider(L), k, s, data, signature, &f) != AK_OK) return ak_lua_fail(L, &f);
     lua_pushboolean(L, 1);
     return 1;
@@ -412,7 +412,7 @@ static bool push_key_of(lua_State *L, int idx, const char *password, ak_failure 
         lua_pushvalue(L, idx);
         return true;
     }
-    if (lua_type(L, idx) != LUA_TSTRING) luaL_error(L, "%s: a path, PEM, DER or PrivateKey expected, got %s", what, luaL_typename(L, idx));
+    if (!ak_lua_join(L, idx)) luaL_error(L, "%s: a path, PEM, DER or PrivateKey expected, got %s", what, luaL_typename(L, idx));
     ak_provider *p = ak_lua_provider(L);
     ak_lua_work *w = ak_lua_work_new(L);
     if (bytes_at(L, idx, w, true, what, &bytes, f) != AK_OK) return false;
@@ -426,11 +426,14 @@ static bool push_key_of(lua_State *L, int idx, const char *password, ak_failure 
 
 static const char *const identity_options[] = {"chain", "key", "password", "ocsp", "scts", NULL};
 
-/* set_bytes: an option that is a string, into the identity. */
+/* set_bytes: an option that is bytes, into the identity. */
 static void set_bytes(lua_State *L, ak_identity *i, const char *name, bool (*set)(ak_identity *, ak_view)) {
-    int type = lua_getfield(L, 1, name);
-    if (type != LUA_TNIL && type != LUA_TSTRING) luaL_error(L, "identity: option '%s': a string expected, got %s", name, luaL_typename(L, -1));
-    if (type == LUA_TSTRING && !set(i, ak_lua_check_view(L, -1))) luaL_error(L, "identity: option '%s': too long", name);
+    if (lua_getfield(L, 1, name) != LUA_TNIL) {
+        lua_pushfstring(L, "identity: option '%s'", name);
+        ak_view v = ak_lua_bytes_option(L, -2, lua_tostring(L, -1));
+        if (!set(i, v)) luaL_error(L, "%s: too long", lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
     lua_pop(L, 1);
 }
 
@@ -504,7 +507,7 @@ static void identity_scts(lua_State *L, void *u) { push_or_nil(L, *(ak_identity 
 static int l_identity_set_ocsp(lua_State *L) {
     ak_identity *i = ak_lua_check_identity(L, 1);
     ak_view v = {NULL, 0};
-    if (!lua_isnoneornil(L, 2)) v = ak_lua_check_view(L, 2);
+    if (!lua_isnoneornil(L, 2)) v = ak_lua_bytes(L, 2);
     luaL_argcheck(L, ak_identity_set_ocsp(i, v), 2, "too long");
     lua_settop(L, 1);
     return 1;

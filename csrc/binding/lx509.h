@@ -15,6 +15,8 @@ ak_cert *ak_lua_check_certificate(lua_State *L, int idx);
 void ak_lua_push_certificate(lua_State *L, ak_cert *c);
 void ak_lua_push_identity(lua_State *L, ak_identity *i);
 void ak_lua_push_key(lua_State *L, ak_key *k);
+/* ak_lua_distinguished_names: a Lua function: a list of CA names off the wire, readable. */
+int ak_lua_distinguished_names(lua_State *L);
 /* ak_lua_push_report: the report as a table (docs: trust:verify). */
 void ak_lua_push_report(lua_State *L, ak_report *r);
 

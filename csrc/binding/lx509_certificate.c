@@ -295,7 +295,7 @@ static int l_verify(lua_State *L) {
     ak_cert *c = ak_lua_check_certificate(L, 1);
     const ak_scheme *s = lua_isinteger(L, 2) ? ak_scheme_find((uint16_t)lua_tointeger(L, 2)) : ak_scheme_by_name(luaL_checkstring(L, 2));
     if (s == NULL) return luaL_argerror(L, 2, "no signature scheme of this name");
-    ak_view data = ak_lua_check_view(L, 3), signature = ak_lua_check_view(L, 4);
+    ak_view data = ak_lua_bytes(L, 3), signature = ak_lua_bytes(L, 4);
     ak_key *k = ak_cert_key(p, c, &f);
     if (k == NULL) return ak_lua_fail(L, &f);
     luaL_argcheck(L, ak_scheme_fits(s, k, 0), 2, "this scheme does not fit the key");
@@ -333,14 +333,14 @@ static int l_tostring(lua_State *L) {
 /* certificate(bytes): the first one of a PEM text, or one DER. */
 static int l_certificate(lua_State *L) {
     ak_failure f = {0};
-    luaL_checktype(L, 1, LUA_TSTRING);
+    ak_lua_bytes(L, 1);
     ak_lua_work *w = ak_lua_work_new(L);
     if (ak_lua_take_certificates(L, 1, w, false, "certificate", &f) != AK_OK) return ak_lua_fail(L, &f);
     ak_lua_push_certificate(L, w->certs[0]);
     return 1;
 }
 
-/* certificates(pem): all of them, in their order. */
+/* certificates(pem): all of them, in their order. An array here is one of certificates, each PEM, DER or a Certificate. */
 static int l_certificates(lua_State *L) {
     ak_failure f = {0};
     luaL_checkany(L, 1);
@@ -351,6 +351,28 @@ static int l_certificates(lua_State *L) {
         ak_lua_push_certificate(L, w->certs[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
+    return 1;
+}
+
+/* distinguished_names(list): certificate_authorities as it is on the wire, each name with its two length bytes: an array of the names as Certificate.subject
+ * prints them; .der: an array of their bytes; .bytes: the list itself. What is no name is shown by its bytes; behind a length that does not fit nothing is read. */
+int ak_lua_distinguished_names(lua_State *L) {
+    ak_rd r;
+    ak_view name;
+    ak_rd_view(&r, ak_lua_bytes(L, 1));
+    lua_settop(L, 1);
+    lua_newtable(L);
+    lua_newtable(L);
+    while (ak_rd_left(&r) > 0 && ak_rd_vec(&r, &name, 2)) {
+        push_printed(L, ak_name_valid(name) ? ak_name_print : ak_view_print, name);
+        lua_remove(L, -2);
+        append(L, 2);
+        ak_lua_push_view(L, name);
+        append(L, 3);
+    }
+    lua_setfield(L, 2, "der");
+    lua_pushvalue(L, 1);
+    lua_setfield(L, 2, "bytes");
     return 1;
 }
 

@@ -154,8 +154,7 @@ static ak_error fill(lua_State *L, ak_trust *t, ak_failure *f) {
     lua_getfield(L, 2, "dir");
     if ((e = each_path(L, t, "trust: option 'dir'", true, f)) != AK_OK) return e;
     if (lua_getfield(L, 2, "pem") != LUA_TNIL) {
-        if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "trust: option 'pem': a string expected, got %s", luaL_typename(L, -1));
-        e = add_pem(t, ak_lua_check_view(L, -1), f);
+        e = add_pem(t, ak_lua_bytes_option(L, -1, "trust: option 'pem'"), f);
     }
     if (e == AK_OK && lua_getfield(L, 2, "certificates") != LUA_TNIL) e = add_certificates(L, -1, t, "trust: option 'certificates'", f);
     if (e == AK_OK && lua_getfield(L, 2, "crls") != LUA_TNIL) e = add_crls(L, -1, t, true, "trust: option 'crls'", f);
@@ -205,7 +204,7 @@ static int l_trust_dir(lua_State *L) {
 
 static int l_trust_pem(lua_State *L) {
     ak_failure f = {0};
-    ak_view bytes = ak_lua_check_view(L, 1);
+    ak_view bytes = ak_lua_bytes(L, 1);
     lua_settop(L, 1);
     ak_trust *t = new_trust(L);
     return finish(L, 2, add_pem(t, bytes, &f), &f);
@@ -314,7 +313,7 @@ static int l_verify(lua_State *L) {
     v.max_signatures = number_option(L, "max_signatures", v.max_signatures, 0, 100000);
     v.no_must_staple = !ak_lua_flag_option(L, 3, "verify", "must_staple", true);
     v.host = string_option(L, "host");
-    v.ocsp = string_option(L, "ocsp");
+    if (lua_getfield(L, 3, "ocsp") != LUA_TNIL) v.ocsp = ak_lua_bytes_option(L, -1, "verify: option 'ocsp'"); /* the string stays on the stack */
     if (v.host.p == NULL && lua_type(L, 4) == LUA_TSTRING) v.host.p = (const uint8_t *)"";
 
     ak_lua_work *w = ak_lua_work_new(L), *extra = ak_lua_work_new(L);

@@ -190,19 +190,42 @@ int ak_lua_fail(lua_State *L, const ak_failure *f) {
 
 /* ---- arguments ------------------------------------------------------------------------------------------------------------------------ */
 
-ak_view ak_lua_bytes(lua_State *L, int arg) {
-    if (lua_type(L, arg) == LUA_TTABLE) {
-        luaL_Buffer b;
-        lua_Integer n = luaL_len(L, arg);
-        luaL_buffinit(L, &b);
-        for (lua_Integer i = 1; i <= n; i++) {
-            if (lua_geti(L, arg, i) != LUA_TSTRING) luaL_argerror(L, arg, "an array of strings expected");
-            luaL_addvalue(&b);
+bool ak_lua_join(lua_State *L, int idx) {
+    luaL_Buffer b;
+    if (lua_type(L, idx) != LUA_TTABLE) return lua_type(L, idx) == LUA_TSTRING;
+    int top = lua_gettop(L);
+    idx = lua_absindex(L, idx);
+    lua_Integer n = luaL_len(L, idx);
+    lua_pushnil(L);
+    if (n == 0 && lua_next(L, idx) != 0) { /* a table with other things in it is no empty array */
+        lua_settop(L, top);
+        return false;
+    }
+    luaL_buffinit(L, &b);
+    for (lua_Integer i = 1; i <= n; i++) {
+        if (lua_geti(L, idx, i) != LUA_TSTRING) {
+            lua_settop(L, top);
+            return false;
         }
-        luaL_pushresult(&b);
-        lua_replace(L, arg);
+        luaL_addvalue(&b);
+    }
+    luaL_pushresult(&b);
+    lua_replace(L, idx);
+    lua_settop(L, top);
+    return true;
+}
+
+ak_view ak_lua_bytes(lua_State *L, int arg) {
+    if (!ak_lua_join(L, arg)) {
+        if (lua_type(L, arg) == LUA_TTABLE) luaL_argerror(L, arg, "an array of strings expected");
+        luaL_typeerror(L, arg, "string or array of strings");
     }
     return ak_lua_check_view(L, arg);
+}
+
+ak_view ak_lua_bytes_option(lua_State *L, int idx, const char *what) {
+    if (!ak_lua_join(L, idx)) luaL_error(L, "%s: a string or an array of strings expected, got %s", what, luaL_typename(L, idx));
+    return ak_lua_check_view(L, idx);
 }
 
 void ak_lua_push_version(lua_State *L, uint16_t version) {

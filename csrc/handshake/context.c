@@ -79,16 +79,34 @@ static bool add_certificate(ak_provider *p, const ak_cert *cert, ak_buf *out) {
     return ak_digest(p, AK_HASH_sha256, cert->der, none, none, digest) && ak_buf_put(out, digest, ak_hash_size(AK_HASH_sha256));
 }
 
+static bool add_list(const uint16_t *ids, size_t n, ak_buf *out) {
+    bool ok = ak_buf_u16(out, (unsigned)n);
+    for (size_t i = 0; ok && i < n; i++) ok = ak_buf_u16(out, ids[i]);
+    return ok;
+}
+
+/* add_demands: by what the peer's chain is judged. A session spares the judgement, so it is good where this is the same. */
+static bool add_demands(const ak_context *c, ak_buf *out) {
+    uint8_t digest[32] = {0};
+    if (!c->verify) return true;
+    return (c->trust == NULL || ak_trust_digest(c->trust, c->provider, digest)) && ak_buf_put(out, digest, sizeof digest) &&
+           ak_buf_u8(out, c->security_level) && ak_buf_u8(out, (c->ask_untrusted ? 1u : 0u) | (c->ocsp ? 2u : 0u)) &&
+           add_list(c->schemes, c->n_schemes, out) && add_list(c->cert_schemes, c->n_cert_schemes, out);
+}
+
 ak_view ak_context_identity(ak_context *c) {
     uint8_t digest[AK_HASH_MAX];
     const ak_view none = {NULL, 0};
     ak_buf all;
-    if (c->context_id.n != 0) return ak_secret_view(&c->context_id);
+    uint64_t changes = c->trust != NULL ? ak_trust_changes(c->trust) : 0;
+    if (c->context_id.n != 0 && c->context_id_at == changes) return ak_secret_view(&c->context_id);
+    ak_secret_wipe(&c->context_id);
+    c->context_id_at = changes;
     ak_buf_init(&all, AK_BUF_NO_LIMIT);
     bool ok = ak_buf_u8(&all, (c->server ? 1u : 0u) | (c->verify ? 2u : 0u) | (c->verify_host ? 4u : 0u)) && ak_buf_u8(&all, c->client_auth) &&
               ak_buf_u8(&all, (unsigned)c->n_identities);
     for (size_t i = 0; ok && i < c->n_identities; i++) ok = add_certificate(c->provider, c->identities[i]->chain.certs[0], &all);
-    for (size_t i = 0; ok && c->trust != NULL && c->verify && i < ak_trust_count(c->trust); i++) ok = add_certificate(c->provider, ak_trust_at(c->trust, i), &all);
+    ok = ok && add_demands(c, &all);
     if (ok && ak_digest(c->provider, AK_HASH_sha256, ak_buf_view(&all), none, none, digest)) ak_secret_set(&c->context_id, digest, ak_hash_size(AK_HASH_sha256));
     ak_buf_free(&all);
     return ak_secret_view(&c->context_id);

@@ -128,7 +128,7 @@ void ak_hs_finished(ak_hs *h) {
     for (size_t k = 0; i->peer_chain != NULL && k < i->peer_chain->n; k++) ak_cert_forget_key(i->peer_chain->certs[k]);
     if (!ak_hs_is_13(h) && !h->server && i->resumed && h->offered != NULL && h->ticket.n == 0) {
         i->resumption = ak_resumption_ref(h->offered); /* nothing new has come: the same session goes on */
-    } else if (!ak_hs_is_13(h) && (i->session_id_n != 0 || h->ticket.n != 0) && !h->server) {
+    } else if (!ak_hs_is_13(h) && ((i->session_id_n != 0 && h->ctx->session_ids) || h->ticket.n != 0) && !h->server) {
         i->resumption = ak_resumption12(h);
         if (i->resumption != NULL) ak_buf_put_view(&i->resumption->ticket, ak_buf_view(&h->ticket));
         int64_t hint = ak_context_now(h->ctx) + h->ticket_lifetime; /* it may shorten the session's life: no server renews what was verified once for ever */
@@ -204,31 +204,36 @@ ak_view ak_hs_message(const ak_hs *h) {
     return h->out_msg.stage != AK_OUT_idle ? ak_buf_view(&h->out_msg.message) : ak_buf_view(&h->in_msg.message);
 }
 
+static const struct {
+    const char *name;
+    size_t at; /* of an ak_secret in ak_secrets; premaster and key_block, which are none, are found by their names */
+} secret_names[] = {
+    {"premaster", offsetof(ak_secrets, premaster)},
+    {"master", offsetof(ak_secrets, master)},
+    {"key_block", offsetof(ak_secrets, key_block)},
+    {"early", offsetof(ak_secrets, early)},
+    {"binder", offsetof(ak_secrets, binder)},
+    {"client_early_traffic", offsetof(ak_secrets, client_early_traffic)},
+    {"early_exporter", offsetof(ak_secrets, early_exporter)},
+    {"handshake", offsetof(ak_secrets, handshake)},
+    {"client_handshake_traffic", offsetof(ak_secrets, client_handshake_traffic)},
+    {"server_handshake_traffic", offsetof(ak_secrets, server_handshake_traffic)},
+    {"master13", offsetof(ak_secrets, master13)},
+    {"client_application_traffic", offsetof(ak_secrets, client_application_traffic)},
+    {"server_application_traffic", offsetof(ak_secrets, server_application_traffic)},
+    {"exporter", offsetof(ak_secrets, exporter)},
+    {"resumption", offsetof(ak_secrets, resumption)},
+};
+
+const char *ak_hs_secret_name(size_t i) { return i < sizeof secret_names / sizeof secret_names[0] ? secret_names[i].name : NULL; }
+
 ak_view ak_hs_secret(const ak_hs *h, const char *name) {
     const ak_secrets *s = &h->secrets;
-    const struct {
-        const char *name;
-        const ak_secret *secret;
-    } all[] = {
-        {"master", &s->master},
-        {"early", &s->early},
-        {"handshake", &s->handshake},
-        {"master13", &s->master13},
-        {"binder", &s->binder},
-        {"client_early_traffic", &s->client_early_traffic},
-        {"early_exporter", &s->early_exporter},
-        {"client_handshake_traffic", &s->client_handshake_traffic},
-        {"server_handshake_traffic", &s->server_handshake_traffic},
-        {"client_application_traffic", &s->client_application_traffic},
-        {"server_application_traffic", &s->server_application_traffic},
-        {"exporter", &s->exporter},
-        {"resumption", &s->resumption},
-    };
     if (strcmp(name, "premaster") == 0) return ak_buf_view(&s->premaster);
     if (strcmp(name, "key_block") == 0) return ak_view_of(s->key_block, s->key_block_n);
     if (strcmp(name, "master") == 0 && ak_hs_is_13(h)) return ak_secret_view(&s->master13);
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (strcmp(all[i].name, name) == 0) return ak_secret_view(all[i].secret);
+    for (size_t i = 0; i < sizeof secret_names / sizeof secret_names[0]; i++)
+        if (strcmp(secret_names[i].name, name) == 0) return ak_secret_view((const ak_secret *)((const char *)s + secret_names[i].at));
     return ak_view_of(NULL, 0);
 }
 

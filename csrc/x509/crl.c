@@ -237,6 +237,7 @@ void ak_crl_free(ak_crl *c) {
     free(c);
 }
 
+ak_view ak_crl_der(const ak_crl *c) { return c->der; }
 ak_view ak_crl_issuer(const ak_crl *c) { return c->issuer; }
 
 const char *ak_crl_reason_name(int reason) {

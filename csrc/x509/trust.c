@@ -15,6 +15,7 @@ struct ak_trust {
     char **sources;
     size_t n_sources;
     bool partial_chain, strict;
+    uint64_t changes;
 };
 
 #define NONE SIZE_MAX
@@ -99,6 +100,7 @@ ak_error ak_trust_add(ak_trust *t, ak_cert *c, ak_failure *f) {
     if (!grow(t)) return ak_fail(f, AK_ERR_out_of_memory, NULL);
     t->certs[t->n] = ak_cert_ref(c);
     link_in(t, t->n++);
+    t->changes++;
     return AK_OK;
 }
 
@@ -107,6 +109,7 @@ ak_error ak_trust_add_crl(ak_trust *t, ak_crl *c, ak_failure *f) {
     if (crls == NULL) return ak_fail(f, AK_ERR_out_of_memory, NULL);
     t->crls = crls;
     crls[t->n_crls++] = ak_crl_ref(c);
+    t->changes++;
     return AK_OK;
 }
 
@@ -188,14 +191,46 @@ size_t ak_trust_count(const ak_trust *t) { return t->n; }
 ak_cert *ak_trust_at(const ak_trust *t, size_t i) { return i < t->n ? t->certs[i] : NULL; }
 size_t ak_trust_sources(const ak_trust *t) { return t->n_sources; }
 const char *ak_trust_source(const ak_trust *t, size_t i) { return i < t->n_sources ? t->sources[i] : NULL; }
-void ak_trust_set_partial_chain(ak_trust *t, bool on) { t->partial_chain = on; }
+void ak_trust_set_partial_chain(ak_trust *t, bool on) {
+    t->partial_chain = on;
+    t->changes++;
+}
 bool ak_trust_partial_chain(const ak_trust *t) { return t->partial_chain; }
-void ak_trust_set_strict(ak_trust *t, bool on) { t->strict = on; }
+void ak_trust_set_strict(ak_trust *t, bool on) {
+    t->strict = on;
+    t->changes++;
+}
 bool ak_trust_strict(const ak_trust *t) { return t->strict; }
 
 size_t ak_trust_crls(const ak_trust *t, ak_crl *const **out) {
     *out = t->crls;
     return t->n_crls;
+}
+
+/* ---- what it says, in one value ------------------------------------------------------------------------------------------------- */
+
+uint64_t ak_trust_changes(const ak_trust *t) { return t->changes; }
+
+#define DIGEST 32
+
+static int in_order(const void *a, const void *b) { return memcmp(a, b, DIGEST); }
+
+bool ak_trust_digest(const ak_trust *t, ak_provider *p, uint8_t out[DIGEST]) {
+    const ak_view none = {NULL, 0};
+    uint8_t value[AK_HASH_MAX], flags = (uint8_t)((t->partial_chain ? 1 : 0) | (t->strict ? 2 : 0));
+    size_t n = t->n + t->n_crls;
+    uint8_t *all = malloc(n * DIGEST + 1);
+    if (all == NULL) return false;
+    bool ok = true;
+    for (size_t i = 0; i < n && ok; i++) {
+        ok = ak_digest(p, AK_HASH_sha256, i < t->n ? t->certs[i]->der : ak_crl_der(t->crls[i - t->n]), none, none, value);
+        memcpy(all + i * DIGEST, value, DIGEST);
+    }
+    qsort(all, n, DIGEST, in_order); /* a directory's files come in any order */
+    ok = ok && ak_digest(p, AK_HASH_sha256, ak_view_of(all, n * DIGEST), ak_view_of(&flags, 1), none, value);
+    if (ok) memcpy(out, value, DIGEST);
+    free(all);
+    return ok;
 }
 
 bool ak_trust_names(const ak_trust *t, size_t max, ak_buf *out) {

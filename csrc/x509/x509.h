@@ -298,6 +298,11 @@ bool ak_trust_partial_chain(const ak_trust *t);
  * common tools leave these out. Never applied to anchors. */
 void ak_trust_set_strict(ak_trust *t, bool on);
 bool ak_trust_strict(const ak_trust *t);
+/* ak_trust_changes: a count that grows with every change: what was made of a store is as good as before while it is the same. */
+uint64_t ak_trust_changes(const ak_trust *t);
+/* ak_trust_digest: a hash (SHA-256) of all that decides what the store vouches for: certificates and CRLs, in whatever order they came, partial_chain and strict. false: out
+ * of memory, or a failure of libcrypto's. */
+bool ak_trust_digest(const ak_trust *t, ak_provider *p, uint8_t out[32]);
 /* ak_trust_names: the anchors' subjects, each with its two length bytes, as CertificateRequest.certificate_authorities lists them; stops before max bytes. */
 bool ak_trust_names(const ak_trust *t, size_t max, ak_buf *out);
 

@@ -31,6 +31,12 @@ local Event = {}
 Event.__index = Event
 Event.__name = "akushu.HookEvent"
 
+-- An alert by name or number; nil: there is none.
+local function alert_number(alert)
+  if type(alert) == "string" then return core.alert_number(alert) end
+  return math.type(alert) == "integer" and alert >= 0 and alert <= 255 and alert or nil
+end
+
 function Event:drop() self.verdict = "drop" end
 
 function Event:replace(value) self.verdict, self.value = "replace", value end
@@ -38,9 +44,7 @@ function Event:replace(value) self.verdict, self.value = "replace", value end
 --- Ends the handshake with an alert ("handshake_failure", 40; nil: none is sent).
 function Event:fail(alert, text)
   self.verdict = "refuse"
-  if alert ~= nil then
-    self.alert = type(alert) == "string" and (core.alert_number(alert) or error("no alert '" .. alert .. "'", 2)) or alert
-  end
+  if alert ~= nil then self.alert = alert_number(alert) or error("no alert '" .. tostring(alert) .. "'", 2) end
   self.text = text
 end
 
@@ -99,11 +103,10 @@ local function injection(ev, value, after)
   if type(value) == "string" then
     return { after = after, content_type = ev.content_type_number or 22, bytes = value, raw = ev.gate == "record_out" }
   end
-  if type(value) ~= "table" then error("a message, a string or a table expected", 3) end
+  if type(value) ~= "table" then error("a message, a string or a table expected", 4) end
   if value.raw and not value.type then return { after = after, raw = true, bytes = value.raw } end
   if value.alert then
-    local number = type(value.alert) == "string" and core.alert_number(value.alert) or value.alert
-    if not number then error("no alert '" .. tostring(value.alert) .. "'", 3) end
+    local number = alert_number(value.alert) or error("no alert '" .. tostring(value.alert) .. "'", 4)
     return { after = after, content_type = 21, bytes = string.char(value.level == "warning" and 1 or 2, number) }
   end
   if value.bytes then
@@ -265,9 +268,7 @@ local questions = {}
 -- refusal: the handshake ends with this alert (a name or a number; nil: the one that belongs to the code).
 local function refusal(code, alert, by)
   if alert == nil then alert = core.errors()[code].alert end
-  local number = alert
-  if type(alert) == "string" then number = core.alert_number(alert) end
-  if math.type(number) ~= "integer" then error("no alert '" .. tostring(alert) .. "'", 0) end
+  local number = alert_number(alert) or error("no alert '" .. tostring(alert) .. "'", 0)
   return { verdict = "refuse", error = code, alert = number, text = "the answer of " .. by }
 end
 
@@ -323,9 +324,12 @@ function questions.session_remove(values, event) values.kept.sessions.remove(eve
 
 -- on_identity(server name or names of CAs, hs [, the CertificateRequest as a table]) → identity, nil for none, or false [, alert] to end it
 function questions.identity(values, event, hs)
-  local request
-  if event.request then request = wire.decode(event.request, { what = "handshake", version = event.version, from = "server" }) end
-  local found, alert = values.kept.on_identity(event.bytes ~= "" and event.bytes or nil, hs, request)
+  local about, request = event.bytes ~= "" and event.bytes or nil, nil
+  if event.request then -- a client: what the server would like to see
+    request = wire.decode(event.request, { what = "handshake", version = event.version, from = "server" })
+    about = about and core.distinguished_names(about)
+  end
+  local found, alert = values.kept.on_identity(about, hs, request)
   if found == false then return refusal("identity_refused", alert, "on_identity") end
   if type(found) == "table" then
     if not found.identity then
@@ -364,19 +368,24 @@ function hooks.dispatch(hs, event)
   return answer
 end
 
---- Handshake:on(gate, message, fn). Returns the handshake, so that calls chain.
-function hooks.on(hs, gate, message, fn)
-  local bit = gate_bit[gate]
-  if not bit then error("no gate '" .. tostring(gate) .. "'", 2) end
-  if type(message) ~= "string" then error("the name of a message expected, or \"*\"", 2) end
+--- What is wrong with a hook, in words; nil: nothing.
+function hooks.wrong(gate, message, fn)
+  if not gate_bit[gate] then return "no gate '" .. tostring(gate) .. "'" end
+  if type(message) ~= "string" then return "the name of a message expected, or \"*\"" end
   if of_messages[gate] and message ~= "*" and message ~= "hello_retry_request" and message ~= "change_cipher_spec" and
     not wire.number("handshake_types", message) then
-    error("no message '" .. message .. "'", 2)
+    return "no message '" .. message .. "'"
   end
-  if not of_messages[gate] and message ~= "*" and not content_numbers[message] then
-    error("no content type '" .. message .. "'", 2)
-  end
-  if type(fn) ~= "function" and not (getmetatable(fn) or {}).__call then error("a function expected", 2) end
+  if not of_messages[gate] and message ~= "*" and not content_numbers[message] then return "no content type '" .. message .. "'" end
+  local mt = getmetatable(fn)
+  if type(fn) ~= "function" and not (type(mt) == "table" and mt.__call) then return "a function expected" end
+  return nil
+end
+
+--- Handshake:on(gate, message, fn). Returns the handshake, so that calls chain.
+function hooks.on(hs, gate, message, fn)
+  local wrong, bit = hooks.wrong(gate, message, fn), gate_bit[gate]
+  if wrong then error(wrong, 2) end
   local values = hs:_values()
   values.hooks = values.hooks or {}
   values.hooks[gate] = values.hooks[gate] or {}

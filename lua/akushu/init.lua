@@ -26,6 +26,9 @@ function akushu.supports(kind, what)
   local find = { suites = core.find_suite, groups = core.find_group, schemes = core.find_scheme,
     certificate_compression = core.find_certificate_compression }
   if not find[kind] then error("suites, groups, schemes or certificate_compression expected", 2) end
+  if type(what) ~= "string" and (math.type(what) ~= "integer" or kind == "certificate_compression") then
+    error("a name or a number expected, got " .. type(what), 2)
+  end
   return find[kind](what)
 end
 
@@ -33,8 +36,8 @@ for name, value in pairs(core.x509) do akushu[name] = value end
 
 --- A class's table of methods, for files of akushu that add to it.
 local function context(role, opts)
-  local fields, kept = options.context(role, opts, core.x509)
-  local c = core.context(role == "server", fields)
+  local fields, kept = options.blame(2, options.context, role, opts, core.x509)
+  local c = options.blame(2, core.context, role == "server", fields)
   c:_values().kept = kept
   return c
 end
@@ -50,9 +53,10 @@ local none = {}
 
 --- One handshake in this context: handshake{ server_name =, session =, hooks = }.
 function context_methods:handshake(opts)
-  local kept = self:_values().kept
-  local o = options.handshake(kept, opts)
-  local hs, message, failure = core.handshake(self, hooks.dispatch, o.server_name, o.session)
+  local of_context = context_methods._values(self) or error("a context that was closed", 2)
+  local kept = of_context.kept
+  local o = options.blame(2, options.handshake, kept, opts)
+  local hs, message, failure = options.blame(2, core.handshake, self, hooks.dispatch, o.server_name, o.session)
   if not hs then return nil, message, failure end
   local values = hs:_values()
   values.kept, values.role = kept, kept.role
@@ -67,12 +71,10 @@ end
 -- The session is over; once the handshake is done hs:session() gives the next. hs:take_application_data(): what the server
 -- sent in between.
 function context_methods:renegotiate(session, opts)
-  local kept = self:_values().kept
-  local o = opts or none
-  for name in pairs(o) do
-    if name ~= "hooks" then error("renegotiate: unknown option '" .. tostring(name) .. "'", 2) end
-  end
-  local hs, message, failure = core.renegotiate(self, hooks.dispatch, session)
+  local of_context = context_methods._values(self) or error("a context that was closed", 2)
+  local kept = of_context.kept
+  local o = options.blame(2, options.renegotiate, kept, session, opts)
+  local hs, message, failure = options.blame(2, core.renegotiate, self, hooks.dispatch, session)
   if not hs then return nil, message, failure end
   local values = hs:_values()
   values.kept, values.role = kept, kept.role

@@ -26,6 +26,22 @@ local purposes = { "client_random", "server_random", "session_id", "key_share", 
     "identity_key" }
 lab.purposes = purposes
 
+local is_purpose = {}
+for _, purpose in ipairs(purposes) do is_purpose[purpose] = true end
+
+local function check_purpose(what, purpose, level)
+  if is_purpose[purpose] then return end
+  error(("%s: no purpose '%s'; there are %s"):format(what, tostring(purpose), table.concat(purposes, ", ")), level or 3)
+end
+
+-- Values for a purpose; a mistake is that of the caller's caller.
+local function give(self, what, purpose, values)
+  check_purpose(what, purpose, 4)
+  local bytes = core.bytes(values) or error(("%s: a string or an array of strings expected, got %s"):format(what, type(values)), 3)
+  self.provider:give(purpose, bytes)
+  table.insert(self.given, { purpose, bytes })
+end
+
 local known = { seed = "string", clock = "number", values = true }
 
 local function check(opts)
@@ -54,18 +70,17 @@ function lab.new(opts)
   if type(values) == "function" then
     for _, purpose in ipairs(purposes) do
       local v = values(purpose)
-      if v then self:give(purpose, v) end
+      if v then give(self, "option 'values'", purpose, v) end
     end
   else
-    for purpose, v in pairs(values) do self:give(purpose, v) end
+    for purpose, v in pairs(values) do give(self, "option 'values'", purpose, v) end
   end
   return self
 end
 
 --- Values for a purpose, handed out in the order in which they are given and before the seed's own: bytes or a list of bytes.
 function Lab:give(purpose, bytes)
-  self.provider:give(purpose, bytes)
-  table.insert(self.given, { purpose, bytes })
+  give(self, "lab:give", purpose, bytes)
   return self
 end
 
@@ -82,10 +97,17 @@ function Lab:again()
 end
 
 --- How many given bytes are still there for a purpose.
-function Lab:left(purpose) return self.provider:left(purpose) end
+function Lab:left(purpose)
+  check_purpose("lab:left", purpose)
+  return self.provider:left(purpose)
+end
 
---- n bytes as a peer of this lab would get them.
-function Lab:random(purpose, n) return assert(self.provider:random(purpose, n)) end
+--- n bytes (at most 1048576) as a peer of this lab would get them.
+function Lab:random(purpose, n)
+  check_purpose("lab:random", purpose)
+  if math.type(n) ~= "integer" or n < 0 or n > 1 << 20 then error("lab:random: a number of bytes from 0 to 1048576 expected", 2) end
+  return assert(self.provider:random(purpose, n))
+end
 
 function Lab:now() return self.clock end
 
@@ -159,12 +181,12 @@ end
 local function context(self, role, opts)
   opts = copy(opts)
   if opts.clock == nil then opts.clock = function() return self.clock end end
-  local fields, kept = options.context(role, opts, core.x509)
+  local fields, kept = options.blame(2, options.context, role, opts, core.x509)
   fields.lab = self.provider
   -- What a context draws while it is made (ticket keys) belongs to those runs that it takes part in.
   if not self.running then self.provider:journal(true) end
   if not self.running then self.provider:notes() end
-  local c = core.context(role == "server", fields)
+  local c = options.blame(2, core.context, role == "server", fields)
   c:_values().kept = kept
   c:_values().lab = self
   self.recipes[kept] = { role = role, options = opts, drawn = self.running and {} or self.provider:notes() }

@@ -1,18 +1,26 @@
 --- Options of contexts and handshakes: every name is known, every value is checked, and what contradicts itself is refused at once.
 -- What comes out are the plain fields that the C side reads.
 local core = require "akushu.core"
+local gates = require "akushu.hooks"
 
 local options = {}
 
 local versions = { ["3.0"] = 0x0300, ["1.0"] = 0x0301, ["1.1"] = 0x0302, ["1.2"] = 0x0303, ["1.3"] = 0x0304 }
 
-local function fail(level, ...)
-  error(string.format(...), level + 1)
-end
+-- Whoever calls akushu made the mistake, not a line in here: see options.blame.
+local function fail(...) error(string.format(...), 0) end
 
 local function type_error(name, expected, value)
-  fail(4, "option '%s': %s expected, got %s", name, expected, type(value))
+  fail("option '%s': %s expected, got %s", name, expected, type(value) == "number" and tostring(value) or type(value))
 end
+
+local function at_caller(level, ok, ...)
+  if not ok then error((...), level + 1) end
+  return ...
+end
+
+--- Calls fn; what it raises is raised again as a mistake of the caller: level 2 is who called the function that calls this, as for error.
+function options.blame(level, fn, ...) return at_caller(level, pcall(fn, ...)) end
 
 --- A version as a user writes it: "1.2", "TLS 1.2", "TLSv1.2", 1.2 or 0x0303.
 function options.version(name, value)
@@ -20,7 +28,7 @@ function options.version(name, value)
   local text = type(value) == "number" and string.format("%.1f", value) or value
   if type(text) ~= "string" then type_error(name, "a version such as \"1.2\"", value) end
   local number = versions[text:match "^TLS%s*v?%s*(%d%.%d)$" or text:match "^SSL%s*v?%s*(3%.0)$" or text]
-  if not number then fail(4, "option '%s': unknown version '%s'", name, text) end
+  if not number then fail("option '%s': unknown version '%s'", name, text) end
   return number
 end
 
@@ -35,9 +43,20 @@ local function one_of(...)
   local allowed, list = {}, { ... }
   for _, v in ipairs(list) do allowed[v] = true end
   return function(name, value)
-    if not allowed[value] then fail(4, "option '%s': one of %s expected, got '%s'", name, table.concat(list, ", "), tostring(value)) end
+    if not allowed[value] then fail("option '%s': one of %s expected, got '%s'", name, table.concat(list, ", "), tostring(value)) end
     return value
   end
+end
+
+local function is_class(value, class)
+  local mt = getmetatable(value)
+  return type(value) == "userdata" and type(mt) == "table" and mt.__name == class
+end
+
+-- Bytes: a string, an array of strings, a Secret.
+local function bytes_of(value)
+  if is_class(value, "akushu.Secret") then return value:reveal() end
+  return core.bytes(value)
 end
 
 local function list_of(find, what)
@@ -47,12 +66,12 @@ local function list_of(find, what)
     for i, v in ipairs(value) do
       if type(v) ~= "string" and math.type(v) ~= "integer" then type_error(name, "a list of names or numbers", v) end
       local id = find(v)
-      if not id then fail(4, "option '%s': no %s '%s' here", name, what, tostring(v)) end
-      if seen[id] then fail(4, "option '%s': '%s' stands twice", name, tostring(v)) end
+      if not id then fail("option '%s': no %s '%s' here", name, what, tostring(v)) end
+      if seen[id] then fail("option '%s': '%s' stands twice", name, tostring(v)) end
       seen[id] = true
       out[i] = id
     end
-    if #out == 0 then fail(4, "option '%s': an empty list", name) end
+    if #out == 0 then fail("option '%s': an empty list", name) end
     return out
   end
 end
@@ -63,10 +82,10 @@ local function alpn_list(name, value)
   if type(value) ~= "table" then type_error(name, "a list of protocol names", value) end
   local out = {}
   for i, v in ipairs(value) do
-    if type(v) ~= "string" or #v < 1 or #v > 255 then fail(4, "option '%s': names of 1 to 255 bytes expected", name) end
+    if type(v) ~= "string" or #v < 1 or #v > 255 then fail("option '%s': names of 1 to 255 bytes expected", name) end
     out[i] = string.pack("s1", v)
   end
-  if #out == 0 then fail(4, "option '%s': an empty list", name) end
+  if #out == 0 then fail("option '%s': an empty list", name) end
   return table.concat(out)
 end
 
@@ -80,20 +99,21 @@ local function store(name, value)
   if value == false or (math.type(value) == "integer" and value >= 0 and value <= 1 << 24) then return value end
   if type(value) ~= "table" then type_error(name, "false, a number of sessions, or a table with get, put and remove", value) end
   for key in pairs(value) do
-    if key ~= "get" and key ~= "put" and key ~= "remove" then fail(4, "option '%s': unknown field '%s'", name, tostring(key)) end
+    if key ~= "get" and key ~= "put" and key ~= "remove" then fail("option '%s': unknown field '%s'", name, tostring(key)) end
   end
   for _, key in ipairs { "get", "put", "remove" } do
-    if value[key] == nil then fail(4, "option '%s': the function '%s' is missing", name, key) end
+    if value[key] == nil then fail("option '%s': the function '%s' is missing", name, key) end
     callable(name .. "." .. key, value[key])
   end
   return value
 end
 
 local function hooks(name, value)
-  if type(value) ~= "table" then type_error(name, "a list of {gate, message, function}", value) end
+  if type(value) ~= "table" or #value == 0 and next(value) ~= nil then type_error(name, "a list of {gate, message, function}", value) end
   for i, h in ipairs(value) do
-    if type(h) ~= "table" or type(h[1]) ~= "string" or type(h[2]) ~= "string" then fail(4, "option '%s': entry %d is not {gate, message, function}", name, i) end
-    callable(name, h[3])
+    if type(h) ~= "table" then fail("option '%s': entry %d is not {gate, message, function}", name, i) end
+    local wrong = gates.wrong(h[1], h[2], h[3])
+    if wrong then fail("option '%s': entry %d: %s", name, i, wrong) end
   end
   return value
 end
@@ -103,14 +123,14 @@ local function psk_list(name, value)
   if type(value) ~= "table" or #value == 0 then type_error(name, "a list of {identity =, key =, hash =}", value) end
   local out = {}
   for i, p in ipairs(value) do
-    if type(p) ~= "table" then fail(4, "option '%s': entry %d is not {identity =, key =, hash =}", name, i) end
+    if type(p) ~= "table" then fail("option '%s': entry %d is not {identity =, key =, hash =}", name, i) end
     for key in pairs(p) do
-      if key ~= "identity" and key ~= "key" and key ~= "hash" then fail(4, "option '%s': unknown field '%s'", name, tostring(key)) end
+      if key ~= "identity" and key ~= "key" and key ~= "hash" then fail("option '%s': unknown field '%s'", name, tostring(key)) end
     end
-    local secret = type(p.key) == "userdata" and getmetatable(p.key).__name == "akushu.Secret" and p.key:reveal() or p.key
-    if type(p.identity) ~= "string" or type(secret) ~= "string" then fail(4, "option '%s': entry %d needs the strings 'identity' and 'key'", name, i) end
-    if p.hash ~= nil and p.hash ~= "sha256" and p.hash ~= "sha384" then fail(4, "option '%s': hash: sha256 or sha384 expected", name) end
-    out[i] = { identity = p.identity, key = secret, hash = p.hash }
+    local identity, secret = core.bytes(p.identity), bytes_of(p.key)
+    if not identity or not secret then fail("option '%s': entry %d needs 'identity' and 'key', both bytes", name, i) end
+    if p.hash ~= nil and p.hash ~= "sha256" and p.hash ~= "sha384" then fail("option '%s': hash: sha256 or sha384 expected", name) end
+    out[i] = { identity = identity, key = secret, hash = p.hash }
   end
   return out
 end
@@ -119,12 +139,13 @@ local function compression(name, value)
   if type(value) == "boolean" then return value and { "brotli", "zstd", "zlib" } or nil end
   if type(value) == "string" then value = { value } end
   if type(value) ~= "table" then type_error(name, "a boolean or a list of zlib, brotli, zstd", value) end
+  if #value == 0 then fail("option '%s': an empty list (false switches it off)", name) end
   local seen = {}
   for _, algorithm in ipairs(value) do
     if algorithm ~= "zlib" and algorithm ~= "brotli" and algorithm ~= "zstd" then
-      fail(4, "option '%s': one of zlib, brotli, zstd expected, got '%s'", name, tostring(algorithm))
+      fail("option '%s': one of zlib, brotli, zstd expected, got '%s'", name, tostring(algorithm))
     end
-    if seen[algorithm] then fail(4, "option '%s': '%s' stands twice", name, algorithm) end
+    if seen[algorithm] then fail("option '%s': '%s' stands twice", name, algorithm) end
     seen[algorithm] = true
   end
   return value
@@ -159,10 +180,10 @@ local function psk_modes(name, value)
   local bits = 0
   for _, mode in ipairs(type(value) == "table" and value or { value }) do
     local bit = ({ psk_dhe_ke = 1, psk_ke = 2 })[mode]
-    if not bit then fail(4, "option '%s': one of psk_dhe_ke, psk_ke expected, got '%s'", name, tostring(mode)) end
+    if not bit then fail("option '%s': one of psk_dhe_ke, psk_ke expected, got '%s'", name, tostring(mode)) end
     bits = bits | bit
   end
-  if bits == 0 then fail(4, "option '%s': an empty list", name) end
+  if bits == 0 then fail("option '%s': an empty list", name) end
   return bits
 end
 
@@ -185,7 +206,7 @@ local function suite_list(name, value)
   local flat, equal = {}, {}
   for _, v in ipairs(value) do
     local rank = type(v) == "table" and v or { v }
-    if #rank == 0 then fail(4, "option '%s': an empty list", name) end
+    if #rank == 0 then fail("option '%s': an empty list", name) end
     for i, one in ipairs(rank) do flat[#flat + 1], equal[#equal + 1] = one, i == 1 and 0 or 1 end
   end
   return { ids = list_of(core.find_suite, "cipher suite")(name, flat), equal = equal }
@@ -196,7 +217,7 @@ local known = {
   profile = { is "string" },
   versions = { function(name, value)
     if type(value) ~= "table" then value = { value } end
-    if #value == 0 then fail(4, "option '%s': an empty list", name) end
+    if #value == 0 then fail("option '%s': an empty list", name) end
     return value
   end },
   min_version = { options.version },
@@ -216,13 +237,11 @@ local known = {
   sessions = { store, "server" },
   session_lifetime = { integer },
   tickets = { function(name, value)
-    if type(value) == "boolean" or math.type(value) == "integer" then return value end
-    type_error(name, "a boolean, or the number of tickets", value)
+    if type(value) == "boolean" or (math.type(value) == "integer" and value >= 0 and value <= 16) then return value end
+    type_error(name, "a boolean, or a number of tickets from 0 to 16", value)
   end },
   ticket_keys = { function(name, value)
-    if type(value) == "userdata" and getmetatable(value).__name == "akushu.Secret" then value = value:reveal() end
-    if type(value) ~= "string" then type_error(name, "a string or a Secret", value) end
-    return value
+    return bytes_of(value) or type_error(name, "a string, an array of strings or a Secret", value)
   end, "server" },
   reuse_tickets = { boolean, "client" },
   psk = { psk_list },
@@ -230,7 +249,7 @@ local known = {
   on_psk = { callable, "server" },
   psk_hint = { function(name, value)
     if type(value) ~= "string" then type_error(name, "a string", value) end
-    if #value > 128 then fail(4, "option '%s': at most 128 bytes", name) end
+    if #value > 128 then fail("option '%s': at most 128 bytes", name) end
     return value
   end, "server" },
   hide_unknown_psk = { boolean, "server" },
@@ -246,7 +265,7 @@ local known = {
   on_identity = { callable },
   max_fragment = { integer },
   max_fragment_length = { function(name, value)
-    if value ~= 512 and value ~= 1024 and value ~= 2048 and value ~= 4096 then fail(4, "option '%s': 512, 1024, 2048 or 4096 expected", name) end
+    if value ~= 512 and value ~= 1024 and value ~= 2048 and value ~= 4096 then fail("option '%s': 512, 1024, 2048 or 4096 expected", name) end
     return value
   end, "client" },
   padding = { integer, "client" },
@@ -271,8 +290,9 @@ local known = {
   renegotiation_new_certificate = { boolean, "client" },
   keylog = { callable },
   clock = { function(name, value)
-    if type(value) == "number" then return value end
-    return callable(name, value)
+    if type(value) ~= "number" then return callable(name, value) end
+    if not (value > -1e15 and value < 1e15) then type_error(name, "seconds since 1970", value) end
+    return value
   end },
   hooks = { hooks },
 }
@@ -287,12 +307,12 @@ local nothing = setmetatable({}, { __newindex = function() end })
 
 -- Each option is known, belongs to the role, and has a value that will do; out: where what the checks make of them goes.
 local function check_all(opts, table_of_known, role, what, out)
-  if type(opts) ~= "table" then fail(4, "%s: a table of options expected, got %s", what, type(opts)) end
+  if type(opts) ~= "table" then fail("%s: a table of options expected, got %s", what, type(opts)) end
   out = out or {}
   for name, value in pairs(opts) do
     local row = table_of_known[name]
-    if not row then fail(4, "%s: unknown option '%s'", what, tostring(name)) end
-    if row[2] and row[2] ~= role then fail(4, "%s: option '%s' belongs to a %s", what, name, row[2]) end
+    if not row then fail("%s: unknown option '%s'", what, tostring(name)) end
+    if row[2] and row[2] ~= role then fail("%s: option '%s' belongs to a %s", what, name, row[2]) end
     out[name] = row[1](name, value)
   end
   return out
@@ -300,14 +320,14 @@ end
 
 local function version_range(o, fields)
   if o.versions then
-    if o.min_version or o.max_version then fail(4, "option 'versions' contradicts 'min_version' and 'max_version'") end
+    if o.min_version or o.max_version then fail("option 'versions' contradicts 'min_version' and 'max_version'") end
     local lowest, highest, has = 0xffff, 0, {}
     for _, v in ipairs(o.versions) do
       local n = options.version("versions", v)
       lowest, highest, has[n] = math.min(lowest, n), math.max(highest, n), true
     end
     for n = lowest, highest do
-      if not has[n] then fail(4, "option 'versions': a gap: every version between the lowest and the highest must be there") end
+      if not has[n] then fail("option 'versions': a gap: every version between the lowest and the highest must be there") end
     end
     fields.min_version, fields.max_version = lowest, highest
   else
@@ -315,7 +335,12 @@ local function version_range(o, fields)
     if o.min_version and not o.max_version then fields.max_version = math.max(o.min_version, options.highest) end
     if o.max_version and not o.min_version then fields.min_version = math.min(o.max_version, options.lowest) end
   end
-  if fields.min_version and fields.min_version > fields.max_version then fail(4, "option 'min_version' is above 'max_version'") end
+  if fields.min_version and fields.min_version > fields.max_version then fail("option 'min_version' is above 'max_version'") end
+  local profile = o.profile or options.default_profile
+  if fields.min_version == 0x0300 and profile ~= "lab" then
+    local name = o.versions and "versions" or o.min_version == 0x0300 and "min_version" or "max_version"
+    fail("option '%s': SSL 3.0 is for those who study it: it needs profile = \"lab\", this one is \"%s\"", name, profile)
+  end
 end
 
 -- What a context does that says nothing about versions.
@@ -340,8 +365,9 @@ end
 local function load_identity(value, x509)
   if type(value) ~= "table" then return value end
   if value.identity then return value.identity end
-  local identity, message = x509.identity(value)
-  if not identity then fail(6, "option 'identity': %s", message) end
+  local ok, identity, message = pcall(x509.identity, value)
+  if not ok then fail("option 'identity': %s", tostring(identity):gsub("^identity: ", "")) end
+  if not identity then fail("option 'identity': %s", message) end
   return identity
 end
 
@@ -351,20 +377,15 @@ local function identities(value, x509)
   local out = {}
   for i, v in ipairs(value) do
     out[i] = load_identity(v, x509)
-    if type(out[i]) ~= "userdata" or getmetatable(out[i]).__name ~= "akushu.Identity" then type_error("identity", "an identity, or a list of them", v) end
+    if not is_class(out[i], "akushu.Identity") then type_error("identity", "an identity, or a list of them", v) end
   end
   return out
-end
-
-local function is_class(value, class)
-  local mt = getmetatable(value)
-  return type(value) == "userdata" and type(mt) == "table" and mt.__name == class
 end
 
 local function profile_suites(o)
   local profile = o.profile or options.default_profile
   local suites = core.profile(profile)
-  if not suites then fail(4, "option 'profile': unknown profile '%s'", profile) end
+  if not suites then fail("option 'profile': unknown profile '%s'", profile) end
   return suites
 end
 
@@ -392,13 +413,65 @@ local function fit_versions(o, fields)
   local function check(name, number)
     if number >= lowest and number <= highest then return end
     for version, n in pairs(versions) do
-      if n == number then fail(5, "option '%s': no cipher suite of this context does %s", name, version) end
+      if n == number then fail("option '%s': no cipher suite of this context does %s", name, version) end
     end
   end
   if o.max_version or o.versions then check(o.versions and "versions" or "max_version", fields.max_version) end
   if o.min_version or o.versions then check(o.versions and "versions" or "min_version", fields.min_version) end
   fields.min_version, fields.max_version = math.max(fields.min_version, lowest), math.min(fields.max_version, highest)
-  if fields.min_version > fields.max_version then fail(4, "option 'suites': none fits the versions of this context") end
+  if fields.min_version > fields.max_version then fail("option 'suites': none fits the versions of this context") end
+end
+
+local function speaks_13(fields, name)
+  if fields.max_version < 0x0304 then fail("option '%s' needs TLS 1.3, which this context does not speak", name) end
+end
+
+-- Tickets and what is made of them.
+local function ticket_options(o, fields)
+  local no_tickets = o.tickets == false or o.tickets == 0
+  if o.reuse_tickets and no_tickets then fail "option 'reuse_tickets' contradicts 'tickets'" end
+  if o.early_data and o.early_data > 0 then
+    if no_tickets then fail "option 'early_data' contradicts 'tickets': early data is sent under a ticket" end
+    speaks_13(fields, "early_data")
+  end
+  if o.on_early_data and (o.early_data or 0) == 0 then fail "option 'on_early_data' has nothing to ask without 'early_data'" end
+end
+
+-- Who is asked for a certificate, and by whom it is judged.
+local function verification_options(role, o, fields)
+  local asks = (o.client_auth ~= nil and o.client_auth ~= "none") or o.post_handshake_auth == true
+  if o.trust ~= nil and not is_class(o.trust, "akushu.TrustStore") then type_error("trust", "a trust store (akushu.trust{…})", o.trust) end
+  local verify = o.verify
+  if verify == nil then verify = role == "client" or asks end
+  fields.trust, fields.verify, fields.verify_host = o.trust, verify ~= false, role == "client" and verify == true
+  if role == "client" and fields.verify and not o.trust then
+    fail("akushu.client: option 'trust' is missing (akushu.trust.system(), a file, …); verify = false switches verification off")
+  end
+  if role == "server" and fields.verify and not o.trust then
+    fail("akushu.server: option '%s' needs 'trust'", o.verify ~= nil and "verify" or o.post_handshake_auth and "post_handshake_auth" or "client_auth")
+  end
+  if o.on_untrusted and not fields.verify and (role == "client" or asks) then fail("option 'on_untrusted' has nothing to ask with verify = false") end
+  if o.on_untrusted and role == "server" and not asks then
+    fail("option 'on_untrusted' has nothing to ask: no client shows a certificate without 'client_auth' or 'post_handshake_auth'")
+  end
+  if o.post_handshake_auth then speaks_13(fields, "post_handshake_auth") end
+end
+
+-- What has no effect beside the others.
+local function contradictions(o, fields)
+  if o.key_shares then
+    local offered = {}
+    for _, id in ipairs(fields.groups) do offered[id] = true end
+    for _, id in ipairs(o.key_shares) do
+      if not offered[id] then fail("option 'key_shares': %s is not one of 'groups'", core.wire.name("groups", id) or id) end
+    end
+  end
+  if o.renegotiation_new_certificate and o.renegotiation ~= true then fail "option 'renegotiation_new_certificate' needs renegotiation = true" end
+  if o.cookie then speaks_13(fields, "cookie") end
+  for _, name in ipairs { "psk_hint", "hide_unknown_psk" } do
+    if o[name] and not o.psk and not o.on_psk then fail("option '%s' has no effect without 'psk' or 'on_psk'", name) end
+  end
+  ticket_options(o, fields)
 end
 
 --- Checks a context's options for a role; returns the fields for core.context, and what stays in Lua (functions).
@@ -417,26 +490,17 @@ function options.context(role, opts, x509)
   if not o.groups and not o.key_shares and fields.max_version >= 0x0304 and core.find_group "X25519MLKEM768" then
     fields.key_shares = { core.find_group "X25519MLKEM768", core.find_group "x25519" }
   end
-  fields.ticket_keys, fields.max_early_data = o.ticket_keys, o.early_data
+  fields.ticket_keys, fields.early_data = o.ticket_keys, o.early_data
   fields.psk, fields.psk_modes, fields.ask_psk = o.psk, o.psk_modes, o.on_psk ~= nil
   fields.cookie = o.cookie
   fields.cert_compression, fields.post_handshake_auth = o.certificate_compression, o.post_handshake_auth
   fields.reuse_tickets, fields.cert_schemes, fields.ca_names = o.reuse_tickets, o.cert_schemes, o.ca_names
   fields.ask_ocsp, fields.ask_early_data = o.on_ocsp ~= nil, o.on_early_data ~= nil
   fields.identities = identities(o.identity, x509)
-  if o.trust ~= nil and not is_class(o.trust, "akushu.TrustStore") then type_error("trust", "a trust store (akushu.trust{…})", o.trust) end
-  fields.trust = o.trust
-  local verify = o.verify
-  if verify == nil then verify = role == "client" or (o.client_auth ~= nil and o.client_auth ~= "none") or o.post_handshake_auth == true end
-  fields.verify = verify ~= false
-  fields.verify_host = role == "client" and verify == true
-  if role == "client" and fields.verify and not o.trust then
-    fail(3, "akushu.client: option 'trust' is missing (akushu.trust.system(), a file, …); verify = false switches verification off")
-  end
-  if role == "client" and not fields.verify and o.on_untrusted then fail(3, "option 'on_untrusted' has nothing to ask with verify = false") end
-  if role == "server" and fields.verify and not o.trust then fail(3, "akushu.server: option 'client_auth' needs 'trust'") end
+  verification_options(role, o, fields)
+  contradictions(o, fields)
   if type(o.alpn) == "function" then
-    if role == "client" then fail(3, "option 'alpn': a client needs a list") end
+    if role == "client" then fail("option 'alpn': a client needs a list") end
     fields.ask_alpn = true
   else
     fields.alpn = o.alpn
@@ -449,12 +513,12 @@ function options.context(role, opts, x509)
   fields.ask_untrusted = o.on_untrusted ~= nil
   if o.on_identity then fields[role == "server" and "ask_identity" or "ask_client_identity"] = true end
   if role == "server" and #(fields.identities or {}) == 0 and not o.on_identity and not o.psk and not o.on_psk and not options.needs_no_identity(fields) then
-    fail(3, "akushu.server: option 'identity' is missing")
+    fail("akushu.server: option 'identity' is missing")
   end
   if role == "server" then
     if type(o.sessions) == "table" then fields.external_store = true
     elseif o.sessions ~= false then fields.store_size = o.sessions or 10000 end
-    if o.sessions == false and o.session_ids then fail(3, "option 'session_ids' needs 'sessions'") end
+    if o.sessions == false and o.session_ids then fail("option 'session_ids' needs 'sessions'") end
   end
   fields.keylog = o.keylog ~= nil
   fields.has_clock = o.clock ~= nil
@@ -463,7 +527,7 @@ function options.context(role, opts, x509)
     "renegotiation_new_certificate", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
     fields[name] = o[name]
   end
-  if o.renegotiation == true and role == "server" then fail(3, "akushu.server: option 'renegotiation': a server refuses it: false, or \"fatal\"") end
+  if o.renegotiation == true and role == "server" then fail("akushu.server: option 'renegotiation': a server refuses it: false, or \"fatal\"") end
   if o.renegotiation == "fatal" then fields.renegotiation_fatal = true else fields.renegotiation = o.renegotiation end
   if o.middlebox_compat ~= nil then fields.middlebox_compat, fields.always_ccs = o.middlebox_compat ~= false, o.middlebox_compat == "always" end
   fields.any_alpn = o.accept_any_alpn
@@ -481,12 +545,18 @@ function options.needs_no_identity(fields)
   return true
 end
 
+--- Checks the options of a renegotiation.
+function options.renegotiate(kept, session, opts)
+  if not is_class(session, "akushu.Session") then fail("renegotiate: a session expected, got %s", type(session)) end
+  return check_all(opts or nothing, { hooks = in_handshake.hooks }, kept.role, "renegotiate")
+end
+
 --- Checks the options of one handshake; they are used as they are.
 function options.handshake(kept, opts)
   local o = opts or nothing
   check_all(o, in_handshake, kept.role, "handshake", nothing)
   if kept.verify_host and not o.server_name then
-    fail(3, "handshake: option 'server_name' is missing: the host name could not be verified (verify = \"chain\" checks the chain alone)")
+    fail("handshake: option 'server_name' is missing: the host name could not be verified (verify = \"chain\" checks the chain alone)")
   end
   if o.session ~= nil and not is_class(o.session, "akushu.Resumption") then type_error("session", "a resumption (session:resumption(), akushu.resumption(bytes))", o.session) end
   return o

@@ -163,6 +163,21 @@ local label_names = { ["c e traffic"] = "client_early_traffic_secret", ["e exp m
   ["ext binder"] = "binder_key", ["res binder"] = "binder_key", ["resumption"] = "resumption_psk" }
 
 local after_extract = { early_secret = "handshake_secret", handshake_secret = "master_secret" }
+local made_of = { finished = "finished_key", key = "write_key", iv = "write_iv", derived = "derived" }
+
+-- The names that secrets have in traces, in order; what is made of one of them is called name.write_key, name.write_iv, name.finished_key, name.derived.
+local secret_names, is_secret = { "premaster_secret", "shared_secret", "early_secret", "handshake_secret" }, {}
+do
+  for _, names in ipairs { prf_names, label_names } do
+    for _, name in pairs(names) do secret_names[#secret_names + 1] = name end
+  end
+  table.sort(secret_names)
+  for i = #secret_names, 2, -1 do
+    if secret_names[i] == secret_names[i - 1] then table.remove(secret_names, i) end
+  end
+  for _, name in ipairs(secret_names) do is_secret[name] = true end
+  for _, name in pairs(made_of) do is_secret["." .. name] = true end
+end
 
 local function name_of(known, value) return value and known[value] end
 
@@ -180,8 +195,7 @@ local function derived_name(known, op)
       local stem, n = base:match "^(.-)_(%d+)$"
       return stem and ("%s_%d"):format(stem, tonumber(n) + 1) or base .. "_next"
     end
-    local suffix = { finished = "finished_key", key = "write_key", iv = "write_iv", derived = "derived" }
-    return (base or "?") .. "." .. (suffix[op.what] or op.what)
+    return (base or "?") .. "." .. (made_of[op.what] or op.what)
   end
   if op.op == "hkdf_extract" then
     local from = op.context and (name_of(known, op.context) or ""):match "^(.*)%.derived$"
@@ -327,10 +341,23 @@ function Trace:messages(from)
   return out
 end
 
+-- A secret that is not in the trace: nil, message. A name that none has is a mistake of the method's caller (which ends with this call: level 2).
+local function no_secret(self, name, side)
+  if side ~= nil and side ~= "client" and side ~= "server" then error("client or server expected, got " .. tostring(side), 2) end
+  local stem, more = tostring(name):match "^([^.]*)(.*)$"
+  local counted = stem:match "^(.-_application_traffic_secret)_%d+$"
+  if self:find("secret", name) or (is_secret[stem] or counted and is_secret[counted .. "_0"]) and (more == "" or is_secret[more]) then
+    return nil, ("the trace has no %s%s"):format(name, side and " of the " .. side .. "'s" or "")
+  end
+  error(("no secret is called '%s'; there are %s, and of each .write_key, .write_iv, .finished_key, .derived"):format(tostring(name),
+    table.concat(secret_names, ", ")), 2)
+end
+
 --- A secret's bytes by its name ("master_secret", "client_handshake_traffic_secret"); side: whose (either).
 function Trace:secret(name, side)
   local e = self:find("secret", name, side)
-  return e and e.value
+  if e then return e.value end
+  return no_secret(self, name, side)
 end
 
 --- Everything that went over the network, one side's bytes: to compare runs.
@@ -512,10 +539,11 @@ local function add_once(list, seen, text)
 end
 
 --- What a secret was made of and what it was used for: a table with name, value, op, label, from, context, messages (of the transcript
--- hash), used_by; printable. nil when the trace has no such secret. side: whose ("client" unless only the server has it).
+-- hash), used_by; printable. nil, message when the trace does not have it; a name that no secret has raises. side: whose ("client" unless
+-- only the server has it).
 function Trace:explain(name, side)
   local e = side and self:find("secret", name, side) or not side and (self:find("secret", name, "client") or self:find("secret", name))
-  if not e then return nil end
+  if not e then return no_secret(self, name, side) end
   local x = { name = e.name, side = e.side, value = e.value, op = e.op, label = e.label, from = e.from, context = e.context, used_by = {} }
   x.messages = e.context and covered(self, e.side, e.context)
   local seen = {}

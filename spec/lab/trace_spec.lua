@@ -73,7 +73,21 @@ describe("a trace", function()
     assert.matches("opening records", table.concat(t:explain "server_handshake_traffic_secret.write_key".used_by))
     assert.matches("sealing records", table.concat(t:explain("server_handshake_traffic_secret.write_key", "server").used_by))
     assert.matches("made by", tostring(x))
-    assert.is_nil(t:explain "no_such_secret")
+    local value, why = t:secret "master_secret.write_key"
+    assert.is_nil(value)
+    assert.equal("the trace has no master_secret.write_key", why)
+    value, why = t:explain("premaster_secret", "server")
+    assert.is_nil(value)
+    assert.equal("the trace has no premaster_secret of the server's", why)
+    assert.is_nil((t:secret "client_application_traffic_secret_9.write_iv"))
+    for _, name in ipairs { "zz", "no_such_secret", "master_secret.zz", "zz.write_key", "client_early_traffic_secret_1" } do
+      for _, method in ipairs { "secret", "explain" } do
+        local ok, said = pcall(function() local got = t[method](t, name) return got end)
+        assert.is_false(ok)
+        assert.matches("^[^:]*trace_spec.lua:%d+: no secret is called '" .. name:gsub("%p", "%%%0") .. "'; there are .*, master_secret, ", said)
+      end
+    end
+    assert.has_error(function() t:secret("master_secret", "middle") end)
   end)
 
   it("explains the master secret of TLS 1.2, with and without extended master secret", function()

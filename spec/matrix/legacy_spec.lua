@@ -29,9 +29,16 @@ local function needs_psk(s) return s.kx:find "psk" ~= nil end
 
 local psk = { identity = "somebody", key = ("secret"):rep(6) }
 
+-- SSL 3.0 is for the profile "lab" alone.
+local function profile_of(versions)
+  for _, v in ipairs(type(versions) == "table" and versions or { versions }) do
+    if v == "3.0" then return "lab" end
+  end
+end
+
 -- Contexts for a suite: what it needs by its key exchange.
 local function contexts(suite, version, both, client, server)
-  both = merge({ versions = version, suites = { suite.name }, security_level = 0, tickets = false }, both or {})
+  both = merge({ versions = version, profile = profile_of(version), suites = { suite.name }, security_level = 0, tickets = false }, both or {})
   local c, s = {}, {}
   local kind = (suite.auth == "rsa" or suite.auth == "ecdsa") and suite.auth or nil
   if kind then

@@ -233,6 +233,11 @@ describe("Lucky 13, POODLE", function()
     for _, profile in ipairs(profiles) do
       local hello = client_hello { verify = false, profile = profile }
       assert.not_equal("SSL 3.0", hello.legacy_version)
+      for _, name in ipairs { "versions", "min_version", "max_version" } do
+        local taken, message = pcall(akushu.client, { verify = false, profile = profile, [name] = "SSL 3.0", suites = "TLS_RSA_WITH_AES_128_CBC_SHA" })
+        assert.equal(profile == "lab", taken)
+        assert.is_true(taken or message:find(("option '%s': SSL 3.0"):format(name), 1, true) ~= nil and message:find(profile, 1, true) ~= nil)
+      end
     end
     mutate.expect { setup = "cbc", attack = "server", message = "client_hello", change = function(m) m.legacy_version = 0x0300 end,
       code = "unsupported_version", alert = "protocol_version" }

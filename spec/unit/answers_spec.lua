@@ -34,6 +34,40 @@ describe("on_identity", function()
     assert.is_nil(a.failure)
   end)
 
+  for _, version in ipairs { "1.2", "1.3" } do
+    it("of a client is told which CAs the server would believe, in words and as they are, TLS " .. version, function()
+      local one, two = akushu.testca.new { name = "CA, one" }, akushu.testca.new { name = "CA two" }
+      local trust = akushu.trust { certificates = { one.certificate, two.certificate } }
+      local asked
+      local mine = one:issue { names = { "client.example" }, purpose = "client" }
+      local a, b = attempt({ versions = version, on_identity = function(ca_names)
+        asked = ca_names
+        for _, name in ipairs(ca_names) do
+          if name == mine.identity.certificate.issuer then return mine end
+        end
+      end }, { client_auth = "require", trust = trust })
+      assert.is_nil(a.failure)
+      assert.equal("CN=client.example", b.session.peer.certificate.subject)
+      local subjects = { one.certificate.subject, two.certificate.subject }
+      local ders = { one.certificate.subject_der, two.certificate.subject_der }
+      assert.same({ subjects[1], subjects[2], der = ders, bytes = string.pack(">s2s2", ders[1], ders[2]) }, asked)
+      assert.equal("CN=CA\\, one", asked[1])
+    end)
+  end
+
+  it("of a client gets nil where no CA is named", function()
+    local asked = {}
+    local a = attempt({ on_identity = function(...) asked = table.pack(...) end }, { client_auth = "request", trust = akushu.trust {} })
+    assert.is_nil(a.failure)
+    assert.is_nil(asked[1])
+    assert.equal("certificate_request", asked[3].type)
+  end)
+
+  it("sees a name that is none by its bytes, and no further than lengths go", function()
+    local list = require("akushu.core").distinguished_names("\0\3a\1b\0\0\0\9x")
+    assert.same({ "a\\01b", "", der = { "a\1b", "" }, bytes = "\0\3a\1b\0\0\0\9x" }, list)
+  end)
+
   it("may not answer with files that are not there", function()
     local _, b = attempt({}, { on_identity = function() return { chain = "/nowhere", key = "/nowhere" } end })
     assert.equal("hook_failed", b.failure.code)

@@ -206,6 +206,26 @@ describe("a handshake tells", function()
     assert.has_error(function() akushu.secret() end)
   end)
 
+  it("which secrets there are, and which are not there now", function()
+    local hc, hs = mutate.handshakes "rsa"
+    for _, method in ipairs { "secret", "secret_origin" } do
+      for _, name in ipairs { "master", "premaster", "key_block", "client_handshake_traffic", "resumption" } do
+        local value, message, failure = hc[method](hc, name)
+        assert.is_nil(value)
+        assert.equal("not_ready", failure.code)
+        assert.equal("new", failure.state)
+        assert.is_truthy(message:find(("'%s' is not there now"):format(name), 1, true), message)
+      end
+      for _, name in ipairs { "nonesuch", "", "master_secret" } do
+        assert.error_matches(function() hc[method](hc, name) end,
+          "no secret is called '" .. name .. "'; there are premaster, master, key_block, .*, server_application_traffic, exporter, resumption")
+      end
+      assert.has_error(function() hc[method](hc) end)
+    end
+    run(hc, hs)
+    assert.equal("not_ready", select(3, hc:secret "master").code)
+  end)
+
   it("a key log line in NSS format, which has the master secret", function()
     local lines = { client = {}, server = {} }
     local function log(list) return function(line) list[#list + 1] = line end end

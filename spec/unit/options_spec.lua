@@ -5,24 +5,32 @@ local certs = require "spec.support.certs"
 local leaf = certs.ecdsa()
 local function nothing() end
 
--- Calls fn, which must raise an error that names the option and stands at the caller's line.
+local here = debug.getinfo(1, "S").short_src
+
+-- Calls fn, which must raise an error that names the option and stands at the line of whoever called akushu.
 local function raises(name, fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok, "taken: " .. name)
+  local made
+  local arguments = table.pack(...)
+  local ok, message = pcall(function() made = fn(table.unpack(arguments, 1, arguments.n)) end)
+  assert.is_false(ok, ("taken: %s, %s"):format(name, made))
   assert.is_string(message)
   assert.is_truthy(message:find("'" .. name .. "['.]"), message)
+  assert.equal(1, message:find(here .. ":", 1, true), message)
+  return message
 end
 
 local function client(more)
   local o = { trust = leaf.trust }
   for k, v in pairs(more or {}) do o[k] = v end
-  return akushu.client(o)
+  local c = akushu.client(o)
+  return c
 end
 
 local function server(more)
   local o = { identity = leaf.identity }
   for k, v in pairs(more or {}) do o[k] = v end
-  return akushu.server(o)
+  local s = akushu.server(o)
+  return s
 end
 
 describe("the options of a context", function()
@@ -47,7 +55,7 @@ describe("the options of a context", function()
     { "encrypt_then_mac", { "yes", 1 } },
     { "session_ids", { 1 } },
     { "session_lifetime", { "1h", 1.5, 0, -1, 10000000 } },
-    { "tickets", { "two", {}, 1.5 } },
+    { "tickets", { "two", {}, 1.5, -1, 17 } },
     { "on_untrusted", { true, "yes", {} } },
     { "on_identity", { leaf.identity, 1 } },
     { "max_fragment", { 0, 16385, "16K", -1, 1.5 } },
@@ -58,8 +66,11 @@ describe("the options of a context", function()
     { "middlebox_compat", { 1, "sometimes" } },
     { "renegotiation", { 1, "yes" } },
     { "keylog", { "sslkeylog.txt", true } },
-    { "clock", { "now", true, {} } },
-    { "hooks", { nothing, { nothing }, { { "send", "finished" } }, { { "send", 1, nothing } }, { { 1, "finished", nothing } } } },
+    { "clock", { "now", true, {}, 0 / 0, 1e300, -math.huge } },
+    { "certificate_compression", { {}, "gzip", { "zlib", "zlib" }, 1 } },
+    { "hooks", { nothing, { nothing }, { { "send", "finished" } }, { { "send", 1, nothing } }, { { 1, "finished", nothing } },
+      { { "nogate", "*", nothing } }, { { "send", "finnished", nothing } }, { { "record_in", "finished", nothing } },
+      { { "send", "*", nothing }, { "send", "*", 1 } }, { send = nothing } } },
     { "key_shares", { {}, { "nogroup" } }, "client" },
     { "min_dh_bits", { 100, 10000, "many" }, "client" },
     { "ocsp", { 1, "yes" }, "client" },
@@ -71,6 +82,8 @@ describe("the options of a context", function()
     { "prefer", { "ours", 1, true }, "server" },
     { "client_auth", { true, "maybe", 1 }, "server" },
     { "ticket_keys", { 1, {}, "short" }, "server" },
+    { "early_data", { -1, 1.5, "all", 1 << 32 }, "server" },
+    { "psk", { 1, {}, { { identity = "x" } }, { identity = "x", key = 5 }, { identity = "", key = "k" }, { identity = "x", key = "k", hsh = "" } } },
   }
 
   for _, row in ipairs(wrong) do
@@ -141,6 +154,81 @@ describe("options that contradict each other", function()
     raises("trust", server, { client_auth = "require" })
     raises("trust", server, { client_auth = "request" })
     assert.is_truthy(server { client_auth = "require", verify = false })
+  end)
+
+  it("each of the server's missing trust is named by what needs it", function()
+    assert.matches("'verify' needs 'trust'", raises("verify", server, { verify = true }))
+    assert.matches("'client_auth' needs 'trust'", raises("client_auth", server, { client_auth = "require" }))
+    assert.matches("'post_handshake_auth' needs 'trust'", raises("post_handshake_auth", server, { post_handshake_auth = true }))
+  end)
+
+  it("key shares of groups that are not offered", function()
+    assert.matches("x448 is not one of", raises("key_shares", client, { groups = { "x25519" }, key_shares = { "x448" } }))
+    raises("key_shares", client, { key_shares = { "x25519", "ffdhe8192" } })
+    assert.is_truthy(client { groups = { "x25519", "x448" }, key_shares = { "x448" } })
+  end)
+
+  it("tickets that are used again, or carry early data, where there are none", function()
+    raises("reuse_tickets", client, { reuse_tickets = true, tickets = false })
+    assert.is_truthy(client { reuse_tickets = false, tickets = false })
+    raises("early_data", server, { early_data = 1000, tickets = false })
+    raises("early_data", server, { early_data = 1000, tickets = 0 })
+    assert.is_truthy(server { early_data = 0, tickets = false })
+    assert.is_truthy(server { early_data = 1000 })
+  end)
+
+  it("what TLS 1.3 alone has, where it is not spoken", function()
+    for _, old in ipairs { { versions = "1.2" }, { max_version = "1.2" }, { profile = "classic" },
+      { suites = { "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" } } } do
+      local function with(more)
+        for k, v in pairs(old) do more[k] = v end
+        return more
+      end
+      raises("early_data", server, with { early_data = 1000 })
+      raises("cookie", server, with { cookie = true })
+      raises("post_handshake_auth", server, with { post_handshake_auth = true, trust = leaf.trust })
+      raises("post_handshake_auth", client, with { post_handshake_auth = true })
+      assert.is_truthy(server(with { early_data = 0, cookie = false, post_handshake_auth = false }))
+    end
+    assert.is_truthy(server { cookie = true, post_handshake_auth = true, trust = leaf.trust, early_data = 1 })
+  end)
+
+  it("another certificate in a renegotiation that there will not be", function()
+    for _, renegotiation in ipairs { false, "fatal" } do
+      raises("renegotiation_new_certificate", client, { renegotiation_new_certificate = true, renegotiation = renegotiation })
+    end
+    raises("renegotiation_new_certificate", client, { renegotiation_new_certificate = true })
+    assert.is_truthy(client { renegotiation_new_certificate = true, renegotiation = true })
+  end)
+
+  it("a server's questions about what never comes", function()
+    raises("on_untrusted", server, { on_untrusted = nothing })
+    raises("on_untrusted", server, { on_untrusted = nothing, client_auth = "none" })
+    raises("on_untrusted", server, { on_untrusted = nothing, client_auth = "request", verify = false })
+    assert.is_truthy(server { on_untrusted = nothing, client_auth = "request", trust = leaf.trust })
+    assert.is_truthy(server { on_untrusted = nothing, post_handshake_auth = true, trust = leaf.trust })
+    raises("psk_hint", server, { psk_hint = "who are you" })
+    raises("hide_unknown_psk", server, { hide_unknown_psk = true })
+    assert.is_truthy(server { hide_unknown_psk = false })
+    assert.is_truthy(server { psk_hint = "who are you", hide_unknown_psk = true, on_psk = nothing })
+    raises("on_early_data", server, { on_early_data = nothing })
+    raises("on_early_data", server, { on_early_data = nothing, early_data = 0 })
+    assert.is_truthy(server { on_early_data = nothing, early_data = 1 })
+  end)
+
+  it("SSL 3.0 outside of the laboratory", function()
+    local old = { "TLS_RSA_WITH_AES_128_CBC_SHA" }
+    for _, profile in ipairs { "modern", "compatible", "classic" } do
+      for name, value in pairs { versions = { "SSL 3.0", "1.0" }, min_version = "3.0", max_version = 0x0300 } do
+        local message = raises(name, client, { [name] = value, profile = profile, suites = old })
+        assert.matches(profile, message)
+        raises(name, server, { [name] = value, profile = profile, suites = old })
+      end
+    end
+    raises("versions", client, { versions = "SSL 3.0", suites = old })
+    assert.is_truthy(client { versions = "SSL 3.0", profile = "lab" })
+    assert.is_truthy(server { min_version = "3.0", profile = "lab" })
+    assert.is_truthy(client { versions = "1.0", suites = old })
   end)
 
   it("session ids without sessions", function() raises("session_ids", server, { sessions = false, session_ids = true }) end)
@@ -241,7 +329,8 @@ describe("the options of a handshake", function()
   it("with hooks that are none", function()
     raises("hooks", c.handshake, c, { server_name = "localhost", hooks = { { "send", "finished" } } })
     raises("hooks", c.handshake, c, { server_name = "localhost", hooks = "send" })
-    assert.has_error(function() c:handshake { server_name = "localhost", hooks = { { "nogate", "*", nothing } } } end)
+    raises("hooks", c.handshake, c, { server_name = "localhost", hooks = { { "nogate", "*", nothing } } })
+    raises("hooks", c.handshake, c, { server_name = "localhost", hooks = { { "send", "nomessage", nothing } } })
   end)
 
   it("hooks of the context and of the handshake", function()
@@ -261,5 +350,69 @@ describe("the options of a handshake", function()
       for _, e in ipairs(hello.extensions) do assert.not_equal("server_name", e.type) end
       assert.equal(name, hs.server_name)
     end
+  end)
+end)
+
+describe("a mistake stands at the line where it was made", function()
+  -- The message of what fn raises, without its position, which must be that of the line where fn begins.
+  local function at_its_line(fn)
+    local line = debug.getinfo(fn, "S").linedefined
+    local ok, message = pcall(fn)
+    assert.is_false(ok)
+    local position = ("%s:%d: "):format(here, line)
+    assert.equal(1, message:find(position, 1, true), message)
+    return message:sub(#position + 1)
+  end
+  local closed = client()
+  closed:close()
+  local c = client()
+  local hs = c:handshake { server_name = "localhost" }
+  local lab = akushu.lab {}
+
+  it("contexts, handshakes, hooks, the laboratory", function()
+    assert.equal("akushu.client: unknown option 'x'", at_its_line(function() local x = akushu.client { x = 1 } return x end))
+    assert.equal("option 'session_lifetime': an integer from 1 to 604800 expected",
+      at_its_line(function() local x = akushu.client { verify = false, session_lifetime = 0 } return x end))
+    assert.equal("option 'identity': unknown option 'kye'", at_its_line(function() local x = akushu.server { identity = { chain = "x", kye = "y" } } return x end))
+    assert.equal("handshake: unknown option 'x'", at_its_line(function() local x = c:handshake { x = 1 } return x end))
+    assert.equal("option 'server_name': a b is not a host name or address", at_its_line(function() local x = c:handshake { server_name = "a b" } return x end))
+    assert.equal("a context that was closed", at_its_line(function() local x = closed:handshake { server_name = "localhost" } return x end))
+    assert.equal("renegotiate: a session expected, got nil", at_its_line(function() local x = c:renegotiate() return x end))
+    assert.equal("no gate 'x'", at_its_line(function() local x = hs:on("x", "*", nothing) return x end))
+    assert.equal("lab: unknown option 'x'", (at_its_line(function() local x = lab:client { x = 1 } return x end):gsub("^akushu.client", "lab")))
+    for _, said in ipairs { at_its_line(function() local x = lab:give("x", "y") return x end), at_its_line(function() local x = lab:left "x" return x end),
+      at_its_line(function() local x = lab:random("x", 1) return x end), at_its_line(function() local x = akushu.lab { values = { x = "y" } } return x end) } do
+      assert.matches(": no purpose 'x'; there are client_random, server_random, ", said)
+    end
+    assert.matches("1048576", at_its_line(function() local x = lab:random("serial", 1 << 30) return x end))
+  end)
+
+  it("what goes beside a message", function()
+    local said = {}
+    local h = c:handshake { server_name = "localhost" }
+    h:on("send", "client_hello", function(_, ev)
+      said[1] = at_its_line(function() ev:before { alert = "nonsense" } end)
+      said[2] = at_its_line(function() ev:after(5) end)
+    end)
+    assert(h:start())
+    assert.same({ "no alert 'nonsense'", "a message, a string or a table expected" }, said)
+  end)
+end)
+
+describe("akushu.supports", function()
+  it("gives the number of what it has", function()
+    assert.equal(0x1301, akushu.supports("suites", "TLS_AES_128_GCM_SHA256"))
+    assert.equal(29, akushu.supports("groups", "x25519"))
+    assert.equal(0x0403, akushu.supports("schemes", 0x0403))
+    assert.is_nil(akushu.supports("groups", "curve25519"))
+    assert.is_nil(akushu.supports("suites", 0x11301))
+    assert.is_nil(akushu.supports("suites", -1))
+  end)
+
+  it("knows four kinds", function()
+    assert.has_error(function() akushu.supports("cipher", "x") end)
+    assert.has_error(function() akushu.supports("groups") end)
+    assert.has_error(function() akushu.supports("groups", true) end)
+    assert.has_error(function() akushu.supports("certificate_compression", 1) end)
   end)
 end)

@@ -169,6 +169,39 @@ describe("a session does not change contexts", function()
       assert.equal("unknown_ca", a.failure and a.failure.alert)
     end)
 
+    it("what a context demands of a chain is asked of resumed ones, too: later changes as well, TLS " .. version, function()
+      local s = server { min_version = version, max_version = version }
+      local function kept_by(c)
+        local a = pump.run(c:handshake { server_name = "localhost" }, s:handshake())
+        assert.is_nil(a.failure)
+        return a.session:resumption()
+      end
+      local function resumed(c, session)
+        local a = pump.run(c:handshake { server_name = "localhost", session = session }, s:handshake())
+        return a.hs.resumed, a.failure
+      end
+      assert.is_true(resumed(client { trust = ca:trust() }, kept_by(client { trust = ca:trust() }))) -- the same CAs in another store
+      for name, value in pairs { security_level = 1, on_untrusted = function() return true end, ocsp = true, verify = "chain", schemes = { "ecdsa_secp256r1_sha256" },
+        cert_schemes = { "ecdsa_secp256r1_sha256" } } do
+        local lax = { trust = ca:trust(), [name] = value }
+        assert.is_false(resumed(client(), kept_by(client(lax))), name)
+        assert.is_true(resumed(client(lax), kept_by(client(lax))), name)
+      end
+      -- one more CA, and the order in which they came
+      local trust, both = ca:trust(), akushu.trust { certificates = { stranger.certificate, ca.certificate } }
+      local c = client { trust = trust }
+      local session = kept_by(c)
+      trust:add(stranger.certificate)
+      assert.is_false(resumed(c, session))
+      assert.is_true(resumed(client { trust = both }, kept_by(c)))
+      -- a CRL that revokes the server's certificate
+      session = kept_by(c)
+      trust:add_crl(ca:crl { revoked = { leaf } })
+      local again, failure = resumed(c, session)
+      assert.is_false(again)
+      assert.equal("certificate_revoked", failure and failure.alert)
+    end)
+
     it("what was not verified is not resumed where verification is asked for, TLS " .. version, function()
       local s = server { min_version = version, max_version = version }
       local a = pump.run(akushu.client { verify = false }:handshake { server_name = "elsewhere.example" }, s:handshake())
@@ -296,9 +329,12 @@ it("who resumes with a ticket cannot make the server forget a session whose id h
 end)
 
 it("a clock that says no number of seconds is refused", function()
-  for _, now in ipairs { math.huge, -math.huge, 0 / 0, 1e300 } do
+  for _, now in ipairs { math.huge, -math.huge, 0 / 0, 1e300, "1767225600", {}, false } do
     local hs = client { clock = function() return now end }:handshake { server_name = "localhost" }
-    assert.has_error(function() hs:start() end, "option 'clock': seconds since 1970 expected")
+    local here = debug.getinfo(1, "l").currentline + 1
+    local ok, message = pcall(function() local out = hs:start() return out end)
+    assert.is_false(ok)
+    assert.equal(1, message:find(("%s:%d: option 'clock': seconds since 1970 expected, got "):format(debug.getinfo(1, "S").short_src, here), 1, true))
   end
 end)
 

@@ -1,5 +1,6 @@
 -- A server's sessions: in memory, bounded, with a lifetime, or in a store of the application's. And what a client keeps: as an object, and as bytes.
 local akushu = require "akushu"
+local certs = require "spec.support.certs"
 local mutate = require "spec.support.mutate"
 local pump = require "spec.support.pump"
 
@@ -344,8 +345,23 @@ describe("a session that can be resumed", function()
     end
   end)
 
+  it("is not there for a client that wants neither ids nor tickets", function()
+    for _, version in ipairs { "1.2", "1.3" } do
+      local leaf = certs.ecdsa()
+      local c = akushu.client { trust = leaf.trust, versions = version, tickets = false, session_ids = false }
+      local session, server = meet(c, akushu.server { identity = leaf.identity, versions = version })
+      assert.equal(version, session.version)
+      for _, one in ipairs { session, server } do
+        local kept, message, failure = one:resumption()
+        assert.is_nil(kept)
+        assert.is_string(message)
+        assert.equal("not_ready", failure.code)
+      end
+    end
+  end)
+
   it("wants bytes", function()
-    for _, value in ipairs { true, {}, print } do assert.has_error(function() akushu.resumption(value) end) end
+    for _, value in ipairs { true, 1, { 1 }, { bytes = "x" }, print } do assert.has_error(function() akushu.resumption(value) end) end
     assert.has_error(function() akushu.resumption() end)
   end)
 end)

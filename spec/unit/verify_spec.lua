@@ -353,7 +353,7 @@ describe("who vouches", function()
   end)
 
   it("misuse raises, and names the option", function()
-    for option, value in pairs { hots = "x", time = "now", purpose = "email", level = 6, depth = 0, host = 5, ocsp = {}, crls = 5,
+    for option, value in pairs { hots = "x", time = "now", purpose = "email", level = 6, depth = 0, host = 5, ocsp = { 5 }, crls = 5,
       intermediates = 5, must_staple = "no", max_paths = 1.5 } do
       assert.error_matches(function() trust:verify(good.chain, { [option] = value }) end, option)
     end

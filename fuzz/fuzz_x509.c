@@ -1,4 +1,5 @@
 /* fuzz_x509.c: everything that reads what a peer or a file says about certificates. Input: one byte that chooses, then the bytes. */
+#include "base/der.h"
 #include "x509/x509.h"
 
 #include "identity.h"
@@ -82,9 +83,44 @@ static void ocsp(ak_view der) {
     ak_ocsp_check(provider, &answer, der, ak_trust_at(trust, 0), ak_trust_at(trust, 0), 1790000000, 2, &f);
 }
 
+/* Certificates, CRLs and an OCSP response one after the other, verified together: the last certificate is the one that is trusted. */
+static void path(ak_view bytes) {
+    ak_failure f = {0};
+    ak_chain chain = {{NULL}, 0};
+    ak_verify_params v;
+    ak_report *report = NULL;
+    ak_buf out;
+    ak_rd r;
+    ak_view one;
+    ak_trust *own = ak_trust_new(&f);
+    if (own == NULL) abort();
+    ak_buf_init(&out, AK_BUF_NO_LIMIT);
+    ak_verify_defaults(&v);
+    ak_trust_set_partial_chain(own, true);
+    ak_trust_set_strict(own, bytes.n > 0 && (bytes.p[bytes.n - 1] & 1) != 0);
+    ak_rd_view(&r, bytes);
+    while (ak_rd_left(&r) > 0 && chain.n < AK_CHAIN_MAX && ak_der_next(&r, NULL, NULL, &one)) {
+        ak_failure no_cert = {0}, no_crl = {0};
+        ak_crl *c = NULL;
+        if (ak_chain_add(&chain, one, &no_cert) == AK_OK) continue;
+        if (ak_crl_parse(one, &c, &no_crl) == AK_OK) ak_trust_add_crl(own, c, &f);
+        else v.ocsp = one;
+        ak_crl_free(c);
+    }
+    if (chain.n > 0) ak_trust_add(own, chain.certs[chain.n - 1], &f);
+    v.host = ak_view_of("localhost", 9);
+    v.time = 1800000000;
+    ak_verify_chain(provider, &report, own, &chain, &v, &f);
+    if (report != NULL) ak_report_text(report, &out);
+    ak_report_free(report);
+    ak_chain_clear(&chain);
+    ak_trust_free(own);
+    ak_buf_free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static void (*const readers[])(ak_view) = {certificate, certificate, pem, crl, spki, ocsp};
+    static void (*const readers[])(ak_view) = {certificate, path, pem, crl, spki, ocsp};
     if (provider == NULL) setup();
     if (size == 0) return 0;
     readers[data[0] % (sizeof readers / sizeof *readers)](ak_view_of(data + 1, size - 1));

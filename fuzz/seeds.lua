@@ -29,6 +29,9 @@ for _, certificate in ipairs { ca.certificate, leaf.certificate, constrained.cer
 end
 seed("fuzz_x509", "\3" .. ca:crl { revoked = { leaf } })
 seed("fuzz_x509", "\5" .. ca:ocsp(leaf, { status = "good" }))
+local below = constrained:issue { names = { "localhost", "www.example.com" }, policies = { "2.23.140.1.2.1" } }
+seed("fuzz_x509", table.concat { "\1", below.der, constrained.der, ca.der, constrained:crl { revoked = { below } }, ca:crl { number = 2 },
+  ca:crl { number = 3, delta = 2, revoked = { constrained } }, constrained:ocsp(below, { more = { { status = "revoked" } } }) })
 
 -- fuzz_handshake: mode, size of pieces, profile; then what a peer said in a real connection. fuzz_deframe: the same streams.
 -- fuzz_resumption: what the client kept.

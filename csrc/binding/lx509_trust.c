@@ -1,6 +1,6 @@
 /* lx509_trust.c: akushu.TrustStore.
  *
- *   akushu.trust{ file=, dir=, pem=, certificates=, crls=, system=, partial_chain=, strict= }
+ *   akushu.trust{ file=, dir=, pem=, certificates=, crls=, system=, partial_chain=, strict=, revocation= }
  *   akushu.trust.system() .file(path) .dir(path) .pem(string)
  *   #trust  trust.sources  trust.certificates  trust:add(…)  trust:add_crl(…)  trust:has(cert)  trust:verify(chain, options) → report */
 #include "binding/lx509_parts.h"
@@ -140,13 +140,27 @@ static ak_error each_path(lua_State *L, ak_trust *t, const char *what, bool dir,
     return e;
 }
 
-static const char *const trust_options[] = {"file", "dir", "pem", "certificates", "crls", "system", "partial_chain", "strict", NULL};
+static const char *const trust_options[] = {"file", "dir", "pem", "certificates", "crls", "system", "partial_chain", "strict", "revocation", NULL};
+static const char *const demands[] = {"if_given", "leaf", "chain"}; /* by ak_demand */
+
+static ak_demand demand_option(lua_State *L) {
+    ak_demand d = AK_DEMAND_none;
+    if (lua_getfield(L, 2, "revocation") != LUA_TNIL) {
+        const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+        for (d = AK_DEMAND_none; d <= AK_DEMAND_chain && strcmp(s, demands[d]) != 0;) d++;
+        if (d > AK_DEMAND_chain)
+            luaL_error(L, "trust: option 'revocation': \"if_given\", \"leaf\" or \"chain\" expected, got '%s'", luaL_tolstring(L, -1, NULL));
+    }
+    lua_pop(L, 1);
+    return d;
+}
 
 /* fill: the options at index 2 into the store; the first thing that goes wrong ends it. */
 static ak_error fill(lua_State *L, ak_trust *t, ak_failure *f) {
     ak_error e = AK_OK;
     ak_trust_set_partial_chain(t, ak_lua_flag_option(L, 2, "trust", "partial_chain", false));
     ak_trust_set_strict(t, ak_lua_flag_option(L, 2, "trust", "strict", false));
+    ak_trust_set_revocation(t, demand_option(L));
     if (ak_lua_flag_option(L, 2, "trust", "system", false)) e = add_system(L, t, f);
     if (e != AK_OK) return e;
     lua_getfield(L, 2, "file");
@@ -367,6 +381,7 @@ static void get_certificates(lua_State *L, void *u) {
 }
 
 static void get_partial_chain(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_partial_chain(trust_of(u))); }
+static void get_revocation(lua_State *L, void *u) { lua_pushstring(L, demands[trust_of(u) != NULL ? ak_trust_revocation(trust_of(u)) : AK_DEMAND_none]); }
 static void get_strict(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_strict(trust_of(u))); }
 
 static int l_len(lua_State *L) {
@@ -392,7 +407,7 @@ static int l_tostring(lua_State *L) {
 void ak_open_trust(lua_State *L) {
     static const luaL_Reg methods[] = {{"add", l_add}, {"add_crl", l_add_crl}, {"has", l_has}, {"verify", l_verify}, {"close", l_close}, {NULL, NULL}};
     static const ak_lua_property properties[] = {
-        {"sources", get_sources}, {"certificates", get_certificates}, {"partial_chain", get_partial_chain}, {"strict", get_strict}, {NULL, NULL}};
+        {"sources", get_sources}, {"certificates", get_certificates}, {"partial_chain", get_partial_chain}, {"strict", get_strict}, {"revocation", get_revocation}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_close}, {"__close", l_close}, {"__len", l_len}, {"__tostring", l_tostring}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"system", l_trust_system}, {"file", l_trust_file}, {"dir", l_trust_dir}, {"pem", l_trust_pem}, {NULL, NULL}};
     ak_lua_class(L, AK_LUA_TRUST, methods, properties, meta);

@@ -237,7 +237,9 @@ static ak_error ask_ocsp(ak_search *s, ak_ocsp_answer *a, ak_failure *why) {
     return e;
 }
 
-static void check_ocsp(ak_search *s, size_t n, ak_findings *f, ak_findings *warnings) {
+/* Whether a certificate of the path is revoked was `settled` when an answer that can be believed says yes or no; one that cannot be believed is a reason of
+ * its own and settles it, too. */
+static void check_ocsp(ak_search *s, size_t n, bool settled[AK_PATH_MAX], ak_findings *f, ak_findings *warnings) {
     ak_cert *leaf = s->path[0];
     bool must = leaf->must_staple && !s->v->no_must_staple && s->v->purpose == AK_USE_server;
     if (s->v->ocsp.n == 0) {
@@ -253,6 +255,7 @@ static void check_ocsp(ak_search *s, size_t n, ak_findings *f, ak_findings *warn
     ak_error e = ask_ocsp(s, &a, &why);
     s->r->revocation_by = "ocsp";
     s->r->revocation = e == AK_OK ? a.status : e == AK_ERR_certificate_revoked ? AK_REVOCATION_revoked : AK_REVOCATION_bad;
+    settled[0] = e != AK_OK || a.status == AK_REVOCATION_good;
     if (e == AK_ERR_certificate_revoked) say_revoked(leaf, 0, a.revoked_at, a.reason, "OCSP response", f);
     else if (e != AK_OK) ak_find(f, e, NULL, 0, leaf, "RFC 6960 §3.2", "%s", why.detail);
     else if (a.status == AK_REVOCATION_unknown && must) ak_find(f, AK_ERR_must_staple, NULL, 0, leaf, "RFC 7633 §4.2.3.1", "the OCSP responder does not know it");
@@ -260,7 +263,7 @@ static void check_ocsp(ak_search *s, size_t n, ak_findings *f, ak_findings *warn
         ak_find(warnings, AK_OK, "revocation_unknown", 0, leaf, "RFC 6960 §2.2", "the OCSP responder does not know it");
 }
 
-static void check_crls(ak_search *s, size_t n, ak_findings *f, ak_findings *warnings) {
+static void check_crls(ak_search *s, size_t n, bool settled[AK_PATH_MAX], ak_findings *f, ak_findings *warnings) {
     ak_crl *const *own;
     if (ak_trust_crls(s->t, &own) + s->v->n_crls == 0) return;
     ak_crl_query q = {.p = s->p,
@@ -268,6 +271,7 @@ static void check_crls(ak_search *s, size_t n, ak_findings *f, ak_findings *warn
                       .crls = s->v->crls,
                       .n_crls = s->v->n_crls,
                       .time = s->v->time,
+                      .strict = ak_trust_strict(s->t),
                       .level = s->v->level,
                       .signatures = &s->r->signatures,
                       .max_signatures = s->max_signatures,
@@ -283,13 +287,23 @@ static void check_crls(ak_search *s, size_t n, ak_findings *f, ak_findings *warn
         ak_revocation status = ak_crl_status(&q, c, s->path[i + 1], &when, &reason, &why);
         if (status == AK_REVOCATION_revoked) say_revoked(c, i, when, reason, "CRL", f);
         else if (status == AK_REVOCATION_bad) ak_find(f, why.error, NULL, i, c, "RFC 5280 §6.3.3", "%s", why.detail);
-        else if (status != AK_REVOCATION_good)
+        else if (status != AK_REVOCATION_good && !settled[i])
             ak_find(warnings, AK_OK, "revocation_unknown", i, c, "RFC 5280 §6.3", "no CRL that was given speaks of it");
+        if (status != AK_REVOCATION_none && status != AK_REVOCATION_unknown) settled[i] = true;
         if (i == 0 && status != AK_REVOCATION_none && s->r->revocation_by == NULL) {
             s->r->revocation_by = "crl";
             s->r->revocation = status;
         }
     }
+}
+
+/* check_settled: whether there are the answers that the trust store demands. Nobody is asked about an anchor, nor about an end entity that is one. */
+static void check_settled(ak_search *s, size_t n, const bool settled[AK_PATH_MAX], ak_findings *f) {
+    ak_demand demand = ak_trust_revocation(s->t);
+    size_t asked = demand == AK_DEMAND_none || n < 2 ? 0 : demand == AK_DEMAND_leaf ? 1 : n - 1;
+    for (size_t i = 0; i < asked; i++)
+        if (!settled[i])
+            ak_find(f, AK_ERR_revocation_unknown, NULL, i, s->path[i], "RFC 5280 §6.3", "nobody says whether it is revoked, and an answer is demanded");
 }
 
 /* ---- the whole path ---- */
@@ -302,8 +316,10 @@ void ak_check_path(ak_search *s, size_t n, bool anchored, ak_findings *f, ak_fin
     s->r->revocation = AK_REVOCATION_none;
     s->r->revocation_by = NULL;
     if (!anchored) return; /* nobody whose word on revocation counts */
-    check_ocsp(s, n, f, warnings);
-    check_crls(s, n, f, warnings);
+    bool settled[AK_PATH_MAX] = {false};
+    check_ocsp(s, n, settled, f, warnings);
+    check_crls(s, n, settled, f, warnings);
+    check_settled(s, n, settled, f);
 }
 
 void ak_check_warnings(ak_search *s, size_t n, bool anchored, ak_findings *w) {

@@ -18,7 +18,7 @@ struct ak_crl {
     revoked *entries;                 /* by serial */
     size_t n;
     ak_view number, base_number;      /* crlNumber, deltaCRLIndicator: magnitudes; empty: absent */
-    bool delta;
+    bool delta, number_critical;
     ak_view aki;
     ak_view idp;                      /* issuingDistributionPoint, the whole value */
     ak_view idp_name;                 /* DistributionPointName */
@@ -78,6 +78,7 @@ static bool read_extensions(ak_crl *c, ak_view list) {
             if (ak_view_eq(e[i].oid, e[j].oid)) return false;
         if (AK_OID_IS(e[i].oid, "\x55\x1d\x14")) {
             if (!read_number(e[i].value, &c->number)) return false;
+            c->number_critical = e[i].critical;
         } else if (AK_OID_IS(e[i].oid, "\x55\x1d\x1b")) {
             c->delta = true;
             if (!read_number(e[i].value, &c->base_number)) return false;
@@ -379,6 +380,7 @@ static bool believable(const ak_crl_query *q, ak_crl *crl, const ak_cert *c, ak_
     else if (q->time > crl->next_update) ak_fail(&why, AK_ERR_bad_crl, "it is out of date");
     else if (!ak_view_eq(crl->sigalg_der, crl->sigalg_inner)) ak_fail(&why, AK_ERR_bad_crl, "the algorithm inside and outside the signed part differ");
     else if (ak_sigalg_strength(&crl->sigalg) < ak_level_bits(q->level)) ak_fail(&why, AK_ERR_bad_crl, "its signature is too weak");
+    else if (q->strict && (crl->number.n == 0 || crl->number_critical)) ak_fail(&why, AK_ERR_bad_crl, "it has no number, or a critical one"); /* §5.2.3 */
     if (why.error == AK_OK) {
         if (usable_signer(crl, issuer) && signed_by(q, crl, issuer, &why)) return true;
         if (!q->issuer_only && other_signer(q, crl, c, issuer, &why)) return true;

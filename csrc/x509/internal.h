@@ -99,6 +99,7 @@ typedef struct ak_crl_query {
     ak_crl *const *crls;
     size_t n_crls;
     int64_t time;
+    bool strict;
     unsigned level;
     unsigned *signatures; /* made so far */
     unsigned max_signatures;

@@ -73,6 +73,7 @@ unsigned ak_severity(ak_error e) {
         AK_ERR_certificate_not_yet_valid, AK_ERR_bad_host_name,
         AK_ERR_host_mismatch,         AK_ERR_must_staple,
         AK_ERR_bad_ocsp_response,     AK_ERR_bad_crl,
+        AK_ERR_revocation_unknown,
         AK_ERR_verify_budget,
     };
     unsigned n = sizeof order / sizeof order[0];
@@ -168,6 +169,12 @@ static void headline(const ak_report *r, ak_buf *out) {
     case AK_ERR_bad_host_name: ak_puts(out, "What it should be checked for is neither a host name nor an address.\n"); break;
     case AK_ERR_certificate_revoked:
         ak_printf(out, "The certificate of %s, or one above it, was withdrawn by the one who issued it.\n", host);
+        break;
+    case AK_ERR_must_staple:
+    case AK_ERR_revocation_unknown:
+    case AK_ERR_bad_ocsp_response:
+    case AK_ERR_bad_crl:
+        ak_printf(out, "Nobody could say reliably whether the certificate of %s, or one above it, has been withdrawn.\n", host);
         break;
     case AK_ERR_certificate_signature:
         ak_printf(out, "The certificate of %s, or one above it, was changed or forged: its signature is wrong.\n", host);

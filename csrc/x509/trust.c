@@ -16,6 +16,7 @@ struct ak_trust {
     size_t n_sources;
     bool partial_chain, strict;
     uint64_t changes;
+    ak_demand revocation;
 };
 
 #define NONE SIZE_MAX
@@ -201,6 +202,11 @@ void ak_trust_set_strict(ak_trust *t, bool on) {
     t->changes++;
 }
 bool ak_trust_strict(const ak_trust *t) { return t->strict; }
+void ak_trust_set_revocation(ak_trust *t, ak_demand d) {
+    t->revocation = d;
+    t->changes++;
+}
+ak_demand ak_trust_revocation(const ak_trust *t) { return t->revocation; }
 
 size_t ak_trust_crls(const ak_trust *t, ak_crl *const **out) {
     *out = t->crls;
@@ -217,7 +223,7 @@ static int in_order(const void *a, const void *b) { return memcmp(a, b, DIGEST);
 
 bool ak_trust_digest(const ak_trust *t, ak_provider *p, uint8_t out[DIGEST]) {
     const ak_view none = {NULL, 0};
-    uint8_t value[AK_HASH_MAX], flags = (uint8_t)((t->partial_chain ? 1 : 0) | (t->strict ? 2 : 0));
+    uint8_t value[AK_HASH_MAX], flags = (uint8_t)((t->partial_chain ? 1 : 0) | (t->strict ? 2 : 0) | (unsigned)t->revocation << 2);
     size_t n = t->n + t->n_crls;
     uint8_t *all = malloc(n * DIGEST + 1);
     if (all == NULL) return false;

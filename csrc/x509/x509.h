@@ -295,14 +295,19 @@ void ak_trust_set_partial_chain(ak_trust *t, bool on);
 bool ak_trust_partial_chain(const ak_trust *t);
 /* ak_trust_set_strict (default off): RFC 5280 §4 makes demands on CAs beyond those of path validation (§6). A certificate from the peer that contradicts itself is always
  * refused (AK_ERR_certificate_profile); one in which something is missing (key identifiers, a critical mark, …) is refused when strict, and warned of otherwise:
- * common tools leave these out. Never applied to anchors. */
+ * common tools leave these out. Never applied to anchors. A CRL without a number is believed only when not strict. */
 void ak_trust_set_strict(ak_trust *t, bool on);
 bool ak_trust_strict(const ak_trust *t);
 /* ak_trust_changes: a count that grows with every change: what was made of a store is as good as before while it is the same. */
 uint64_t ak_trust_changes(const ak_trust *t);
-/* ak_trust_digest: a hash (SHA-256) of all that decides what the store vouches for: certificates and CRLs, in whatever order they came, partial_chain and strict. false: out
- * of memory, or a failure of libcrypto's. */
+/* ak_trust_digest: a hash (SHA-256) of all that decides what the store vouches for: certificates and CRLs, in whatever order they came, partial_chain, strict and
+ * revocation. false: out of memory, or a failure of libcrypto's. */
 bool ak_trust_digest(const ak_trust *t, ak_provider *p, uint8_t out[32]);
+/* ak_trust_set_revocation: which certificates of a path (the anchor aside) must be known not to be revoked, by a CRL or, the end entity, by a stapled OCSP
+ * response. What is missing is AK_ERR_revocation_unknown. Default: none; an answer that is there always counts. */
+typedef enum ak_demand { AK_DEMAND_none, AK_DEMAND_leaf, AK_DEMAND_chain } ak_demand;
+void ak_trust_set_revocation(ak_trust *t, ak_demand d);
+ak_demand ak_trust_revocation(const ak_trust *t);
 /* ak_trust_names: the anchors' subjects, each with its two length bytes, as CertificateRequest.certificate_authorities lists them; stops before max bytes. */
 bool ak_trust_names(const ak_trust *t, size_t max, ak_buf *out);
 

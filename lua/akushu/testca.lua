@@ -445,8 +445,8 @@ end
 local crl_options = set [[ revoked this_update next_update number delta scope extensions hash scheme tamper outer_algorithm signature
   issuer_name ]]
 
---- A CRL of this CA, DER. revoked: Certificates, results of issue, or { certificate =, serial =, reason =, time =, extensions = }; number;
--- delta (a base number); scope (the bytes of an issuingDistributionPoint).
+--- A CRL of this CA, DER. revoked: Certificates, results of issue, or { certificate =, serial =, reason =, time =, extensions = }; number
+-- (false: none); delta (a base number); scope (the bytes of an issuingDistributionPoint).
 function ca_methods:crl(o)
   o = o or {}
   check(o, "crl", crl_options)
@@ -454,7 +454,7 @@ function ca_methods:crl(o)
   local entries, extensions = {}, {}
   for i, v in ipairs(o.revoked or {}) do entries[i] = revoked_entry(v, now - 3600) end
   extensions[1] = extension { oid = "authorityKeyIdentifier", value = der.sequence(der.primitive(0, testca.key_id(self.spki))) }
-  extensions[2] = extension { oid = "2.5.29.20", value = der.integer(o.number or 1) }
+  if o.number ~= false then extensions[2] = extension { oid = "2.5.29.20", value = der.integer(o.number or 1) } end
   if o.delta then extensions[#extensions + 1] = extension { oid = "2.5.29.27", critical = true, value = der.integer(o.delta) } end
   if o.scope then extensions[#extensions + 1] = extension { oid = "2.5.29.28", critical = true, value = o.scope } end
   for _, e in ipairs(o.extensions or {}) do extensions[#extensions + 1] = extension(e) end

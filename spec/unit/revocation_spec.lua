@@ -117,6 +117,15 @@ describe("CRLs", function()
     is("certificate_revoked", verify { crls = { crl(sub, { this_update = NOW - 2 * DAY }), crl(sub, { revoked = { good } }), root_crl } })
   end)
 
+  it("without a number are not believed by a strict store", function()
+    local function numbered(o) return ca:trust({ strict = true }):verify(good.chain, { time = NOW, crls = { crl(sub, o), root_crl } }) end
+    assert.equal("good", is("ok", numbered {}).revocation)
+    for _, o in ipairs { { number = false }, { number = false, extensions = { { oid = "2.5.29.20", critical = true, value = der.integer(1) } } } } do
+      is("bad_crl", numbered(o))
+      is("ok", verify { crls = { crl(sub, o), root_crl } })
+    end
+  end)
+
   it("deltas add to their base and take away from it", function()
     local held = { certificate = good, reason = "certificateHold" }
     local base, base_held = crl(sub, { number = 5 }), crl(sub, { number = 5, revoked = { held } })
@@ -221,6 +230,70 @@ describe("CRLs", function()
       local s = whole:sub(1, at - 1) .. string.char(math.random(0, 255)) .. whole:sub(at + math.random(0, 2))
       local r = verify { crls = { s, root_crl } }
       if r.revocation == "good" then assert.equal(whole, s) end
+    end
+  end)
+end)
+
+describe("an answer may be demanded", function()
+  local all = { crl(sub), crl(ca) }
+  local function with(demand, o)
+    return ca:trust({ revocation = demand }):verify(good.chain, merged({ time = NOW }, o))
+  end
+  local function missing(r)
+    local out = {}
+    for i, reason in ipairs(is("revocation_unknown", r).reasons) do out[i] = reason.depth end
+    return out
+  end
+
+  it("of nobody, unless said", function()
+    assert.equal("if_given", trust.revocation)
+    is("ok", with(nil))
+    is("ok", with "if_given")
+    is("certificate_revoked", with("if_given", { crls = { crl(sub, { revoked = { good } }) } }))
+  end)
+
+  it("of the end entity", function()
+    assert.same({ 0 }, missing(with "leaf"))
+    assert.same({ 0 }, missing(with("leaf", { crls = { all[2] } })))
+    is("ok", with("leaf", { crls = { all[1] } }))
+    local staple = { this_update = NOW - 60, next_update = NOW + DAY, produced_at = NOW - 60 }
+    local r = is("ok", with("leaf", { ocsp = sub:ocsp(good, staple) }))
+    assert.equal("leaf", ca:trust({ revocation = "leaf" }).revocation)
+    assert.is_nil(warns(r, "revocation_unknown"))
+    assert.same({ 0 }, missing(with("leaf", { ocsp = sub:ocsp(good, merged(staple, { status = "unknown" })) })))
+    is("bad_ocsp_response", with("leaf", { ocsp = sub:ocsp(good, merged(staple, { tamper = true })) }))
+  end)
+
+  it("of the whole path", function()
+    assert.same({ 0, 1 }, missing(with "chain"))
+    assert.same({ 1 }, missing(with("chain", { crls = { all[1] } })))
+    is("ok", with("chain", { crls = all }))
+    is("certificate_revoked", with("chain", { crls = { all[1], crl(ca, { revoked = { sub } }) } }))
+    local some = crl(sub, { scope = idp(der.primitive(3, "\5\x60")) }) -- for some reasons only
+    assert.same({ 0 }, missing(with("chain", { crls = { some, all[2] } })))
+    assert.matches("withdrawn", with("chain").text, 1, true)
+  end)
+
+  it("of an end entity that is itself trusted: of nobody", function()
+    local one = testca.self_signed(merged(period, { names = { "a.example" }, key = keys[5] }))
+    is("ok", x509.trust({ certificates = { one.certificate }, revocation = "chain" }):verify(one.chain, { time = NOW }))
+  end)
+
+  it("ends a handshake with its own code and alert", function()
+    local akushu = require "akushu"
+    local pump = require "spec.support.pump"
+    local root = testca.new { name = "today" }
+    local server = akushu.server { identity = root:issue({ names = { "localhost" } }).identity }
+    local function shake(t) return (pump.run(akushu.client({ trust = t }):handshake { server_name = "localhost" }, server:handshake {})) end
+    local c = shake(root:trust { revocation = "chain" })
+    assert.equal("revocation_unknown", c.failure.code)
+    assert.equal("certificate_unknown", c.failure.alert)
+    assert.is_truthy(shake(root:trust { revocation = "chain", crls = { root:crl() } }).session)
+  end)
+
+  it("by a word that is known", function()
+    for _, v in ipairs { "all", "", true, 1 } do
+      assert.error_matches(function() x509.trust { revocation = v } end, "option 'revocation'", 1, true)
     end
   end)
 end)

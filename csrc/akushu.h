@@ -34,11 +34,12 @@
 #define AKUSHU_VERSION "0.1.0"
 
 /* The bound on what a peer can make one handshake hold, in messages of max_message bytes (64 KiB by default) and records: the message being collected (2,
- * with the record that begins the next), the message being handled (2, as buffers grow by doubling), its hello (1), names of CAs (1), a stapled response
- * (2), SCTs (1), its chain, read (2), a ticket (1), and, only where a CertificateVerify may come, all messages so far (4). The records: what is
- * incomplete, what a gate looks at, its plaintext. spec/negative/tls12_limits_spec.lua measures. */
+ * with the record that begins the next), the message being handled (2, as buffers grow by doubling), its hello (2: a ClientHello may be longer),
+ * names of CAs (1), a stapled response (2), SCTs (1), its chain, read (2), a ticket (1), and, only where a CertificateVerify may come, all messages so
+ * far (4). The records: what is incomplete, what a gate looks at, its plaintext. spec/negative/tls12_limits_spec.lua measures. */
 #define AK_MESSAGE_MAX_DEFAULT 65536u
-#define AK_HANDSHAKE_MEMORY (16u * AK_MESSAGE_MAX_DEFAULT + 4u * 18432u)
+#define AK_CLIENT_HELLO_MAX (2u + 32u + 33u + 65536u + 256u + 65537u) /* version, random, session id, suites, compression, extensions: RFC 8446 §4.1.2 */
+#define AK_HANDSHAKE_MEMORY (17u * AK_MESSAGE_MAX_DEFAULT + 4u * 18432u)
 
 /* ==== context ======================================================================================================= */
 
@@ -140,6 +141,7 @@ struct ak_context {
     uint16_t record_size_limit; /* RFC 8449: what we are willing to receive, 0: not said */
     uint16_t max_fragment_length; /* client: RFC 6066 §4: 512, 1024, 2048 or 4096 bytes asked of both sides; 0: not asked. A server grants it */
     uint32_t max_message;  /* the largest handshake message accepted */
+    uint32_t max_hello;    /* server: the largest ClientHello accepted; by default any that the format allows */
     unsigned security_level; /* as libcrypto's: 2 by default, 112 bits */
     unsigned min_dh_bits;    /* client: the smallest DHE group accepted (2048) */
     bool ocsp;               /* client: ask for a stapled OCSP response */

@@ -149,6 +149,7 @@ static void read_numbers(lua_State *L, ak_context *c) {
     c->record_padding = (uint16_t)number(L, 2, "record_padding", c->record_padding, 0, 16384);
     c->record_size_limit = (uint16_t)number(L, 2, "record_size_limit", c->record_size_limit, 64, 16385);
     c->max_message = (uint32_t)number(L, 2, "max_message", c->max_message, 1024, 1 << 24);
+    c->max_hello = (uint32_t)number(L, 2, "max_message", c->max_hello, 1024, 1 << 24);
     c->psk_modes = (unsigned)number(L, 2, "psk_modes", c->psk_modes, 0, AK_PSK_dhe_ke | AK_PSK_ke);
     c->max_early_data = (uint32_t)number(L, 2, "early_data", c->max_early_data, 0, UINT32_MAX);
     c->early_data_window = (uint32_t)number(L, 2, "early_data_window", c->early_data_window, 1, 604800);

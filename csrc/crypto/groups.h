@@ -17,6 +17,8 @@ typedef struct ak_group {
     uint16_t min_version, max_version;
 } ak_group;
 
+enum { AK_GROUP_secp256r1 = 23 };
+
 extern const ak_group ak_groups[];
 extern const size_t ak_groups_count;
 const ak_group *ak_group_find(uint16_t id);

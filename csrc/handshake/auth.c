@@ -13,8 +13,8 @@
 
 void ak_auth_peer_schemes(ak_hs *h, ak_view list) {
     h->n_peer_schemes = 0;
-    for (size_t i = 0; i + 1 < list.n && h->n_peer_schemes < AK_LIST_MAX; i += 2)
-        h->peer_schemes[h->n_peer_schemes++] = (uint16_t)(list.p[i] << 8 | list.p[i + 1]);
+    for (size_t i = 0; i < ak_schemes_count && h->n_peer_schemes < AK_LIST_MAX; i++)
+        if (ak_list_u16_has(list, ak_schemes[i].id)) h->peer_schemes[h->n_peer_schemes++] = ak_schemes[i].id;
 }
 
 void ak_auth_default_schemes(ak_hs *h) {
@@ -177,11 +177,16 @@ const ak_group *ak_auth_shared_group(const ak_hs *h, uint16_t version, bool fini
         }
         return NULL;
     }
+    /* RFC 8422 §4 leaves the curve to us when the client names none; such clients are old ones, and P-256 is what they have. */
+    bool silent = !finite_field && version < AK_TLS13 && !ak_ext_client_sent(h, AK_EXT_supported_groups, NULL);
+    const ak_group *first = NULL;
     for (size_t i = 0; i < c->n_groups; i++) {
         const ak_group *g = ak_group_find(c->groups[i]);
-        if (group_fits((ak_hs *)h, g, version, finite_field) && ak_auth_client_lists_group(h, g->id)) return g;
+        if (!group_fits((ak_hs *)h, g, version, finite_field) || !ak_auth_client_lists_group(h, g->id)) continue;
+        if (!silent || g->id == AK_GROUP_secp256r1) return g;
+        if (first == NULL) first = g;
     }
-    return NULL;
+    return first;
 }
 
 /* ---- the server's choice in TLS <= 1.2 ----------------------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
 
 #include "handshake/machine.h"
 
-/* ak_auth_peer_schemes: notes the schemes the peer accepts, from a list as it came. */
+/* ak_auth_peer_schemes: notes the schemes the peer accepts, from a list as it came, however long: of those that exist here. */
 void ak_auth_peer_schemes(ak_hs *h, ak_view list);
 /* ak_auth_default_schemes: what RFC 5246 §7.4.1.4.1 says of a peer that names none. */
 void ak_auth_default_schemes(ak_hs *h);

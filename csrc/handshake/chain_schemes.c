@@ -4,9 +4,10 @@
 
 void ak_chain_schemes_take(ak_hs *h, ak_view list) {
     ak_flow13 *f = ak_flow13_of(h);
-    size_t n = ak_list_u16_count(list);
     f->n_cert_schemes = 0;
-    for (size_t i = 0; i < n && f->n_cert_schemes < AK_CERT_SCHEMES_MAX; i++) f->cert_schemes[f->n_cert_schemes++] = ak_list_u16_at(list, i);
+    for (size_t i = 0; i < ak_schemes_count && f->n_cert_schemes < AK_CERT_SCHEMES_MAX; i++) /* those that exist here, however long the list */
+        if (ak_list_u16_has(list, ak_schemes[i].id)) f->cert_schemes[f->n_cert_schemes++] = ak_schemes[i].id;
+    if (f->n_cert_schemes == 0 && list.n >= 2) f->cert_schemes[f->n_cert_schemes++] = ak_list_u16_at(list, 0); /* none of them: nothing fits, which is not the same as no list */
 }
 
 /* fits: whether a scheme of TLS is what this AlgorithmIdentifier says; a certificate's says nothing of curves. */

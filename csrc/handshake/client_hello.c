@@ -134,6 +134,7 @@ static ak_error choose_version(ak_hs *h) {
         for (uint16_t v = c->max_version; best == 0 && v >= c->min_version; v--)
             if (ak_list_u16_has(x.versions, v)) best = v;
         if (best == 0) return ak_hs_fail(h, AK_ERR_unsupported_version, "none of the client's supported_versions is one of this server's");
+        if (legacy <= AK_SSL30 && best > AK_SSL30) return ak_hs_fail(h, AK_ERR_unsupported_version, "legacy_version %04x (RFC 8446 §D.5)", legacy);
     } else {
         uint16_t most = c->max_version > AK_TLS12 ? AK_TLS12 : c->max_version;
         best = legacy < most ? legacy : most;

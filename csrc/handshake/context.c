@@ -21,6 +21,7 @@ ak_context *ak_context_new(ak_provider *p, bool server) {
     c->session_lifetime = 7200;
     c->middlebox_compat = true;
     c->max_message = AK_MESSAGE_MAX_DEFAULT;
+    c->max_hello = AK_CLIENT_HELLO_MAX;
     c->security_level = 2;
     c->min_dh_bits = 2048;
     c->psk_modes = AK_PSK_dhe_ke;

@@ -31,17 +31,28 @@ static bool offer_server_name(ak_hs *h, ak_buf *b) {
     return true;
 }
 
+/* What is no name at all is refused before it gets into a log or a look-up: RFC 6066 §3 has ASCII. */
+static bool is_host_name(ak_view name) {
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] <= ' ' || name.p[i] >= 0x7f) return false;
+    return name.n >= 1 && name.n <= 255;
+}
+
 static ak_error offered_server_name(ak_hs *h, ak_view body) {
     struct ak_ext_server_name x;
     AK_EXT_READ(ext_server_name, &x);
     ak_rd r;
     ak_rd_view(&r, x.server_name_list);
     uint8_t type;
-    ak_view name;
-    if (!ak_rd_u8(&r, &type) || !ak_rd_vec(&r, &name, 2) || !ak_rd_done(&r) || type != 0 || name.n == 0 || name.n > 255 || memchr(name.p, 0, name.n) != NULL)
-        return ak_hs_fail(h, AK_ERR_bad_extension, "server_name must hold one host_name of 1 to 255 bytes");
-    memcpy(h->info->server_name, name.p, name.n);
-    h->info->server_name[name.n] = '\0';
+    ak_view name, host = {0};
+    while (ak_rd_u8(&r, &type) && ak_rd_vec(&r, &name, 2)) {
+        if (type != 0) continue; /* "other name types may be added", all of this form */
+        if (host.n != 0) return ak_hs_fail(h, AK_ERR_illegal_parameter, "server_name holds more than one host_name (RFC 6066 §3)");
+        if (!is_host_name(name)) return ak_hs_fail(h, AK_ERR_illegal_parameter, "server_name's host_name is no name of 1 to 255 ASCII characters (RFC 6066 §3)");
+        host = name;
+    }
+    if (host.n != 0) memcpy(h->info->server_name, host.p, host.n);
+    h->info->server_name[host.n] = '\0';
     return AK_OK;
 }
 

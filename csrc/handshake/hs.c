@@ -23,7 +23,7 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
     h->info = ak_info_new(c->server);
     h->rows = ak_rows_hello;
     h->record_version = c->max_version < AK_TLS10 ? c->max_version : AK_TLS10; /* RFC 5246 §E.1: the first record says 3.1 */
-    size_t message = (size_t)c->max_message + 4;
+    size_t message = (size_t)c->max_message + 4, hello = (size_t)c->max_hello + 4;
     ak_buf_init(&h->out_msg.message, AK_BUF_NO_LIMIT);
     ak_buf_init(&h->out_msg.taken.bytes, AK_BUF_NO_LIMIT);
     ak_buf_init(&h->in_msg.record_bytes, AK_BUF_NO_LIMIT);
@@ -34,9 +34,9 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
     ak_buf_init(&h->flight.fragment, AK_BUF_NO_LIMIT);
     ak_buf_init(&h->flight.record, AK_BUF_NO_LIMIT);
     ak_buf_init_secret(&h->answer_bytes, AK_BUF_NO_LIMIT); /* a session, a pre-shared key */
-    ak_buf_init(&h->assembly, message + 65536); /* one message and one record beyond it */
+    ak_buf_init(&h->assembly, (c->server && hello > message ? hello : message) + 65536); /* one message and one record beyond it */
     ak_buf_init(&h->output, AK_BUF_NO_LIMIT);
-    ak_buf_init(&h->client_hello_bytes, message);
+    ak_buf_init(&h->client_hello_bytes, hello);
     ak_buf_init(&h->server_hello_bytes, message);
     ak_buf_init(&h->peer_ca_names, message);
     ak_buf_init(&h->certificate_request_context, 256);
@@ -49,7 +49,7 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
     ak_buf_init_secret(&h->secrets.premaster, 4096);
     ak_buf_init_secret(&h->scratch, 1 << 20);
     ak_buf_init_secret(&h->keylog, 1 << 16);
-    ak_transcript_init(&h->transcript, 4 * message);
+    ak_transcript_init(&h->transcript, hello + 4 * message);
     ak_deframer_init(&h->deframer);
     h->read = ak_protect_new(h->p);
     h->write = ak_protect_new(h->p);

@@ -51,8 +51,9 @@ static const char *content_name(uint8_t type) {
 static void plain_in(ak_hs *h, uint8_t type, ak_view v) {
     if (v.n == 0) {
         if (type == AK_CT_handshake || type == AK_CT_alert || type == AK_CT_change_cipher_spec) {
-            /* RFC 5246 §6.2.1, RFC 8446 §5.1: no zero-length fragments of these types */
-            ak_hs_fail(h, type == AK_CT_alert ? AK_ERR_bad_alert : AK_ERR_empty_fragment, "an empty %s record", content_name(type));
+            /* RFC 5246 §6.2.1, RFC 8446 §5.1, §5.4: no zero-length fragments of these types */
+            bool short_alert = type == AK_CT_alert && !ak_hs_is_13(h);
+            ak_hs_fail(h, short_alert ? AK_ERR_bad_alert : AK_ERR_empty_fragment, "an empty %s record", content_name(type));
             return;
         }
         if (++h->empty_records > MAX_EMPTY_RECORDS) {
@@ -103,8 +104,9 @@ static bool take_message(ak_hs *h) {
     if (left < 4) return false;
     const uint8_t *p = h->assembly.p + h->assembly_at;
     size_t n = (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
-    if (n > h->ctx->max_message) {
-        ak_hs_fail(h, AK_ERR_message_too_long, "handshake message %u says it has %zu bytes; %u are allowed", p[0], n, (unsigned)h->ctx->max_message);
+    unsigned most = h->server && p[0] == AK_HT_client_hello ? h->ctx->max_hello : h->ctx->max_message;
+    if (n > most) {
+        ak_hs_fail(h, AK_ERR_message_too_long, "handshake message %u says it has %zu bytes; %u are allowed", p[0], n, most);
         return false;
     }
     if (left < 4 + n) return false;

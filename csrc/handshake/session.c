@@ -197,6 +197,7 @@ ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t 
 size_t ak_session_open_size(const ak_session *s, size_t n) { return n + (s->closed ? 0 : s->deframer.stash.n) + 64; }
 
 static ak_error alert_in(ak_session *s, ak_view v) {
+    if (v.n == 0 && s->info->version >= AK_TLS13) return ak_session_fail(s, AK_ERR_empty_fragment, "an empty alert (RFC 8446 §5.4)");
     if (v.n != 2) return ak_session_fail(s, AK_ERR_bad_alert, "an alert of %zu bytes", v.n);
     uint8_t level = v.p[0], what = v.p[1];
     const char *name = ak_alert_name(what);

@@ -72,7 +72,8 @@ static ak_error judge(const ak_deframer *d, const uint8_t *h, ak_failure *f) {
         if (d->first && !known_type) return judge_stranger(h, f);
         return ak_fail(f, AK_ERR_wrong_record_version, "it is 0x%04x", version);
     }
-    if (!d->first && d->version != 0 && version != d->version)
+    /* A ChangeCipherSpec under keys is TLS 1.3's, passed over whatever it says (RFC 8446 §5.1), or comes at the wrong time anyway. */
+    if (!d->first && d->version != 0 && version != d->version && h[0] != AK_CT_change_cipher_spec)
         return ak_fail(f, AK_ERR_wrong_record_version, "it is 0x%04x instead of 0x%04x", version, d->version);
     if (!known_type) return ak_fail(f, AK_ERR_invalid_record_type, "it is %u", h[0]);
     if (length > d->max_fragment)

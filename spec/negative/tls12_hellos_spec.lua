@@ -96,12 +96,17 @@ describe("the extensions of a ClientHello", function()
       alert = decode },
 
     -- RFC 6066 §3
-    { "server_name: two of a kind", extension("server_name", names("localhost", "example.com")), code = "bad_extension", alert = decode },
+    { "server_name: two of a kind", extension("server_name", names("localhost", "example.com")), code = "illegal_parameter", alert = illegal },
+    { "server_name: two of a kind around another kind", extension("server_name", "\0\12\0\0\1a\7\0\1x\0\0\1b"), code = "illegal_parameter",
+      alert = illegal },
     { "server_name: an empty list", extension("server_name", "\0\0"), code = "bad_extension", alert = decode },
     { "server_name: an empty name", extension("server_name", "\0\3\0\0\0"), code = "bad_extension", alert = decode },
     { "server_name: no list", extension("server_name", ""), code = "bad_extension", alert = decode },
-    { "server_name: a NUL in it", extension("server_name", names "local\0host"), code = "bad_extension", alert = decode },
-    { "server_name: 300 bytes", extension("server_name", names(("a"):rep(300))), code = "bad_extension", alert = decode },
+    { "server_name: a NUL in it", extension("server_name", names "local\0host"), code = "illegal_parameter", alert = illegal },
+    { "server_name: a BEL in it", extension("server_name", names "local\7host"), code = "illegal_parameter", alert = illegal },
+    { "server_name: a space in it", extension("server_name", names "local host"), code = "illegal_parameter", alert = illegal },
+    { "server_name: UTF-8", extension("server_name", names "h\u{f6}st"), code = "illegal_parameter", alert = illegal },
+    { "server_name: 300 bytes", extension("server_name", names(("a"):rep(300))), code = "illegal_parameter", alert = illegal },
     { "server_name: bytes after it", extension("server_name", "\0\6\0\0\3abcx"), code = "bad_extension", alert = decode },
 
     -- RFC 7627 §5.1, RFC 7366 §2, RFC 5746 §3.2: empty, empty, one byte of length
@@ -190,6 +195,39 @@ describe("the extensions of a ClientHello", function()
     local attacked, other = mutate.attack { attack = "server", message = "client_hello", change = set { legacy_version = 0x0305 } }
     assert.is_truthy(attacked.session, attacked.message)
     assert.equal("1.2", other.session.version)
+  end)
+
+  it("server_name may hold names of other types, which are passed over (RFC 6066 §3)", function()
+    for _, list in ipairs { "\0\9\7\0\2xy\0\0\1h", "\0\9\0\0\1h\7\0\2\0\7", "\0\4\7\0\1x" } do
+      local attacked = mutate.attack { attack = "server", message = "client_hello", change = extension("server_name", list) }
+      assert.is_truthy(attacked.failure == nil or attacked.failure.origin == "peer", attacked.message) -- the client knows what it has really asked
+      assert.equal(list:find "h" and "h" or "", attacked.hs.server_name or "")
+    end
+  end)
+
+  it("signature_algorithms may be as long as it can be, with what counts at the end", function()
+    local many = {}
+    for i = 1, 23000 do many[i] = 0x0a0a + (i % 200) * 256 end
+    many[#many] = "ecdsa_secp256r1_sha256"
+    for _, setup in ipairs { "ecdhe", "tls13" } do
+      for _, name in ipairs { "signature_algorithms", "signature_algorithms_cert" } do
+        local attacked = mutate.attack { setup = setup, attack = "server", message = "client_hello",
+          change = extension(name, { supported_signature_algorithms = many }) }
+        assert.equal("peer", attacked.failure and attacked.failure.origin or "peer", attacked.message) -- the client has hashed its own hello
+        assert.equal("ecdsa_secp256r1_sha256", attacked.hs.own_scheme)
+      end
+    end
+  end)
+
+  it("no supported_groups: P-256 is what an old client has (RFC 8422 §4)", function()
+    local attacked, other = mutate.attack { setup = "ecdhe", attack = "server", server = { groups = { "x25519", "secp384r1", "secp256r1" } },
+      message = "client_hello", change = function(m) mutate.without(m, "supported_groups") end }
+    assert.is_truthy(attacked.session, attacked.message)
+    assert.is_truthy(other.session, other.message)
+    assert.equal("secp256r1", attacked.session.group)
+    attacked = mutate.attack { setup = "ecdhe", attack = "server", server = { groups = { "x25519", "secp384r1" } },
+      message = "client_hello", change = function(m) mutate.without(m, "supported_groups") end }
+    assert.equal("x25519", attacked.hs.group)
   end)
 
   it("an old client's DHE without FFDHE groups gets one of the server's choice (RFC 7919 §4)", function()

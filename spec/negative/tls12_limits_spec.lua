@@ -7,7 +7,7 @@ local pump = require "spec.support.pump"
 local record, message = mutate.record, mutate.message
 
 -- AK_HANDSHAKE_MEMORY, and what a handshake takes that nobody sends anything.
-local BOUND = 16 * 65536 + 4 * 18432
+local BOUND = 17 * 65536 + 4 * 18432
 local EMPTY = 32768
 
 -- Pages that this process really uses, in bytes.
@@ -34,6 +34,11 @@ local function cost(n, make, fn)
   assert(#kept == n)
   return each
 end
+
+-- As many as a ClientHello can have; all setups have the last one.
+local suites = {}
+for i = 1, 32766 do suites[i] = 0x0a0a + (i % 14) * 0x1010 end
+suites[32767] = 0xc02b
 
 local function server()
   return (select(2, mutate.handshakes "client_auth"))
@@ -103,7 +108,10 @@ describe("one handshake's memory #unsanitized", function()
 
   bounded("a client that sends as much as it can", 24, BOUND, function() return { mutate.handshakes "client_auth" } end, function(pair)
     local hc, hs = table.remove(pair, 1), pair[1]
-    hc:on("send", "client_hello", function(m) table.insert(m.extensions, { type = 0xabcd, data = ("\0"):rep(65000) }) end)
+    hc:on("send", "client_hello", function(m)
+      m.cipher_suites = suites
+      table.insert(m.extensions, { type = 0xabcd, data = ("\0"):rep(65000) })
+    end)
     hc:on("send", "certificate", function(m)
       for _ = 1, 62 do m.certificate_list[#m.certificate_list + 1] = m.certificate_list[1] end
     end)
@@ -128,7 +136,10 @@ end)
 
 describe("a message's length", function()
   it("is refused as soon as its header says too much", function()
-    mutate.expect_raw { attack = "server", bytes = record(22, "\1\1\0\1"), code = "message_too_long", alert = "illegal_parameter" }
+    mutate.expect_raw { attack = "server", bytes = record(22, "\1\2\1\69"), code = "message_too_long", alert = "illegal_parameter" }
+    mutate.expect_raw { attack = "server", server = { max_message = 65536 }, bytes = record(22, "\1\1\0\1"), code = "message_too_long",
+      alert = "illegal_parameter" }
+    mutate.expect_raw { attack = "client", bytes = record(22, "\2\1\0\1"), code = "message_too_long", alert = "illegal_parameter" }
     mutate.expect_raw { attack = "client", bytes = record(22, "\2\255\255\255"), code = "message_too_long", alert = "illegal_parameter" }
   end)
 
@@ -139,7 +150,7 @@ describe("a message's length", function()
   end)
 
   it("may be all that max_message allows", function()
-    local attacked = mutate.attack { attack = "server", message = "client_hello", change = function(_, ev)
+    local attacked = mutate.attack { attack = "server", server = { max_message = 65536 }, message = "client_hello", change = function(_, ev)
       local missing = 65536 - (#ev.raw - 4) - 4
       local body = ev.raw:sub(5)
       local node = akushu.wire.decode(ev.raw, { what = "handshake" })
@@ -147,6 +158,24 @@ describe("a message's length", function()
       return mutate.body(ev.raw, body:sub(1, at - 2) .. string.pack(">s2", body:sub(at + 1) .. "\171\205" .. string.pack(">s2", ("x"):rep(missing))))
     end }
     assert.is_truthy(attacked.session, attacked.message)
+  end)
+
+  it("may be, of a ClientHello, all that its format allows", function()
+    for setup, suite in pairs { ecdhe = 0xc02b, tls13 = 0x1301 } do
+      local n
+      local attacked = mutate.attack { setup = setup, attack = "server", message = "client_hello", change = function(m, ev)
+        suites[#suites] = suite
+        m.cipher_suites = suites
+        m.session_id = ("s"):rep(32)
+        if setup == "ecdhe" then m.compression_methods = ("\0"):rep(255) end
+        local used = #ev.raw - akushu.wire.span(akushu.wire.decode(ev.raw, { what = "handshake" }), "extensions")
+        table.insert(m.extensions, 1, { type = 0xabcd, data = ("x"):rep(65535 - used - 4) })
+        n = #akushu.wire.encode(m, { what = "handshake" }) - 4
+      end }
+      assert.equal(131396 - (setup == "tls13" and 254 or 0), n)
+      assert.is_truthy(attacked.session or attacked.failure.origin == "peer", attacked.message)
+      assert.is_truthy(attacked.hs.suite)
+    end
   end)
 end)
 

@@ -151,6 +151,11 @@ describe("a TLS 1.3 ClientHello", function()
       alert = "unexpected_message" },
   })
 
+  it("of SSL 3.0 is refused whatever supported_versions says (§D.5)", function()
+    mutate.expect { setup = "tls13", attack = "server", message = "client_hello", change = set { legacy_version = 0x0300 },
+      code = "unsupported_version", alert = "protocol_version", state = "wait_client_hello" }
+  end)
+
   it("is taken whatever its legacy_version says, with supported_versions (§4.2.1)", function()
     for _, version in ipairs { 0x0301, 0x0302, 0x0304, 0x0fff } do
       local server = mutate.attack { setup = "tls13", attack = "server", message = "client_hello",

@@ -70,7 +70,7 @@ describe("records under handshake keys", function()
       { "a message in the clear", before { raw = record(22, message("finished", ("\0"):rep(32))) }, code = "unexpected_record" },
       { "a record of an unknown type in the clear", before { raw = record(99, "x") }, code = "invalid_record_type" },
       { "an empty handshake record (§5.1)", before { content_type = 22, bytes = "" }, code = "empty_fragment" },
-      { "an empty alert", before { content_type = 21, bytes = "" }, code = "bad_alert", alert = "decode_error" },
+      { "an empty alert (§5.4)", before { content_type = 21, bytes = "" }, code = "empty_fragment" },
       { "an inner type that is unknown (§5.2)", before { content_type = 99, bytes = "x" }, code = "invalid_record_type" },
       { "an inner type of heartbeat", before { content_type = 24, bytes = "\1\64\0x" }, code = "invalid_record_type" },
       { "nothing but padding (§5.4)", before { content_type = 0, bytes = ("\0"):rep(32) }, code = "no_inner_type" },
@@ -131,6 +131,18 @@ describe("records under handshake keys", function()
       local attacked = mutate.attack { setup = "tls13", attack = side, message = "finished", change = before { raw = record(20,
         "\1"):rep(3) } }
       assert.is_truthy(attacked.session, attacked.message)
+    end
+  end)
+
+  it("may be ChangeCipherSpecs in the clear of any version 3.x (§5.1)", function()
+    for _, side in ipairs { "client", "server" } do
+      for _, version in ipairs { 0x0300, 0x0301, 0x0304 } do
+        local attacked = mutate.attack { setup = "tls13", attack = side, message = "finished",
+          change = before { raw = record(20, "\1", version) } }
+        assert.is_truthy(attacked.session, attacked.message)
+      end
+      mutate.expect { setup = "tls13", attack = side, message = "finished", change = before { raw = record(20, "\1", 0x0403) },
+        code = "wrong_record_version", alert = "protocol_version", state = "wait_finished" }
     end
   end)
 
@@ -227,6 +239,8 @@ describe("after the handshake", function()
     { "an unknown inner type", { { 99, "x" } }, code = "invalid_record_type", alert = unexpected },
     { "a heartbeat", { { 24, "\1\64\0x" } }, code = "invalid_record_type", alert = unexpected },
     { "a warning that TLS 1.3 does not have", { { 21, "\1\40" } }, code = "bad_alert", alert = "decode_error" },
+    { "an empty alert (§5.4)", { { 21, "" } }, code = "empty_fragment", alert = unexpected },
+    { "an empty alert with padding", { { 21, "", 100 } }, code = "empty_fragment", alert = unexpected },
     { "an alert of one byte", { { 21, "\1" } }, code = "bad_alert", alert = "decode_error" },
     { "garbage", { record(23, ("\0"):rep(100)) }, code = "bad_record_mac", alert = "bad_record_mac" },
     { "a record longer than 2^14 + 256", { "\23\3\3\65\1" }, code = "record_too_long", alert = "record_overflow" },

@@ -358,13 +358,19 @@ function questions.keylog(values, event)
   for line in event.bytes:gmatch "[^\n]+" do values.kept.keylog(line) end
 end
 
---- What the engine calls with each of its events (see csrc/binding/lhandshake.c).
+local function answer_of(values, event, hs)
+  if event.kind == "gate" then return at_gate(values, event) end
+  return questions[event.kind](values, event, hs)
+end
+
+--- What the engine calls with each of its events (see csrc/binding/lhandshake.c). values.watch (a trace, a script) sees each with its answer, which is { raised = error } when
+-- a hook or function has raised.
 function hooks.dispatch(hs, event)
   local values = hs:_values()
-  local answer
-  if event.kind == "gate" then answer = at_gate(values, event)
-  else answer = questions[event.kind](values, event, hs) end
-  if values.watch then values.watch(event, answer) end -- a trace (trace.lua)
+  if not values.watch then return answer_of(values, event, hs) end
+  local ok, answer = pcall(answer_of, values, event, hs)
+  values.watch(event, ok and answer or not ok and { raised = answer } or nil)
+  if not ok then error(answer, 0) end
   return answer
 end
 

@@ -59,7 +59,7 @@ function context_methods:handshake(opts)
   local hs, message, failure = options.blame(2, core.handshake, self, hooks.dispatch, o.server_name, o.session)
   if not hs then return nil, message, failure end
   local values = hs:_values()
-  values.kept, values.role = kept, kept.role
+  values.kept, values.role, values.session = kept, kept.role, o.session
   if kept.hooks or o.hooks then
     for _, h in ipairs(kept.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
     for _, h in ipairs(o.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end

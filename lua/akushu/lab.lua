@@ -180,7 +180,16 @@ end
 
 local function context(self, role, opts)
   opts = copy(opts)
-  if opts.clock == nil then opts.clock = function() return self.clock end end
+  local recipe = { role = role, options = copy(opts), ticks = {} }
+  local clock = opts.clock or function() return self.clock end
+  if type(clock) == "function" then
+    -- What it says is written down, for trace:script.
+    opts.clock = function()
+      local now = clock()
+      if self.running then table.insert(recipe.ticks, now) end
+      return now
+    end
+  end
   local fields, kept = options.blame(2, options.context, role, opts, core.x509)
   fields.lab = self.provider
   -- What a context draws while it is made (ticket keys) belongs to those runs that it takes part in.
@@ -189,7 +198,8 @@ local function context(self, role, opts)
   local c = options.blame(2, core.context, role == "server", fields)
   c:_values().kept = kept
   c:_values().lab = self
-  self.recipes[kept] = { role = role, options = opts, drawn = self.running and {} or self.provider:notes() }
+  recipe.drawn = self.running and {} or self.provider:notes()
+  self.recipes[kept] = recipe
   if not self.running then self.provider:journal(false) end
   return c
 end
@@ -356,14 +366,18 @@ local function keep_draws(self, t)
   end
 end
 
--- How many of a context's draws came before this run.
+-- How many of a context's draws came before this run; what its clock says in it goes to the trace.
 local function contexts_draws(self, run)
   local out = {}
-  run.trace.handshakes = {}
+  run.trace.handshakes, run.trace.ticks = {}, {}
   for _, side in ipairs { "client", "server" } do
     run.trace.handshakes[side] = run[side].hs
     local recipe = self.recipes[run[side].hs:_values().kept]
     out[side] = recipe and #recipe.drawn or 0
+    if recipe then
+      recipe.ticks = {}
+      run.trace.ticks[side] = recipe.ticks
+    end
   end
   return out
 end
@@ -375,6 +389,22 @@ local function exchange(run, data)
     from:send(item)
     move(run)
     from, to = to, from
+  end
+end
+
+-- From the first message to the last.
+local function conduct(run, opts)
+  if opts.early then assert(run.client.hs:send_early(opts.early)) end
+  run.client:start()
+  run.server:start()
+  move(run)
+  if opts.data then exchange(run, type(opts.data) == "table" and opts.data or { opts.data }) end
+  if not opts.close then return end
+  for _, side in ipairs { run.client, run.server } do
+    if side.session and not side.failure then
+      side:close()
+      move(run)
+    end
   end
 end
 
@@ -393,33 +423,23 @@ function Lab:run(client, server, opts)
   end
   local t = opts.trace or trace.new { lab = self }
   local journal = function() return self.provider:notes() end
-  self.running = true
-  t.began, t.early, t.resumption, t.server_name = self.clock, opts.early, opts.session, opts.server_name
+  t.began, t.early = self.clock, opts.early
   local run = { trace = t, chunk = opts.chunk, network = opts.network, journal = journal }
-  self.provider:journal(true)
-  journal()
-  for name, peer in pairs { client = client, server = server } do
-    run[name] = setmetatable({ name = name, hs = handshake_of(peer, opts), inbox = {}, plain = {}, run = run, log = {} }, Side)
-    if run[name].hs.role ~= name then error(("lab:run: the %s is a %s"):format(name, run[name].hs.role), 2) end
-    t:watch(run[name].hs, journal)
+  for _, side in ipairs { { "client", client }, { "server", server } } do
+    local name, hs = side[1], handshake_of(side[2], opts)
+    if hs.role ~= name then error(("lab:run: the %s is a %s"):format(name, hs.role), 2) end
+    run[name] = setmetatable({ name = name, hs = hs, inbox = {}, plain = {}, run = run, log = {} }, Side)
+    t:watch(hs, journal)
   end
   run.client.peer, run.server.peer = run.server, run.client
-  local before = contexts_draws(self, run)
-  if opts.early then assert(run.client.hs:send_early(opts.early)) end
-  run.client:start()
-  run.server:start()
-  move(run)
-  if opts.data then exchange(run, type(opts.data) == "table" and opts.data or { opts.data }) end
-  if opts.close then
-    for _, side in ipairs { run.client, run.server } do
-      if side.session and not side.failure then
-        side:close()
-        move(run)
-      end
-    end
-  end
+  self.running = true
+  self.provider:journal(true)
+  journal()
+  t.drawn_before = contexts_draws(self, run)
+  local ok, why = pcall(conduct, run, opts)
   self.provider:journal(false)
-  self.running, t.drawn_before = false, before
+  self.running = false
+  if not ok then error(why, 0) end
   keep_draws(self, t)
   t.client, t.server, t.ok = run.client, run.server, run.client.session ~= nil and run.server.session ~= nil and
     not run.client.failure and not run.server.failure

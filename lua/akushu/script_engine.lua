@@ -86,6 +86,7 @@ local of_messages = { compose = true, send = true, receive = true }
 local function watch(self, event, answer)
   if event.kind ~= "gate" or not of_messages[event.gate] or self.over then return end
   answer = answer or {}
+  if answer.raised ~= nil then return end -- the handshake fails with it
   self.event = event
   if self.last then coroutine.yield(STEP) end -- the one before has been dealt with
   if event.gate == "compose" then

@@ -17,8 +17,8 @@
 --     secret     name, value, label, from (names or descriptions of inputs), context (seed or transcript hash), used_by is found by explain
 --     operation  op, what, bytes, ns
 --     random     purpose, bytes
---     verdict    gate, name, verdict, inject (how many)
---     question   name, answer
+--     verdict    gate, name, nth (of what passed the gate), verdict, inject (how many), said (the whole answer)
+--     question   name, answer, said
 --     state      state
 --     alert      from, level, description
 --     data       from, bytes (application data)
@@ -108,21 +108,41 @@ end
 
 local of_messages = { compose = true, send = true, receive = true }
 
+-- What was said, in a few words.
+local function in_short(answer)
+  if not answer then return nil end
+  if answer.raised ~= nil then return "raised: " .. tostring(answer.raised) end
+  if answer.verdict == "refuse" then return "refused" end
+  return answer.yes ~= nil and tostring(answer.yes) or answer.bytes and #answer.bytes > 0 and "found" or answer.identity and "an identity" or nil
+end
+
+-- What a hook said is kept whole, so that it can be said again (regression.lua).
+local function copy_of(answer)
+  local out = {}
+  for k, v in pairs(answer) do out[k] = v end
+  return out
+end
+
 local function on_event(self, side, event, answer)
   if event.kind == "keylog" then return end
   note_state(self, side, event.state)
   if event.kind ~= "gate" then
-    self:add { kind = "question", side = side, name = event.kind, answer = answer and (answer.yes ~= nil and tostring(answer.yes) or
-      answer.bytes and #answer.bytes > 0 and "found" or answer.identity and "an identity") or nil }
+    self:add { kind = "question", side = side, name = event.kind, answer = in_short(answer), said = answer and copy_of(answer) }
     return
   end
   answer = answer or {}
+  local passed = self.passed[side]
+  passed[event.gate] = (passed[event.gate] or 0) + 1
+  if answer.raised ~= nil then
+    self:add { kind = "verdict", side = side, gate = event.gate, name = event.name, verdict = "raised", nth = passed[event.gate], said = copy_of(answer) }
+    return
+  end
   if of_messages[event.gate] then message_event(self, side, event, answer) else record_event(self, side, event, answer) end
   if answer.verdict or answer.inject or answer.accept or answer.transcript then
     self:add { kind = "verdict", side = side, gate = event.gate, name = event.name or content_names[event.content_type] or
       tostring(event.content_type),
       verdict = answer.how or answer.verdict or answer.accept and "accept" or "pass", inject = answer.inject and #answer.inject,
-        transcript = answer.transcript }
+        transcript = answer.transcript, nth = passed[event.gate], said = copy_of(answer) }
   end
 end
 
@@ -132,6 +152,7 @@ function Trace:watch(hs, journal)
   local side = hs.role
   self.state = self.state or {}
   self.draft = self.draft or {}
+  self.passed = self.passed or { client = {}, server = {} }
   values.hooks = values.hooks or {}
   values.gates = 127
   hs:_gates(127)

@@ -1,4 +1,4 @@
--- What a lab has besides runs and traces: comparing, regression scripts, what an observer can read, scripts that take over from an engine.
+-- What a lab has besides runs and traces: comparing, what an observer can read, scripts that take over from an engine.
 local akushu = require "akushu"
 
 local function hello_script(peer)
@@ -59,70 +59,6 @@ describe("lab:compare", function()
   it("says which option is wrong", function()
     assert.has_error(function() lab:compare(lab:server {}, lab:server {}, { scirpt = print }) end, "lab:compare: unknown option 'scirpt'")
     assert.has_error(function() lab:compare(lab:server {}, lab:server {}) end)
-  end)
-end)
-
-describe("trace:script", function()
-  local cases = {
-    { "TLS 1.2", { versions = "1.2" } }, { "TLS 1.3", { versions = "1.3" } },
-    { "RSA key exchange, CBC", { versions = "1.2", profile = "classic", suites = { "TLS_RSA_WITH_AES_128_CBC_SHA" } } },
-    { "HelloRetryRequest", { versions = "1.3" }, { groups = { "x25519", "secp256r1" }, key_shares = { "x25519" } }, { groups = { "secp256r1" } } },
-  }
-  local function with(a, b)
-    local out = {}
-    for k, v in pairs(a) do out[k] = v end
-    for k, v in pairs(b or {}) do out[k] = v end
-    return out
-  end
-  local function passes(text)
-    local said = {}
-    local f = assert(load(text, "=script", "t", setmetatable({ print = function(s) said[#said + 1] = s end }, { __index = _G })))
-    f()
-    return table.concat(said, "\n")
-  end
-
-  for _, case in ipairs(cases) do
-    it("repeats both sides: " .. case[1], function()
-      local lab = akushu.lab { seed = case[1] }
-      local t = lab:run(lab:client(with(case[2], case[3])), lab:server(with(case[2], case[4])), { data = { "a", "b" }, close = true })
-      assert.is_true(t.ok)
-      assert.matches("client: as recorded.*server: as recorded", passes(assert(t:script())))
-      -- With one byte changed it does not pass.
-      local text = assert(t:script { side = "server" })
-      local at = select(2, text:find('"step", hex %[%[\n%s+%x+'))
-      assert.has_error(function() passes(text:sub(1, at - 1) .. (text:sub(at, at) == "0" and "1" or "0") .. text:sub(at + 1)) end)
-    end)
-  end
-
-  it("repeats how an engine met mutations, a network in between, and hooks of the other side", function()
-    local lab = akushu.lab { seed = "wrong" }
-    local client = lab:client { versions = "1.2" }:handshake { server_name = "localhost" }
-    client:on("send", "client_key_exchange", function() return false end)
-    local t = lab:run(client, lab:server { versions = "1.2" })
-    local text = assert(t:script())
-    assert.matches("server: as recorded", passes(text))
-    assert.matches("ccs_early", text)
-    local none, why = t:script { side = "client" }
-    assert.is_nil(none)
-    assert.matches("hooks", why)
-  end)
-
-  it("is a program by itself", function()
-    local peers = require "spec.support.peers"
-    local lab = akushu.lab { seed = "alone" }
-    local text = assert(lab:run(lab:client {}, lab:server {}):script())
-    local process = peers.lua { peers.tmpfile(text, "regression.lua"), limit = 20 }
-    assert.equal(0, process:wait(20))
-    assert.matches("as recorded", process:stop():log())
-  end)
-
-  it("says what cannot be written down", function()
-    local lab = akushu.lab { seed = "cannot" }
-    local t = lab:run(lab:client { on_untrusted = function() return true end }, lab:server {})
-    local none, why = t:script { side = "client" }
-    assert.is_nil(none)
-    assert.matches("on_untrusted", why)
-    assert.has_error(function() t:script { side = "both" } end)
   end)
 end)
 

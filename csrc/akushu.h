@@ -398,6 +398,7 @@ typedef enum ak_early { AK_EARLY_DATA_none, AK_EARLY_DATA_offered, AK_EARLY_DATA
 /* ak_info: what was agreed; filled as it becomes known, shared by handshake and session. */
 typedef struct ak_info {
     unsigned refs;
+    ak_provider *provider; /* its memory comes from there */
     bool server;
     uint16_t version; /* 0: not yet */
     const ak_suite *suite;

@@ -104,16 +104,6 @@ bool ak_rd_rest(ak_rd *r, ak_view *out) { return ak_rd_take(r, out, ak_rd_left(r
 
 /* ---- writer ---------------------------------------------------------------- */
 
-void ak_buf_init(ak_buf *b, size_t max) {
-    memset(b, 0, sizeof *b);
-    b->max = max;
-}
-
-void ak_buf_init_secret(ak_buf *b, size_t max) {
-    ak_buf_init(b, max);
-    b->secret = true;
-}
-
 void ak_buf_free(ak_buf *b) {
     if (b->p == NULL) {
         b->n = 0;

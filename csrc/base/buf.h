@@ -70,8 +70,14 @@ typedef struct ak_buf {
 
 #define AK_BUF_NO_LIMIT ((size_t)1 << 31)
 
-void ak_buf_init(ak_buf *b, size_t max);
-void ak_buf_init_secret(ak_buf *b, size_t max);
+static inline void ak_buf_init(ak_buf *b, size_t max) {
+    ak_buf empty = {NULL, 0, 0, max, false, false};
+    *b = empty;
+}
+static inline void ak_buf_init_secret(ak_buf *b, size_t max) {
+    ak_buf empty = {NULL, 0, 0, max, false, true};
+    *b = empty;
+}
 /* ak_buf_free: releases (and wipes, if secret) and leaves an empty usable buffer. */
 void ak_buf_free(ak_buf *b);
 /* ak_buf_clear: n = 0, error forgotten, memory kept (wiped if secret). */

@@ -28,6 +28,24 @@ typedef struct ak_pads {
     uint8_t size, block; /* bytes of the hash value, and of its block */
 } ak_pads;
 
+/* ak_blocks: memory of one size that was given back, zeroed but for its first bytes, which hold the next one. */
+typedef struct ak_blocks {
+    size_t size;
+    void *first;
+    unsigned n;
+} ak_blocks;
+#define AK_BLOCK_SIZES 4 /* at least so many sizes as there are callers */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define AK_EVERY_BLOCK_IS_NEW
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(AK_EVERY_BLOCK_IS_NEW)
+#define AK_BLOCKS_KEPT 0 /* use after free is to be seen */
+#else
+#define AK_BLOCKS_KEPT 4 /* of each size: a handshake's life is short */
+#endif
+
 /* ak_hmac_key: HMAC for a key that is used several times: two contexts that have absorbed its pads and are copied for every value. With libcrypto 3.0
  * making it costs as much as one value by ak_pads, and a value by it a third less. Those that are given back are wiped and wait in the provider. */
 typedef struct ak_hmac_key {
@@ -73,6 +91,8 @@ struct ak_provider {
         ak_key *copy;
     } twin[AK_TWINS];
     unsigned next_twin;
+
+    ak_blocks blocks[AK_BLOCK_SIZES];
 
     struct ak_journal *journal; /* NULL: none is kept */
 

@@ -32,12 +32,55 @@ static const char *const hash_fetch_names[AK_HASH_count] = {
     [AK_HASH_sha384] = "SHA2-384", [AK_HASH_sha512] = "SHA2-512", [AK_HASH_md5_sha1] = "MD5-SHA1",
 };
 
+/* blocks_of: where blocks of n bytes wait; NULL: there are too many other sizes. */
+static ak_blocks *blocks_of(ak_provider *p, size_t n) {
+    for (ak_blocks *b = p->blocks; b < p->blocks + AK_BLOCK_SIZES; b++) {
+        if (b->size == 0) b->size = n;
+        if (b->size == n) return b;
+    }
+    return NULL;
+}
+
+void *ak_block_new(ak_provider *p, size_t n) {
+    ak_blocks *waiting = blocks_of(p, n);
+    if (waiting == NULL || waiting->first == NULL) return ak_zalloc(n);
+    void *b = waiting->first;
+    memcpy(&waiting->first, b, sizeof waiting->first);
+    memset(b, 0, sizeof waiting->first);
+    waiting->n--;
+    return b;
+}
+
+void ak_block_free(ak_provider *p, void *b, size_t n) {
+    if (b == NULL) return;
+    ak_blocks *waiting = blocks_of(p, n);
+    ak_wipe(b, n);
+    if (waiting == NULL || waiting->n >= AK_BLOCKS_KEPT) {
+        free(b);
+        return;
+    }
+    memcpy(b, &waiting->first, sizeof waiting->first);
+    waiting->first = b;
+    waiting->n++;
+}
+
+static void release_blocks(ak_provider *p) {
+    for (ak_blocks *waiting = p->blocks; waiting < p->blocks + AK_BLOCK_SIZES; waiting++) {
+        while (waiting->first != NULL) {
+            void *b = waiting->first;
+            memcpy(&waiting->first, b, sizeof waiting->first);
+            free(b);
+        }
+    }
+}
+
 static void release(ak_provider *p) {
     ak_twins_release(p);
     ak_groups_release(p);
     EVP_PKEY_CTX *imports[] = {p->import_rsa, p->import_rsa_pss, p->import_ec, p->import_dh, p->import_ed25519, p->import_ed448};
     for (size_t i = 0; i < sizeof imports / sizeof imports[0]; i++) EVP_PKEY_CTX_free(imports[i]);
     ak_hmac_keys_release(p);
+    release_blocks(p);
     for (int h = 0; h < AK_HASH_count; h++) {
         EVP_MD_CTX_free(p->digest[h]);
         EVP_MD_CTX_free(p->pads[h].work);

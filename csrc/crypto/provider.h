@@ -62,6 +62,12 @@ bool ak_random(ak_provider *p, ak_purpose purpose, uint8_t *out, size_t n);
  * AK_PURPOSE_blinding all the same, so that a supplied salt or padding is not eaten by them. */
 bool ak_random_prime(ak_provider *p, ak_purpose purpose);
 
+/* ak_block_new: n zeroed bytes for an object that every connection makes; NULL: out of memory. ak_block_free: wiped, and kept for the next one of that size
+ * (a few at a time) instead of going through the allocator, which tidies up whenever something of more than a kilobyte comes or goes. b was made by
+ * ak_block_new or malloc with the same n; NULL is allowed. */
+void *ak_block_new(ak_provider *p, size_t n);
+void ak_block_free(ak_provider *p, void *b, size_t n);
+
 size_t ak_hash_size(ak_hash h);
 const char *ak_hash_name(ak_hash h); /* "SHA-256" */
 bool ak_provider_has_hash(const ak_provider *p, ak_hash h);

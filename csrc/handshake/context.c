@@ -146,10 +146,11 @@ ak_error ak_context_add_psk(ak_context *c, ak_view identity, ak_view secret, ak_
 
 /* ---- info -------------------------------------------------------------------------------------------------------------- */
 
-ak_info *ak_info_new(bool server) {
-    ak_info *i = ak_zalloc(sizeof *i);
+ak_info *ak_info_new(ak_provider *p, bool server) {
+    ak_info *i = ak_block_new(p, sizeof *i);
     if (i == NULL) return NULL;
     i->refs = 1;
+    i->provider = ak_provider_ref(p);
     i->server = server;
     ak_buf_init(&i->ocsp_response, 1 << 24);
     ak_buf_init(&i->scts, 1 << 16);
@@ -174,5 +175,7 @@ void ak_info_free(ak_info *i) {
     ak_buf_free(&i->psk_identity);
     ak_resumption_free(i->resumption);
     for (size_t k = 0; k < i->n_tickets; k++) ak_resumption_free(i->tickets[k]);
-    free(i); /* nothing in it is secret but the resumptions, which wipe themselves */
+    ak_provider *p = i->provider;
+    ak_block_free(p, i, sizeof *i);
+    ak_provider_free(p);
 }

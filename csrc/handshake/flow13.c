@@ -90,7 +90,7 @@ const ak_row ak_rows_post_auth[] = {
 /* ---- memory ------------------------------------------------------------------------------------------------------------------ */
 
 bool ak_flow13_init(ak_hs *h) {
-    ak_flow13 *f = ak_zalloc(sizeof *f);
+    ak_flow13 *f = ak_block_new(h->p, sizeof *f);
     if (f == NULL) return false;
     ak_buf_init(&f->cookie, 65535);
     ak_buf_init(&f->oid_filters, 65535);
@@ -103,7 +103,6 @@ void ak_flow13_free(ak_hs *h) {
     if (f == NULL) return;
     ak_buf_free(&f->cookie);
     ak_buf_free(&f->oid_filters);
-    ak_wipe(f, sizeof *f);
-    free(f);
+    ak_block_free(h->p, f, sizeof *f);
     h->flow13 = NULL;
 }

@@ -35,7 +35,7 @@ static bool copy_bufs(ak_hs *n, const ak_hs *h) {
 
 ak_info *ak_info_copy(const ak_info *i) {
     ak_failure ignored = {0};
-    ak_info *n = ak_info_new(i->server);
+    ak_info *n = ak_info_new(i->provider, i->server);
     if (n == NULL) return NULL;
     ak_buf ocsp = n->ocsp_response, scts = n->scts, psk_identity = n->psk_identity;
     *n = *i;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
-    ak_hs *h = ak_zalloc(sizeof *h);
+    ak_hs *h = ak_block_new(c->provider, sizeof *h);
     if (h == NULL) {
         ak_fail(f, AK_ERR_out_of_memory, NULL);
         return NULL;
@@ -20,7 +20,7 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
     h->ctx = ak_context_ref(c);
     h->p = ak_provider_ref(c->provider);
     h->server = c->server;
-    h->info = ak_info_new(c->server);
+    h->info = ak_info_new(h->p, c->server);
     h->rows = ak_rows_hello;
     h->record_version = c->max_version < AK_TLS10 ? c->max_version : AK_TLS10; /* RFC 5246 §E.1: the first record says 3.1 */
     size_t message = (size_t)c->max_message + 4, hello = (size_t)c->max_hello + 4;
@@ -116,10 +116,10 @@ void ak_hs_free(ak_hs *h) {
     ak_protect_free(h->read);
     ak_protect_free(h->write);
     ak_info_free(h->info);
-    ak_provider_free(h->p);
+    ak_provider *p = h->p;
     ak_context_free(h->ctx);
-    ak_wipe(&h->secrets, sizeof h->secrets);
-    free(h);
+    ak_block_free(p, h, sizeof *h);
+    ak_provider_free(p);
 }
 
 void ak_hs_finished(ak_hs *h) {

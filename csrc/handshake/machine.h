@@ -228,7 +228,7 @@ static inline bool ak_hs_is_13(const ak_hs *h) { return h->info->version >= AK_T
 /* ak_flow13_free: releases h->flow13 (TLS 1.3's own memory). */
 void ak_flow13_free(ak_hs *h);
 
-ak_info *ak_info_new(bool server);
+ak_info *ak_info_new(ak_provider *p, bool server);
 ak_info *ak_info_ref(ak_info *i);
 ak_info *ak_info_copy(const ak_info *i); /* fork.c; NULL: out of memory */
 void ak_info_free(ak_info *i);

@@ -1,7 +1,6 @@
 /* flow13.c: TLS 1.3 after ServerHello, as RFC 8446 §2's figures draw it. */
 #include "handshake/messages13.h"
 
-#include <stdlib.h>
 
 static bool certified(const ak_hs *h) { return !ak_flow13_of(h)->psk; }
 

@@ -35,7 +35,7 @@ local cases = {
 -- The two peers of a case, new; the session that is resumed was made by the same contexts.
 local function peers(case)
   local lab = akushu.lab { seed = case.name }
-  local client = lab:client(with(case.options, { reuse_tickets = true }, case.client or {}))
+  local client = lab:client(with(case.options, { reuse_tickets = case.options.tickets ~= false }, case.client or {}))
   local server = lab:server(with(case.options, { key = case.key }, case.server or {}))
   local session
   if case.resumed then

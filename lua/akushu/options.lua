@@ -158,21 +158,21 @@ local function oid_filters(name, value)
   local out = {}
   for key, v in pairs(value) do
     local known_key = (key == "key_usage" or key == "ext_key_usage")
-    if known_key and (type(v) ~= "table" or #v == 0) then fail(4, "option '%s': %s: a list of names expected", name, key) end
+    if known_key and (type(v) ~= "table" or #v == 0) then fail("option '%s': %s: a list of names expected", name, key) end
     if not known_key and (type(key) ~= "string" or type(v) ~= "string") then
-      fail(4, "option '%s': key_usage, ext_key_usage, or an object identifier with its value in DER expected", name)
+      fail("option '%s': key_usage, ext_key_usage, or an object identifier with its value in DER expected", name)
     end
     local ok, oid, bytes = pcall(function()
       if key == "key_usage" then return der.oid "2.5.29.15", usages.key_usage(v) end
       if key == "ext_key_usage" then return der.oid "2.5.29.37", usages.ext_key_usage(v) end
       return der.oid(key), v
     end)
-    if not ok then fail(4, "option '%s': %s", name, (tostring(oid):gsub("^.-:%d+: ", ""))) end
-    if bytes:find(der.oid(usages.purposes.any), 1, true) then fail(4, "option '%s': anyExtendedKeyUsage must not be asked for", name) end
+    if not ok then fail("option '%s': %s", name, (tostring(oid):gsub("^.-:%d+: ", ""))) end
+    if bytes:find(der.oid(usages.purposes.any), 1, true) then fail("option '%s': anyExtendedKeyUsage must not be asked for", name) end
     out[#out + 1] = string.pack(">s1s2", oid, bytes)
   end
   table.sort(out)
-  if #out == 0 then fail(4, "option '%s': an empty table", name) end
+  if #out == 0 then fail("option '%s': an empty table", name) end
   return table.concat(out)
 end
 

@@ -105,6 +105,7 @@ build = {
         "csrc/handshake/psk.c",
         "csrc/handshake/psk12.c",
         "csrc/handshake/record13.c",
+        "csrc/handshake/record_padding.c",
         "csrc/handshake/renegotiation.c",
         "csrc/handshake/replay.c",
         "csrc/handshake/resumption.c",

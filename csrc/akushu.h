@@ -61,6 +61,14 @@ enum { /* psk_key_exchange_modes, as bits */
     AK_PSK_ke = 1 << 1      /* without */
 };
 
+/* ak_padding: TLS 1.3: how records are padded (RFC 8446 §5.4), as far as the peer's limit allows. */
+typedef enum ak_pad_by { AK_PAD_none, AK_PAD_multiple, AK_PAD_fixed, AK_PAD_random } ak_pad_by; /* to a multiple of n bytes, by n bytes, by 0 to n bytes */
+typedef struct ak_padding {
+    ak_pad_by by;
+    uint16_t n;
+    bool all; /* handshake messages and alerts, too; else application data alone */
+} ak_padding;
+
 typedef enum ak_client_auth { AK_CLIENT_AUTH_none, AK_CLIENT_AUTH_request, AK_CLIENT_AUTH_require } ak_client_auth;
 
 /* ak_context: filled by the application before the first handshake and not changed after it. Objects in it are owned by it (by
@@ -137,7 +145,7 @@ struct ak_context {
     bool coalesce;         /* several handshake messages in one record (default: TLS 1.3 only) */
     bool coalesce_set;
     uint16_t max_fragment; /* plaintext bytes in one record that we send, 0: 2^14 */
-    uint16_t record_padding; /* TLS 1.3: records of application data are padded to a multiple of so many bytes (RFC 8446 §5.4), as far as the peer's limit allows; 0: not */
+    ak_padding record_padding; /* default: none */
     uint16_t record_size_limit; /* RFC 8449: what we are willing to receive, 0: not said */
     uint16_t max_fragment_length; /* client: RFC 6066 §4: 512, 1024, 2048 or 4096 bytes asked of both sides; 0: not asked. A server grants it */
     uint32_t max_message;  /* the largest handshake message accepted */
@@ -328,6 +336,7 @@ typedef struct ak_answer {
     const ak_inject *inject;
     size_t n_inject;
     ak_identity *identity;     /* referenced by ak_hs_answer */
+    size_t padding;            /* plain_out gate, TLS 1.3: bytes of padding for this record, as far as the peer's limit allows */
     bool accept;               /* receive gate: take the message although it is not expected (it is not handled, only hashed) */
 } ak_answer;
 
@@ -351,6 +360,7 @@ ak_view ak_hs_offered_secret(const ak_hs *h, size_t i);
 ak_error ak_hs_set_server_name(ak_hs *h, const char *name, ak_failure *f);
 void ak_hs_set_resumption(ak_hs *h, ak_resumption *r); /* client; referenced */
 void ak_hs_set_gates(ak_hs *h, uint32_t gates);
+void ak_hs_pad_alerts(ak_hs *h, size_t padding); /* TLS 1.3: padding of the alerts of this handshake, in place of the policy's */
 /* ak_hs_send_early: client, before its ClientHello: 0-RTT data (RFC 8446 §2.3), sent if a session was set that allows it; may be called several times. Such data can be
  * replayed by an attacker. ak_info.early_data tells whether the server has taken it; if it was refused it is for the application to send it again.
  * AK_ERR_not_ready, AK_ERR_too_much_early_data. */
@@ -452,6 +462,12 @@ const ak_info *ak_session_info(const ak_session *s);
 size_t ak_session_seal_size(const ak_session *s, size_t n);
 /* ak_session_seal: application data as records; what waits in the reply goes before it. Errors: closed, write_closed, sequence_exhausted, …; the session's failure after one. */
 ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *f);
+/* ak_session_fragment: plaintext bytes that go into one record. ak_session_seal_record: one record of application data, of at most so many bytes, with so much padding (as
+ * far as the peer's limit allows) instead of the policy's; room: ak_session_seal_size(s, n) + padding. TLS <= 1.2: no padding. */
+size_t ak_session_fragment(const ak_session *s);
+ak_error ak_session_seal_record(ak_session *s, const uint8_t *plain, size_t n, size_t padding, uint8_t *out, size_t *out_n, ak_failure *f);
+/* ak_session_pad_own: padding of what the protocol itself sends from now on (alerts, KeyUpdate), in place of the policy's. */
+void ak_session_pad_own(ak_session *s, size_t alerts, size_t handshake);
 /* ak_session_open_size: room that ak_session_open needs for n bytes of input. */
 size_t ak_session_open_size(const ak_session *s, size_t n);
 /* ak_session_open: takes bytes from the peer, writes the plaintext of every whole record. What the protocol itself wants sent waits in
@@ -464,9 +480,9 @@ void ak_session_reply_taken(ak_session *s);
  * order; ak_info has what was answered last. AK_ERR_not_ready when it cannot be asked now. */
 #define AK_POST_AUTH_REQUESTS 8
 ak_error ak_session_request_certificate(ak_session *s, ak_failure *f);
-/* ak_session_event: what an authentication after the handshake asks: a question (AK_EV_untrusted, AK_EV_identity) or one of the gates compose, send and receive that its
- * handshake had. NULL: nothing. Look after ak_session_open and ak_session_request_certificate, answer with ak_session_answer until it is NULL, then call ak_session_open
- * with no bytes for what came behind it. Meanwhile sealing is possible, opening is not (AK_ERR_not_ready). */
+/* ak_session_event: what an authentication after the handshake asks: a question (AK_EV_untrusted, AK_EV_identity) or one of the gates compose, send, plain_out and receive
+ * that its handshake had. NULL: nothing. Look after ak_session_open and ak_session_request_certificate, answer with ak_session_answer until it is NULL, then call ak_session_open
+ * with no bytes for what came behind it. Meanwhile sealing is possible (except at plain_out), opening is not (AK_ERR_not_ready). */
 bool ak_session_may_ask(const ak_session *s); /* such an authentication is possible at all */
 const ak_event *ak_session_event(const ak_session *s);
 ak_error ak_session_answer(ak_session *s, const ak_answer *a, ak_failure *f); /* the session's failure, if that ends it */

@@ -88,6 +88,9 @@ void ak_lua_push_event(lua_State *L, const ak_event *e, const ak_info *i);
 /* ak_lua_read_answer: the table at `t` (or nil: pass) as an answer. The engine reads injections and text while it runs: they are kept in the table at `values` until the
  * next one. */
 void ak_lua_read_answer(lua_State *L, int t, int values, ak_answer *a);
+/* ak_lua_padding: what the function of option record_padding, reached from the handshake's user value at `values`, says for a record of n bytes. */
+size_t ak_lua_padding(lua_State *L, int values, const char *content_type, size_t n);
+void ak_lua_session_pads(lua_State *L, int session); /* such a function is to be asked */
 /* ak_lua_hook_text: the error value on top of the stack is kept in the table at `values` (hook_error), and replaced by its text. */
 void ak_lua_hook_text(lua_State *L, int values);
 

@@ -146,7 +146,6 @@ static void read_numbers(lua_State *L, ak_context *c) {
     c->max_fragment = (uint16_t)number(L, 2, "max_fragment", c->max_fragment, 1, 16384);
     c->max_fragment_length = (uint16_t)number(L, 2, "max_fragment_length", c->max_fragment_length, 512, 4096);
     c->padding = (uint16_t)number(L, 2, "padding", c->padding, 0, 16384);
-    c->record_padding = (uint16_t)number(L, 2, "record_padding", c->record_padding, 0, 16384);
     c->record_size_limit = (uint16_t)number(L, 2, "record_size_limit", c->record_size_limit, 64, 16385);
     c->max_message = (uint32_t)number(L, 2, "max_message", c->max_message, 1024, 1 << 24);
     c->max_hello = (uint32_t)number(L, 2, "max_message", c->max_hello, 1024, 1 << 24);
@@ -155,6 +154,22 @@ static void read_numbers(lua_State *L, ak_context *c) {
     c->early_data_window = (uint32_t)number(L, 2, "early_data_window", c->early_data_window, 1, 604800);
     c->security_level = (unsigned)number(L, 2, "security_level", c->security_level, 0, 5);
     c->min_dh_bits = (unsigned)number(L, 2, "min_dh_bits", c->min_dh_bits, 512, 8192);
+}
+
+/* record_padding: { by = "multiple" | "fixed" | "random", n =, all = } */
+static void record_padding(lua_State *L, int t, ak_context *c) {
+    static const char *const forms[] = {"none", "multiple", "fixed", "random", NULL};
+    if (lua_getfield(L, t, "record_padding") == LUA_TTABLE) {
+        int at = lua_gettop(L);
+        lua_getfield(L, at, "by");
+        const char *by = lua_tostring(L, -1);
+        for (int i = 0; by != NULL && forms[i] != NULL; i++)
+            if (strcmp(by, forms[i]) == 0) c->record_padding.by = (ak_pad_by)i;
+        c->record_padding.n = (uint16_t)number(L, at, "n", 0, 0, 16384);
+        flag(L, at, "all", &c->record_padding.all);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
 }
 
 static void read_flags(lua_State *L, ak_context *c) {
@@ -218,6 +233,7 @@ static int l_new(lua_State *L) {
     read_numbers(L, u->c);
     read_flags(L, u->c);
     read_lists(L, u->c);
+    record_padding(L, 2, u->c);
     ticket_keys(L, 2, u->c);
     lua_Integer store = number(L, 2, "store_size", 0, 0, 1 << 24);
     if (store > 0) {

@@ -141,6 +141,9 @@ void ak_lua_read_answer(lua_State *L, int t, int values, ak_answer *a) {
         a->yes = field_bool(L, t, "yes");
         a->remember = field_bool(L, t, "remember");
         a->accept = field_bool(L, t, "accept");
+        lua_getfield(L, t, "padding");
+        a->padding = (size_t)lua_tointeger(L, -1); /* hooks.lua has looked what it is */
+        lua_pop(L, 1);
         a->bytes = field_view(L, t, "bytes");
         a->transcript_bytes = field_view(L, t, "transcript_bytes");
         a->text = (const char *)field_view(L, t, "text").p;
@@ -174,4 +177,18 @@ void ak_lua_hook_text(lua_State *L, int values) {
         lua_pop(L, 1);
         lua_pushliteral(L, "(an error that cannot be shown)");
     }
+}
+
+size_t ak_lua_padding(lua_State *L, int values, const char *content_type, size_t n) {
+    int top = lua_gettop(L);
+    lua_getfield(L, values, "kept");
+    lua_getfield(L, -1, "record_padding");
+    lua_pushstring(L, content_type);
+    lua_pushinteger(L, (lua_Integer)n);
+    lua_call(L, 2, 1);
+    lua_Integer pad = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;
+    if (lua_isnil(L, -1)) pad = 0;
+    if (pad < 0) luaL_error(L, "option 'record_padding': the function must return a number of bytes or nil");
+    lua_settop(L, top);
+    return (size_t)pad;
 }

@@ -14,6 +14,7 @@ typedef struct lhandshake {
     bool running;   /* inside start/step, perhaps suspended in a hook */
     bool taken;     /* the session has taken over */
     bool ticks;     /* the context has a clock of the application's */
+    bool pads;      /* a function says how records are padded: hooks.lua asks it for all but alerts */
     size_t keylog;  /* bytes of key log already given out */
     ak_event_kind asked; /* the event that a Lua function is thinking about; none: key log lines */
 } lhandshake;
@@ -154,6 +155,12 @@ static void enter(lua_State *L, lhandshake *u) {
         lua_pop(L, 2);
         if (u->h == NULL) luaL_error(L, "a handshake that its clock has closed");
     }
+    if (u->pads) {
+        lua_getiuservalue(L, 1, 1);
+        ak_hs_pad_alerts(u->h, ak_lua_padding(L, lua_gettop(L), "alert", 2));
+        lua_pop(L, 1);
+        if (u->h == NULL) luaL_error(L, "a handshake that its padding has closed");
+    }
     u->running = true;
 }
 
@@ -263,7 +270,8 @@ static int l_session(lua_State *L) {
     ak_lua_push_session(L, s);
     int session = lua_gettop(L);
     lua_getiuservalue(L, 1, 1);
-    if (ak_session_may_ask(s)) { /* dispatcher, hooks and functions of the context */
+    if (u->pads) ak_lua_session_pads(L, session);
+    if (u->pads || ak_session_may_ask(s)) { /* dispatcher, hooks and functions of the context */
         lua_pushvalue(L, -1);
         lua_setiuservalue(L, session, 2);
     }
@@ -325,6 +333,12 @@ static int l_secret_origin(lua_State *L) {
 
 static int l_gates(lua_State *L) {
     ak_hs_set_gates(check(L, 1)->h, (uint32_t)luaL_checkinteger(L, 2));
+    return 0;
+}
+
+/* hs:_pad(): option record_padding is a function. */
+static int l_pad(lua_State *L) {
+    check(L, 1)->pads = true;
     return 0;
 }
 
@@ -395,6 +409,7 @@ static int l_fork(lua_State *L) {
     if (n->h == NULL) return ak_lua_fail(L, &f);
     n->keylog = u->keylog;
     n->ticks = u->ticks;
+    n->pads = u->pads;
     lua_getiuservalue(L, 1, 1);
     lua_getiuservalue(L, -2, 1);
     static const char *const names[] = {"context", "dispatch"};
@@ -438,7 +453,7 @@ static int l_index(lua_State *L) {
 
 void ak_open_handshake(lua_State *L) {
     static const luaL_Reg methods[] = {{"start", l_start}, {"step", l_step}, {"pending", l_pending}, {"eof", l_eof}, {"abort", l_abort}, {"session", l_session},
-                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"export_early", l_export_early}, {"take_application_data", l_application_data}, {"send", l_send}, {"_fork", l_fork}, {"_hand_over", ak_lua_hand_over}, {"_gates", l_gates}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
+                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"export_early", l_export_early}, {"take_application_data", l_application_data}, {"send", l_send}, {"_fork", l_fork}, {"_hand_over", ak_lua_hand_over}, {"_gates", l_gates}, {"_pad", l_pad}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     luaL_getmetatable(L, CLASS);

@@ -10,6 +10,7 @@
 typedef struct lsession {
     ak_session *s;
     ak_lua_scratch *scratch;
+    bool pads;    /* a function says how records are padded */
     bool waiting; /* inside open or request_certificate, suspended in a hook */
 } lsession;
 
@@ -26,7 +27,7 @@ void ak_lua_push_session(lua_State *L, ak_session *s) {
     lsession *u = lua_newuserdatauv(L, sizeof *u, 2);
     u->s = NULL;
     u->scratch = NULL;
-    u->waiting = false;
+    u->waiting = u->pads = false;
     luaL_setmetatable(L, CLASS);
     u->s = s;
     u->scratch = ak_lua_get_scratch(L);
@@ -73,7 +74,42 @@ static void push_reply(lua_State *L, ak_session *s) {
     ak_session_reply_taken(s);
 }
 
+void ak_lua_session_pads(lua_State *L, int session) { ((lsession *)luaL_checkudata(L, session, CLASS))->pads = true; }
+
+/* ask_padding: before the engine may have something of its own to send. */
+static void ask_padding(lua_State *L, const lsession *u) {
+    if (!u->pads || u->s == NULL) return;
+    lua_getiuservalue(L, 1, 2);
+    int values = lua_gettop(L);
+    size_t alerts = ak_lua_padding(L, values, "alert", 2), handshake = ak_lua_padding(L, values, "handshake", 5); /* a KeyUpdate */
+    lua_pop(L, 1);
+    if (u->s != NULL) ak_session_pad_own(u->s, alerts, handshake);
+}
+
 /* Results of usual size go through the state's scratch memory into their string; larger ones through a buffer of their own. */
+
+/* seal_padded: record by record, each with the padding that the function says. */
+static int seal_padded(lua_State *L, lsession *u, ak_view plain) {
+    ak_failure f = {0};
+    luaL_Buffer all;
+    lua_settop(L, 2);
+    ask_padding(L, u);
+    lua_getiuservalue(L, 1, 2);
+    luaL_buffinit(L, &all);
+    for (size_t at = 0; at < plain.n;) {
+        ak_session *s = ak_lua_check_session(L, 1); /* the function may have released it */
+        size_t most = ak_session_fragment(s), part = plain.n - at < most ? plain.n - at : most;
+        size_t pad = ak_lua_padding(L, 3, "application_data", part), n = 0;
+        s = ak_lua_check_session(L, 1);
+        if (pad > most) pad = most;
+        char *out = luaL_prepbuffsize(&all, ak_session_seal_size(s, part) + pad);
+        if (ak_session_seal_record(s, plain.p + at, part, pad, (uint8_t *)out, &n, &f) != AK_OK) return failed(L, &f, s);
+        luaL_addsize(&all, n);
+        at += part;
+    }
+    luaL_pushresult(&all);
+    return 1;
+}
 
 static int l_seal(lua_State *L) {
     lsession *u = luaL_checkudata(L, 1, CLASS);
@@ -81,6 +117,7 @@ static int l_seal(lua_State *L) {
     ak_view plain = ak_lua_bytes(L, 2);
     ak_failure f = {0};
     luaL_Buffer b;
+    if (u->pads && plain.n != 0) return seal_padded(L, u, plain);
     size_t n = 0, room = ak_session_seal_size(s, plain.n) + 1;
     uint8_t *scratch = ak_lua_scratch_room(u->scratch, room);
     uint8_t *out = scratch != NULL ? scratch : (uint8_t *)luaL_buffinitsize(L, &b, room);
@@ -160,6 +197,7 @@ static int go_on(lua_State *L, int status, lua_KContext k) {
 static ak_session *not_waiting(lua_State *L) {
     const lsession *u = luaL_checkudata(L, 1, CLASS);
     if (u->waiting) luaL_error(L, "this session is waiting for a hook: it can't be opened or asked until that returns");
+    ask_padding(L, u);
     return ak_lua_check_session(L, 1);
 }
 
@@ -190,6 +228,7 @@ static int reply_or_failure(lua_State *L, ak_session *s, ak_error e, const ak_fa
 }
 
 static int l_close(lua_State *L) {
+    ask_padding(L, luaL_checkudata(L, 1, CLASS));
     ak_session *s = ak_lua_check_session(L, 1);
     ak_failure f = {0};
     ak_error e = ak_session_close(s, &f);
@@ -197,6 +236,7 @@ static int l_close(lua_State *L) {
 }
 
 static int l_close_write(lua_State *L) {
+    ask_padding(L, luaL_checkudata(L, 1, CLASS));
     ak_session *s = ak_lua_check_session(L, 1);
     ak_failure f = {0};
     ak_error e = ak_session_close_write(s, &f);
@@ -204,6 +244,7 @@ static int l_close_write(lua_State *L) {
 }
 
 static int l_update_keys(lua_State *L) {
+    ask_padding(L, luaL_checkudata(L, 1, CLASS));
     ak_session *s = ak_lua_check_session(L, 1);
     ak_failure f = {0};
     ak_error e = ak_session_update_keys(s, lua_toboolean(L, 2), &f);
@@ -228,6 +269,7 @@ static int l_values(lua_State *L) {
 }
 
 static int l_alert(lua_State *L) {
+    ask_padding(L, luaL_checkudata(L, 1, CLASS));
     ak_session *s = ak_lua_check_session(L, 1);
     ak_failure f = {0};
     ak_error e = ak_session_alert(s, ak_lua_alert(L, 2), &f);

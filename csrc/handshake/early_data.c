@@ -4,6 +4,7 @@
 #include "handshake/extensions.h"
 #include "handshake/keys.h"
 #include "handshake/messages13.h"
+#include "handshake/record_padding.h"
 #include "handshake/replay.h"
 #include "handshake/tickets.h"
 
@@ -35,8 +36,8 @@ static ak_error send_late(ak_hs *h, ak_view data, ak_failure *f) {
     if (!open || !settled(h)) return ak_fail(f, AK_ERR_not_ready, "the ClientHello has gone out, and no early data may follow it");
     if (flow->early_seen + data.n > h->offered->max_early_data) return ak_fail(f, AK_ERR_too_much_early_data, "the session allows %u bytes", (unsigned)h->offered->max_early_data);
     if (data.n == 0) return AK_OK;
-    if (!ak_buf_reserve(&h->output, ak_seal_many_size(h->write, data.n, max, false))) return ak_fail(f, AK_ERR_out_of_memory, NULL);
-    ak_error e = ak_seal_many(h->write, AK_CT_application_data, h->record_version, data.p, data.n, max, false, h->output.p + h->output.n, &n, &why);
+    if (!ak_buf_reserve(&h->output, ak_seal_padded_size(h->ctx, h->write, AK_CT_application_data, data.n, max))) return ak_fail(f, AK_ERR_out_of_memory, NULL);
+    ak_error e = ak_seal_padded(h->ctx, h->write, AK_CT_application_data, h->record_version, data.p, data.n, max, h->output.p + h->output.n, &n, &why);
     if (e != AK_OK) return ak_fail(f, e, "%s", why.detail);
     h->output.n += n;
     flow->early_seen += data.n;
@@ -277,8 +278,8 @@ ak_error ak_hs_send(ak_hs *h, ak_view data, ak_failure *f) {
     size_t n = 0, max = ak_hs_max_fragment(h);
     if (!h->server || !ak_hs_is_13(h) || h->info->server_finished_n == 0 || !settled(h)) return ak_fail(f, AK_ERR_not_ready, "a TLS 1.3 server sends data between its Finished and the client's");
     if (data.n == 0) return AK_OK;
-    if (!ak_buf_reserve(&h->output, ak_seal_many_size(h->write, data.n, max, false))) return ak_fail(f, AK_ERR_out_of_memory, NULL);
-    ak_error e = ak_seal_many(h->write, AK_CT_application_data, h->record_version, data.p, data.n, max, false, h->output.p + h->output.n, &n, &why);
+    if (!ak_buf_reserve(&h->output, ak_seal_padded_size(h->ctx, h->write, AK_CT_application_data, data.n, max))) return ak_fail(f, AK_ERR_out_of_memory, NULL);
+    ak_error e = ak_seal_padded(h->ctx, h->write, AK_CT_application_data, h->record_version, data.p, data.n, max, h->output.p + h->output.n, &n, &why);
     if (e != AK_OK) return ak_fail(f, e, "%s", why.detail);
     h->output.n += n;
     return AK_OK;

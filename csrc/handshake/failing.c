@@ -1,15 +1,17 @@
 /* failing.c: one way to fail: the failure is written down once, its alert goes out behind what was already built. */
 #include "handshake/loop.h"
+#include "handshake/record_padding.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 void ak_hs_seal_alert(ak_hs *h, uint8_t level, uint8_t description) {
     uint8_t alert[2] = {level, description};
-    size_t n = 0, room = ak_seal_size(h->write, sizeof alert, 0);
+    size_t max = ak_hs_max_fragment(h), pad = h->alerts_padded ? ak_pad_given(h->write, h->alert_padding, sizeof alert, max) : ak_pad(h->ctx, h->write, AK_CT_alert, sizeof alert, max);
+    size_t n = 0, room = ak_seal_size(h->write, sizeof alert, pad);
     ak_failure ignored = {0};
     if (!ak_buf_reserve(&h->output, room)) return;
-    if (ak_seal(h->write, AK_CT_alert, h->record_version, alert, sizeof alert, 0, h->output.p + h->output.n, &n, &ignored) == AK_OK)
+    if (ak_seal(h->write, AK_CT_alert, h->record_version, alert, sizeof alert, pad, h->output.p + h->output.n, &n, &ignored) == AK_OK)
         h->output.n += n;
 }
 
@@ -18,11 +20,11 @@ void ak_hs_flush_quietly(ak_hs *h) {
     ak_flight *f = &h->flight;
     size_t left = f->bytes.n - f->done, n = 0;
     if (left == 0 || f->stage != AK_FLUSH_idle) return;
-    size_t room = ak_seal_many_size(h->write, left, ak_hs_max_fragment(h), false);
+    size_t room = ak_seal_padded_size(h->ctx, h->write, f->content_type, left, ak_hs_max_fragment(h));
     ak_failure ignored = {0};
     if (ak_buf_reserve(&h->output, room) &&
-        ak_seal_many(h->write, f->content_type, h->record_version, f->bytes.p + f->done, left, ak_hs_max_fragment(h), false,
-                     h->output.p + h->output.n, &n, &ignored) == AK_OK)
+        ak_seal_padded(h->ctx, h->write, f->content_type, h->record_version, f->bytes.p + f->done, left, ak_hs_max_fragment(h), h->output.p + h->output.n, &n,
+                       &ignored) == AK_OK)
         h->output.n += n;
     ak_buf_clear(&f->bytes);
     f->done = 0;

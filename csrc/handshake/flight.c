@@ -1,5 +1,6 @@
 /* flight.c: the flight: messages become records. */
 #include "handshake/loop.h"
+#include "handshake/record_padding.h"
 
 static void end_flush(ak_hs *h) {
     ak_flight *f = &h->flight;
@@ -12,14 +13,13 @@ static void end_flush(ak_hs *h) {
 /* Without gates a flight is sealed in one call. */
 static void flush_all(ak_hs *h) {
     ak_flight *f = &h->flight;
-    size_t n = 0, max = ak_hs_max_fragment(h), room = ak_seal_many_size(h->write, f->bytes.n, max, false);
+    size_t n = 0, max = ak_hs_max_fragment(h), room = ak_seal_padded_size(h->ctx, h->write, f->content_type, f->bytes.n, max);
     ak_failure fail = {0};
     if (!ak_buf_reserve(&h->output, room)) {
         ak_hs_no_memory(h);
         return;
     }
-    ak_error e = ak_seal_many(h->write, f->content_type, h->record_version, f->bytes.p, f->bytes.n, max, false,
-                              h->output.p + h->output.n, &n, &fail);
+    ak_error e = ak_seal_padded(h->ctx, h->write, f->content_type, h->record_version, f->bytes.p, f->bytes.n, max, h->output.p + h->output.n, &n, &fail);
     if (e != AK_OK) ak_hs_fail_with(h, e, &fail);
     h->output.n += n;
     end_flush(h);
@@ -61,10 +61,12 @@ void ak_flight_step(ak_hs *h) {
         }
         if (!ok || h->answer.verdict == AK_DROP) break;
         ak_buf_clear(&f->record);
-        size_t room = ak_seal_size(h->write, f->fragment.n, 0);
+        size_t len = f->fragment.n, max = ak_hs_max_fragment(h);
+        size_t pad = h->answer.padding != 0 ? ak_pad_given(h->write, h->answer.padding, len, max) : ak_pad(h->ctx, h->write, f->content_type, len, max);
+        size_t room = ak_seal_size(h->write, len, pad);
         ok = ak_buf_reserve(&f->record, room);
         if (!ok) break;
-        ak_error e = ak_seal(h->write, f->content_type, h->record_version, f->fragment.p, f->fragment.n, 0, f->record.p, &n, &fail);
+        ak_error e = ak_seal(h->write, f->content_type, h->record_version, f->fragment.p, len, pad, f->record.p, &n, &fail);
         if (e != AK_OK) {
             ak_hs_fail_with(h, e, &fail);
             return;

@@ -9,6 +9,7 @@ void ak_gate_pass(ak_hs *h) {
     h->answer.transcript = AK_TRANSCRIPT_as_sent;
     h->answer.n_inject = 0;
     h->answer.accept = false;
+    h->answer.padding = 0;
 }
 
 void ak_gate_open(ak_hs *h, uint32_t which, uint8_t content_type, int message, ak_view bytes) {

@@ -159,6 +159,11 @@ ak_error ak_hs_start(ak_hs *h, ak_failure *f) {
     return AK_OK;
 }
 
+void ak_hs_pad_alerts(ak_hs *h, size_t padding) {
+    h->alerts_padded = true;
+    h->alert_padding = (uint16_t)(padding < AK_PLAINTEXT_MAX ? padding : AK_PLAINTEXT_MAX);
+}
+
 bool ak_hs_started(const ak_hs *h) { return h->started; }
 bool ak_hs_done(const ak_hs *h) { return h->done && !h->failed; }
 

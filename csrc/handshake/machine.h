@@ -202,6 +202,8 @@ struct ak_hs {
     ak_buf early_data;       /* client: to be sent; server: received */
     struct ak_post_auth *post_auth; /* TLS 1.3: what authentication after the handshake needs (post_auth.c) */
     bool after_handshake;    /* this is such an authentication */
+    bool alerts_padded;      /* by alert_padding, and not by the policy */
+    uint16_t alert_padding;
     void *flow13;            /* what only TLS 1.3 needs (client13.c, server13.c) */
 };
 

@@ -59,6 +59,8 @@ bool ak_post_auth_pending(const ak_session *s) { return s->post_auth != NULL && 
 
 bool ak_post_auth_waits(const ak_session *s) { return s->post_auth != NULL && s->post_auth->asks != NULL; }
 
+bool ak_post_auth_between_records(const ak_session *s) { return ak_post_auth_waits(s) && s->post_auth->asks->flight.stage != AK_FLUSH_idle; }
+
 void ak_post_auth_data_came(ak_session *s) {
     if (s->post_auth != NULL) s->post_auth->answers = 0;
 }
@@ -73,7 +75,7 @@ static ak_hs *begin(const ak_session *s) {
     ak_info_free(h->info);
     h->info = ak_info_copy(s->info);
     h->started = h->after_handshake = true;
-    h->gates = s->gates & (AK_GATE_compose | AK_GATE_send | AK_GATE_receive);
+    h->gates = s->gates & (AK_GATE_compose | AK_GATE_send | AK_GATE_plain_out | AK_GATE_receive);
     h->record_version = s->record_version;
     h->peer_record_limit = s->peer_record_limit;
     ak_hs_use_rows(h, ak_rows_post_auth);

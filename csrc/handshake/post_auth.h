@@ -18,6 +18,8 @@ ak_error ak_post_auth_message(ak_session *s, ak_view message, bool *taken);
 bool ak_post_auth_pending(const ak_session *s);
 /* ak_post_auth_waits: a question or a gate waits for the application (ak_session_event). */
 bool ak_post_auth_waits(const ak_session *s);
+/* ak_post_auth_between_records: … in the middle of its messages: what is sealed now would stand between them. */
+bool ak_post_auth_between_records(const ak_session *s);
 /* ak_post_auth_data_came: application data: a client's requests are counted anew. */
 void ak_post_auth_data_came(ak_session *s);
 

@@ -5,6 +5,7 @@
 #include "handshake/keys.h"
 #include "handshake/messages13.h"
 #include "handshake/post_auth.h"
+#include "handshake/record_padding.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -87,13 +88,23 @@ void ak_session_free(ak_session *s) {
 
 /* ---- failing ----------------------------------------------------------------------------------------------------------------- */
 
+/* own_padding: what the application has said of it, or the policy. */
+static size_t own_padding(const ak_session *s, uint8_t type, size_t n) {
+    if (!s->own_padded) return ak_pad(s->ctx, s->write, type, n, s->max_send);
+    return ak_pad_given(s->write, type == AK_CT_alert ? s->alert_padding : s->handshake_padding, n, s->max_send);
+}
+
 bool ak_session_put(ak_session *s, uint8_t content_type, const void *p, size_t n) {
+    const uint8_t *bytes = p;
     ak_failure f = {0};
-    size_t max = content_type == AK_CT_alert ? AK_PLAINTEXT_MAX : s->max_send; /* RFC 8446 §5.1: an alert is not cut */
-    size_t written = 0, room = ak_seal_many_size(s->write, n, max, false);
-    if (!ak_buf_reserve(&s->reply, room)) return false;
-    if (ak_seal_many(s->write, content_type, s->record_version, p, n, max, false, s->reply.p + s->reply.n, &written, &f) != AK_OK) return false;
-    s->reply.n += written;
+    size_t most = content_type == AK_CT_alert ? AK_PLAINTEXT_MAX : s->max_send; /* RFC 8446 §5.1: an alert is not cut */
+    for (size_t at = 0; at < n;) {
+        size_t part = n - at < most ? n - at : most, pad = own_padding(s, content_type, part), written = 0;
+        if (!ak_buf_reserve(&s->reply, ak_seal_size(s->write, part, pad))) return false;
+        if (ak_seal(s->write, content_type, s->record_version, bytes + at, part, pad, s->reply.p + s->reply.n, &written, &f) != AK_OK) return false;
+        s->reply.n += written;
+        at += part;
+    }
     return true;
 }
 
@@ -156,40 +167,74 @@ static ak_error refuse_use(const ak_session *s, ak_failure *f) {
 
 static bool splits(const ak_session *s) { return s->info->version <= AK_TLS10 && ak_suite_is_cbc(s->info->suite); }
 
-static bool pads(const ak_session *s) { return s->ctx->record_padding > 1 && s->info->version >= AK_TLS13; }
+static bool pads(const ak_session *s) { return s->ctx->record_padding.by != AK_PAD_none && s->info->version >= AK_TLS13; }
+
+size_t ak_session_fragment(const ak_session *s) { return s->max_send != 0 && s->max_send < AK_PLAINTEXT_MAX ? s->max_send : AK_PLAINTEXT_MAX; }
+
+void ak_session_pad_own(ak_session *s, size_t alerts, size_t handshake) {
+    s->own_padded = true;
+    s->alert_padding = (uint16_t)(alerts < AK_PLAINTEXT_MAX ? alerts : AK_PLAINTEXT_MAX);
+    s->handshake_padding = (uint16_t)(handshake < AK_PLAINTEXT_MAX ? handshake : AK_PLAINTEXT_MAX);
+}
+
+/* update_room: for a KeyUpdate before the data (ak_session13_keep_key_fresh). */
+static size_t update_room(const ak_session *s) {
+    const ak_padding *p = &s->ctx->record_padding;
+    return 64 + (s->own_padded ? s->handshake_padding : p->all ? p->n : 0u);
+}
 
 size_t ak_session_seal_size(const ak_session *s, size_t n) {
     if (s->write == NULL) return 0;
-    return s->reply.n + (pads(s) ? ak_session13_padded_size(s, n) : ak_seal_many_size(s->write, n, s->max_send, splits(s))) + 64;
+    return s->reply.n + update_room(s) +
+           (pads(s) ? ak_seal_padded_size(s->ctx, s->write, AK_CT_application_data, n, s->max_send) : ak_seal_many_size(s->write, n, s->max_send, splits(s)));
 }
 
-ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *f) {
-    *out_n = 0;
+/* before_data: what leaves first, as it was sealed first: what waits in the reply, and a KeyUpdate where the key is near its end. */
+static ak_error before_data(ak_session *s, size_t n, uint8_t *out, size_t *out_n, ak_failure *f) {
     ak_error e = refuse_use(s, f);
     if (e != AK_OK) return e;
     if (s->write_closed) return ak_fail(f, AK_ERR_write_closed, NULL);
-    if (n == 0) return AK_OK;
-    ak_failure why = {0};
-    size_t update = 0, before = s->reply.n;
-    if (before != 0) { /* records leave in the order in which they were sealed */
-        memcpy(out, s->reply.p, before);
-        out += before;
-    }
-    if (s->info->version >= AK_TLS13 && !ak_post_auth_waits(s)) {
-        e = ak_session13_keep_key_fresh(s, n, out, &update);
-        if (e != AK_OK) return refuse_use(s, f);
-    }
-    if (pads(s)) e = ak_session13_seal_padded(s, plain, n, out + update, out_n, &why);
-    else e = ak_seal_many(s->write, AK_CT_application_data, s->record_version, plain, n, s->max_send, splits(s), out + update, out_n, &why);
+    if (ak_post_auth_between_records(s)) return ak_fail(f, AK_ERR_not_ready, "the records of an authentication are being sealed");
+    if (s->info->version >= AK_TLS13 && !ak_post_auth_waits(s) && ak_session13_keep_key_fresh(s, n) != AK_OK) return refuse_use(s, f);
+    if (s->reply.n != 0) memcpy(out, s->reply.p, s->reply.n);
+    *out_n = s->reply.n;
+    return AK_OK;
+}
+
+/* sealed: after it: n more bytes are in out, or it failed. */
+static ak_error sealed(ak_session *s, ak_error e, size_t n, size_t *out_n, const ak_failure *why, ak_failure *f) {
     if (e != AK_OK) {
-        fail(s, e, ak_error_alert(e), false, why.detail);
+        fail(s, e, ak_error_alert(e), false, why->detail);
         if (f != NULL) *f = s->failure;
         *out_n = 0;
         return e;
     }
-    *out_n += before + update;
-    if (before != 0) ak_session_reply_taken(s);
+    if (*out_n != 0) ak_session_reply_taken(s);
+    *out_n += n;
     return AK_OK;
+}
+
+ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *f) {
+    ak_failure why = {0};
+    size_t written = 0;
+    *out_n = 0;
+    if (n == 0 && s->failure.error == AK_OK && !s->closed && !s->write_closed) return AK_OK;
+    ak_error e = before_data(s, n, out, out_n, f);
+    if (e != AK_OK) return e;
+    if (pads(s)) e = ak_seal_padded(s->ctx, s->write, AK_CT_application_data, s->record_version, plain, n, s->max_send, out + *out_n, &written, &why);
+    else e = ak_seal_many(s->write, AK_CT_application_data, s->record_version, plain, n, s->max_send, splits(s), out + *out_n, &written, &why);
+    return sealed(s, e, written, out_n, &why, f);
+}
+
+ak_error ak_session_seal_record(ak_session *s, const uint8_t *plain, size_t n, size_t padding, uint8_t *out, size_t *out_n, ak_failure *f) {
+    ak_failure why = {0};
+    size_t written = 0;
+    *out_n = 0;
+    if (n > ak_session_fragment(s)) return ak_fail(f, AK_ERR_plaintext_too_long, "%zu bytes in one record", n);
+    ak_error e = before_data(s, n, out, out_n, f);
+    if (e != AK_OK) return e;
+    e = ak_seal(s->write, AK_CT_application_data, s->record_version, plain, n, ak_pad_given(s->write, padding, n, s->max_send), out + *out_n, &written, &why);
+    return sealed(s, e, written, out_n, &why, f);
 }
 
 /* ---- opening ---------------------------------------------------------------------------------------------------------------------- */

@@ -30,6 +30,8 @@ struct ak_session {
     struct ak_post_auth *post_auth; /* TLS 1.3: NULL: not possible here */
     bool key_update_pending; /* TLS 1.3: the peer asked for ours */
     bool stopped;       /* a message asked the application something: what follows it in the assembly waits */
+    bool own_padded;    /* alerts and handshake messages: by these, and not by the policy */
+    uint16_t alert_padding, handshake_padding;
     uint32_t gates;     /* those of the handshake, for the messages that come after it */
 };
 
@@ -43,15 +45,12 @@ ak_error ak_session_failed(ak_session *s, const ak_failure *f);
 void ak_session_drop_keys(ak_session *s);
 /* ak_session_put: one record of a type other than application data into the reply. */
 bool ak_session_put(ak_session *s, uint8_t content_type, const void *p, size_t n);
-/* ak_session13_seal_padded: application data in records that are padded as the context says (RFC 8446 §5.4); padded_size: the room for them. */
-ak_error ak_session13_seal_padded(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *why);
-size_t ak_session13_padded_size(const ak_session *s, size_t n);
 /* ak_session13_message: a whole post-handshake message of TLS 1.3, header included. */
 ak_error ak_session13_message(ak_session *s, ak_view message);
 /* ak_session13_update: our KeyUpdate, and the new write key. */
 ak_error ak_session13_update(ak_session *s, bool ask_peer);
 #define AK_KEY_MARGIN 64u /* records kept back under a key: alerts, a KeyUpdate */
-/* ak_session13_keep_key_fresh: before n bytes are sealed: when the write key is near its end a KeyUpdate goes to out (room: one record), and the next key is in force. */
-ak_error ak_session13_keep_key_fresh(ak_session *s, size_t n, uint8_t *out, size_t *out_n);
+/* ak_session13_keep_key_fresh: before n bytes are sealed: when the write key is near its end a KeyUpdate goes into the reply, and the next key is in force. */
+ak_error ak_session13_keep_key_fresh(ak_session *s, size_t n);
 
 #endif

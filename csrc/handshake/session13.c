@@ -103,42 +103,9 @@ ak_error ak_session13_update(ak_session *s, bool ask_peer) {
 }
 
 /* RFC 8446 §5.5. The KeyUpdate stands in the data's own way, before it. */
-ak_error ak_session13_keep_key_fresh(ak_session *s, size_t n, uint8_t *out, size_t *out_n) {
-    size_t max = s->max_send != 0 ? s->max_send : AK_PLAINTEXT_MAX;
-    uint64_t records = (uint64_t)(n / max) + 1;
-    ak_failure why = {0};
-    *out_n = 0;
-    if (ak_protect_limit(s->write) > records + AK_KEY_MARGIN) return AK_OK;
-    ak_error e = ak_seal(s->write, AK_CT_handshake, s->record_version, update_message(false), 5, 0, out, out_n, &why);
-    if (e != AK_OK) return ak_session_fail(s, e, "%s", why.detail);
-    return next_write_key(s);
-}
-
-/* ---- padding --------------------------------------------------------------------------------------------------------------------------- */
-
-static size_t most(const ak_session *s) { return s->max_send != 0 && s->max_send < AK_PLAINTEXT_MAX ? s->max_send : AK_PLAINTEXT_MAX; }
-
-/* padding: up to the next multiple; no further than a record may be long, padding included (RFC 8449 §4). */
-static size_t padding(const ak_session *s, size_t n) {
-    size_t multiple = s->ctx->record_padding, over = n % multiple, pad = over != 0 ? multiple - over : 0;
-    return pad <= most(s) - n ? pad : most(s) - n;
-}
-
-size_t ak_session13_padded_size(const ak_session *s, size_t n) {
-    size_t max = most(s), whole = n / max, rest = n % max, size = whole * ak_seal_size(s->write, max, 0);
-    return rest != 0 ? size + ak_seal_size(s->write, rest, padding(s, rest)) : size;
-}
-
-ak_error ak_session13_seal_padded(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *why) {
-    size_t max = most(s), written = 0;
-    ak_error e = AK_OK;
-    *out_n = 0;
-    for (size_t at = 0; e == AK_OK && at < n; *out_n += written) {
-        size_t part = n - at < max ? n - at : max;
-        e = ak_seal(s->write, AK_CT_application_data, s->record_version, plain + at, part, padding(s, part), out + *out_n, &written, why);
-        at += part;
-    }
-    return e;
+ak_error ak_session13_keep_key_fresh(ak_session *s, size_t n) {
+    uint64_t records = (uint64_t)(n / ak_session_fragment(s)) + 1;
+    return ak_protect_limit(s->write) > records + AK_KEY_MARGIN ? AK_OK : ak_session13_update(s, false);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------------------------------ */

@@ -12,7 +12,8 @@
 --
 -- ev says more and can do more: ev.gate, ev.name, ev.incoming, ev.state, ev.raw (the bytes as they are), ev:drop(), ev:replace(x), ev:before(x), ev:after(x),
 -- ev:fail(alert, text), ev:accept() (a message that is not expected is taken into the transcript and passed over), ev.transcript = "as_sent" | "as_built" | "none" |
--- {bytes = …}. What goes out can also be kept back: ev:delay() (it goes out after the next one), ev:coalesce() (in one record with the next one), or be cut:
+-- {bytes = …}. At plain_out: ev.padding = n (TLS 1.3: so much padding, as far as the peer's limit allows).
+-- What goes out can also be kept back: ev:delay() (it goes out after the next one), ev:coalesce() (in one record with the next one), or be cut:
 -- ev:fragment(size or sizes). Hooks of one gate chain in the order in which they were added. A hook may yield, and may raise: then the handshake fails with that error.
 local core = require "akushu.core"
 local wire = core.wire
@@ -158,6 +159,11 @@ local function run_one(hook, event, bytes, context, answer)
     for _, i in ipairs(ev.inject) do answer.inject[#answer.inject + 1] = i end
   end
   if ev.accepted then answer.accept = true end
+  if ev.padding ~= nil then
+    if event.gate ~= "plain_out" then error("ev.padding is for the gate plain_out", 0) end
+    if math.type(ev.padding) ~= "integer" or ev.padding < 0 then error("ev.padding: a number of bytes expected", 0) end
+    answer.padding = ev.padding
+  end
   if type(ev.transcript) == "table" then answer.transcript, answer.transcript_bytes = "given", ev.transcript.bytes
   elseif ev.transcript then
     if not transcript_modes[ev.transcript] then error("ev.transcript: no mode '" .. tostring(ev.transcript) .. "'", 0) end
@@ -399,6 +405,12 @@ function hooks.on(hs, gate, message, fn)
   values.gates = (values.gates or 0) | bit
   hs:_gates(values.gates)
   return hs
+end
+
+--- Option record_padding as a function: asked for every record of the handshake but its alerts, for which the engine's side asks (lhandshake.c).
+function hooks.pad(hs, fn)
+  hooks.on(hs, "plain_out", "*", function(bytes, ev) ev.padding = fn(ev.content_type, #bytes) end)
+  hs:_pad()
 end
 
 return hooks

@@ -60,6 +60,7 @@ function context_methods:handshake(opts)
   if not hs then return nil, message, failure end
   local values = hs:_values()
   values.kept, values.role, values.session = kept, kept.role, o.session
+  if kept.record_padding then hooks.pad(hs, kept.record_padding) end
   if kept.hooks or o.hooks then
     for _, h in ipairs(kept.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
     for _, h in ipairs(o.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end

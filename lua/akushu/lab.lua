@@ -22,7 +22,7 @@ lab.epoch = 1767225600
 
 local purposes = { "client_random", "server_random", "session_id", "key_share", "premaster", "rsa_padding", "rsa_rejection",
   "pss_salt", "ecdsa_nonce",
-  "cbc_iv", "gcm_nonce", "ticket_nonce", "ticket_age_add", "ticket_key", "ticket_iv", "cookie", "grease", "blinding", "serial",
+  "cbc_iv", "gcm_nonce", "ticket_nonce", "ticket_age_add", "ticket_key", "ticket_iv", "cookie", "grease", "record_padding", "blinding", "serial",
     "identity_key" }
 lab.purposes = purposes
 

@@ -176,6 +176,29 @@ local function oid_filters(name, value)
   return table.concat(out)
 end
 
+-- record_padding: a multiple, { multiple | fixed | random = n, all = boolean }, or function(content_type, length) → bytes
+local function record_padding(name, value)
+  local mt = getmetatable(value)
+  if type(value) == "function" or (type(mt) == "table" and mt.__call) then return value end
+  if math.type(value) == "integer" then value = { multiple = value } end
+  if type(value) ~= "table" then type_error(name, "a number, a table or a function", value) end
+  local out = { by = "none", n = 0, all = false }
+  for key, v in pairs(value) do
+    if key == "all" then
+      if type(v) ~= "boolean" then fail(4, "option '%s': all: a boolean expected", name) end
+      out.all = v
+    elseif key == "multiple" or key == "fixed" or key == "random" then
+      if out.by ~= "none" then fail(4, "option '%s': one of multiple, fixed, random", name) end
+      if math.type(v) ~= "integer" or v < 0 or v > 16384 then fail(4, "option '%s': %s: 0 to 16384 bytes expected", name, key) end
+      out.by, out.n = key, v
+    else
+      fail(4, "option '%s': unknown field '%s'", name, tostring(key))
+    end
+  end
+  if out.by == "none" then fail(4, "option '%s': multiple, fixed or random is missing", name) end
+  return out
+end
+
 local function psk_modes(name, value)
   local bits = 0
   for _, mode in ipairs(type(value) == "table" and value or { value }) do
@@ -270,7 +293,7 @@ local known = {
   end, "client" },
   padding = { integer, "client" },
   record_size_limit = { integer },
-  record_padding = { integer },
+  record_padding = { record_padding },
   certificate_compression = { compression },
   post_handshake_auth = { boolean },
   oid_filters = { oid_filters, "server" },
@@ -493,6 +516,8 @@ function options.context(role, opts, x509)
   fields.ticket_keys, fields.early_data = o.ticket_keys, o.early_data
   fields.psk, fields.psk_modes, fields.ask_psk = o.psk, o.psk_modes, o.on_psk ~= nil
   fields.cookie = o.cookie
+  local pads = o.record_padding
+  if type(pads) == "table" and pads.by then fields.record_padding, pads = pads, nil end
   fields.cert_compression, fields.post_handshake_auth = o.certificate_compression, o.post_handshake_auth
   fields.reuse_tickets, fields.cert_schemes, fields.ca_names = o.reuse_tickets, o.cert_schemes, o.ca_names
   fields.ask_ocsp, fields.ask_early_data = o.on_ocsp ~= nil, o.on_early_data ~= nil
@@ -522,7 +547,7 @@ function options.context(role, opts, x509)
   end
   fields.keylog = o.keylog ~= nil
   fields.has_clock = o.clock ~= nil
-  for _, name in ipairs { "encrypt_then_mac", "session_ids", "session_lifetime", "max_fragment", "record_size_limit", "record_padding", "max_message", "security_level",
+  for _, name in ipairs { "encrypt_then_mac", "session_ids", "session_lifetime", "max_fragment", "record_size_limit", "max_message", "security_level",
     "min_dh_bits", "ocsp", "sct", "strict_groups", "max_fragment_length", "padding", "psk_hint", "oid_filters", "hide_unknown_psk",
     "renegotiation_new_certificate", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
     fields[name] = o[name]
@@ -531,7 +556,7 @@ function options.context(role, opts, x509)
   if o.renegotiation == "fatal" then fields.renegotiation_fatal = true else fields.renegotiation = o.renegotiation end
   if o.middlebox_compat ~= nil then fields.middlebox_compat, fields.always_ccs = o.middlebox_compat ~= false, o.middlebox_compat == "always" end
   fields.any_alpn = o.accept_any_alpn
-  local kept = { role = role, on_psk = o.on_psk, on_ocsp = o.on_ocsp, on_early_data = o.on_early_data,
+  local kept = { role = role, record_padding = pads, on_psk = o.on_psk, on_ocsp = o.on_ocsp, on_early_data = o.on_early_data,
     on_untrusted = o.on_untrusted, on_identity = o.on_identity, alpn = fields.ask_alpn and o.alpn or nil, keylog = o.keylog,
     clock = o.clock, hooks = o.hooks, sessions = type(o.sessions) == "table" and o.sessions or nil, verify_host = fields.verify_host }
   return fields, kept

@@ -242,6 +242,28 @@ describe("authentication after the handshake: hooks", function()
   end)
 end)
 
+it("authentication after the handshake: nothing is sealed between its records", function()
+  local armed = false
+  local c, s = connect { max_fragment = 64, hooks = { { "plain_out", "handshake", function()
+    if armed then coroutine.yield "between" end
+  end } } }
+  armed = true
+  local request = assert(s.session:request_certificate())
+  local co = coroutine.create(function() return c.session:open(request) end)
+  local n, ok, what, reply = 0, coroutine.resume(co)
+  while what == "between" do
+    n = n + 1
+    local none, _, failure = c.session:seal "x"
+    assert.is_nil(none)
+    assert.equal("not_ready", failure.code)
+    ok, what, reply = coroutine.resume(co)
+  end
+  assert.is_true(ok and n > 6)
+  s:deliver(reply)
+  assert.is_truthy(s.session.peer)
+  talk(c, s)
+end)
+
 describe("authentication after the handshake: several requests", function()
   it("are all answered, with data and KeyUpdates between them", function()
     local c, s = connect()

@@ -185,17 +185,17 @@ local function record_padding(name, value)
   local out = { by = "none", n = 0, all = false }
   for key, v in pairs(value) do
     if key == "all" then
-      if type(v) ~= "boolean" then fail(4, "option '%s': all: a boolean expected", name) end
+      if type(v) ~= "boolean" then fail("option '%s': all: a boolean expected", name) end
       out.all = v
     elseif key == "multiple" or key == "fixed" or key == "random" then
-      if out.by ~= "none" then fail(4, "option '%s': one of multiple, fixed, random", name) end
-      if math.type(v) ~= "integer" or v < 0 or v > 16384 then fail(4, "option '%s': %s: 0 to 16384 bytes expected", name, key) end
+      if out.by ~= "none" then fail("option '%s': one of multiple, fixed, random", name) end
+      if math.type(v) ~= "integer" or v < 0 or v > 16384 then fail("option '%s': %s: 0 to 16384 bytes expected", name, key) end
       out.by, out.n = key, v
     else
-      fail(4, "option '%s': unknown field '%s'", name, tostring(key))
+      fail("option '%s': unknown field '%s'", name, tostring(key))
     end
   end
-  if out.by == "none" then fail(4, "option '%s': multiple, fixed or random is missing", name) end
+  if out.by == "none" then fail("option '%s': multiple, fixed or random is missing", name) end
   return out
 end
 

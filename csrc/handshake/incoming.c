@@ -98,6 +98,11 @@ static void plain_in(ak_hs *h, uint8_t type, ak_view v) {
     }
 }
 
+/* A length that no message of this type can have is wrong in itself (RFC 8446 §6.2: decode_error), whatever the limits of this side. */
+static bool impossible_length(uint8_t type, size_t n) {
+    return (type == AK_HT_client_hello && n > AK_CLIENT_HELLO_MAX) || (type == AK_HT_finished && n > AK_HASH_MAX);
+}
+
 /* take_message: a whole handshake message from what was assembled. False: more is needed (or it failed). */
 static bool take_message(ak_hs *h) {
     size_t left = h->assembly.n - h->assembly_at;
@@ -106,7 +111,8 @@ static bool take_message(ak_hs *h) {
     size_t n = (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
     unsigned most = h->server && p[0] == AK_HT_client_hello ? h->ctx->max_hello : h->ctx->max_message;
     if (n > most) {
-        ak_hs_fail(h, AK_ERR_message_too_long, "handshake message %u says it has %zu bytes; %u are allowed", p[0], n, most);
+        int alert = impossible_length(p[0], n) ? AK_ALERT_decode_error : ak_error_alert(AK_ERR_message_too_long);
+        ak_hs_fail_alert(h, AK_ERR_message_too_long, alert, "handshake message %u says it has %zu bytes; %u are allowed", p[0], n, most);
         return false;
     }
     if (left < 4 + n) return false;

@@ -136,7 +136,7 @@ end)
 
 describe("a message's length", function()
   it("is refused as soon as its header says too much", function()
-    mutate.expect_raw { attack = "server", bytes = record(22, "\1\2\1\69"), code = "message_too_long", alert = "illegal_parameter" }
+    mutate.expect_raw { attack = "server", bytes = record(22, "\1\2\1\69"), code = "message_too_long", alert = "decode_error" }
     mutate.expect_raw { attack = "server", server = { max_message = 65536 }, bytes = record(22, "\1\1\0\1"), code = "message_too_long",
       alert = "illegal_parameter" }
     mutate.expect_raw { attack = "client", bytes = record(22, "\2\1\0\1"), code = "message_too_long", alert = "illegal_parameter" }

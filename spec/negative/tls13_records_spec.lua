@@ -96,8 +96,10 @@ describe("records under handshake keys", function()
       { "a record that is shorter than its tag", before { raw = "\23\3\3\0\15" .. ("\0"):rep(15) }, code = "bad_record_mac",
         alert = "bad_record_mac" },
       { "an empty record", before { raw = "\23\3\3\0\0" }, code = "bad_record_mac", alert = "bad_record_mac" },
-      { "a message that says it has 16 MB", before { content_type = 22, bytes = "\20\255\255\255" }, code = "message_too_long",
+      { "a Certificate that says it has 16 MB", before { content_type = 22, bytes = "\11\255\255\255" }, code = "message_too_long",
         alert = "illegal_parameter" },
+      { "a Finished that says it has 16 MB, which none can have (§6.2)", before { content_type = 22, bytes = "\20\255\255\255" },
+        code = "message_too_long", alert = "decode_error" },
     }
     for _, row in ipairs(list) do
       row[1], row.alert = row[1] .. ", from a " .. side, row.alert or unexpected

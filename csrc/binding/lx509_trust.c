@@ -1,6 +1,7 @@
 /* lx509_trust.c: akushu.TrustStore.
  *
- *   akushu.trust{ file=, dir=, pem=, certificates=, crls=, system=, partial_chain=, strict=, revocation= }
+ *   akushu.trust{ file=, dir=, pem=, certificates=, crls=, system=, partial_chain=, strict=, revocation=,
+ *                distrusted= }
  *   akushu.trust.system() .file(path) .dir(path) .pem(string)
  *   #trust  trust.sources  trust.certificates  trust:add(…)  trust:add_crl(…)  trust:has(cert)  trust:verify(chain, options) → report */
 #include "binding/lx509_parts.h"
@@ -112,6 +113,16 @@ static ak_error add_certificates(lua_State *L, int idx, ak_trust *t, const char 
     return e;
 }
 
+static ak_error add_distrusted(lua_State *L, int idx, ak_trust *t, const char *what, ak_failure *f) {
+    idx = lua_absindex(L, idx);
+    ak_lua_work *w = ak_lua_work_new(L);
+    ak_error e = ak_lua_take_certificates(L, idx, w, false, what, f);
+    for (size_t i = 0; i < w->n_certs; i++)
+        for (unsigned use = 0; use < AK_USES && e == AK_OK; use++) e = ak_trust_distrust(t, (ak_use)use, w->certs[i], f);
+    lua_pop(L, 1);
+    return e;
+}
+
 static ak_error add_crls(lua_State *L, int idx, ak_trust *t, bool paths, const char *what, ak_failure *f) {
     idx = lua_absindex(L, idx);
     ak_lua_work *w = ak_lua_work_new(L);
@@ -140,7 +151,7 @@ static ak_error each_path(lua_State *L, ak_trust *t, const char *what, bool dir,
     return e;
 }
 
-static const char *const trust_options[] = {"file", "dir", "pem", "certificates", "crls", "system", "partial_chain", "strict", "revocation", NULL};
+static const char *const trust_options[] = {"file", "dir", "pem", "certificates", "crls", "system", "partial_chain", "strict", "revocation", "distrusted", NULL};
 static const char *const demands[] = {"if_given", "leaf", "chain"}; /* by ak_demand */
 
 static ak_demand demand_option(lua_State *L) {
@@ -172,6 +183,7 @@ static ak_error fill(lua_State *L, ak_trust *t, ak_failure *f) {
     }
     if (e == AK_OK && lua_getfield(L, 2, "certificates") != LUA_TNIL) e = add_certificates(L, -1, t, "trust: option 'certificates'", f);
     if (e == AK_OK && lua_getfield(L, 2, "crls") != LUA_TNIL) e = add_crls(L, -1, t, true, "trust: option 'crls'", f);
+    if (e == AK_OK && lua_getfield(L, 2, "distrusted") != LUA_TNIL) e = add_distrusted(L, -1, t, "trust: option 'distrusted'", f);
     return e;
 }
 

@@ -261,7 +261,7 @@ static const struct row {
     {"\x2b\x06\x01\x05\x05\x07\x01\x18", 8, AK_EXT_tls_feature, true, "tlsFeature", read_tls_feature},
     {"\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x02", 10, AK_EXT_sct_list, false, "signedCertificateTimestamps", read_sct_list},
     {"\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x03", 10, AK_EXT_ct_poison, false, "ctPoison", NULL},
-    {"\x2b\x06\x01\x05\x05\x07\x30\x01\x05", 9, AK_EXT_ocsp_no_check, false, "ocspNoCheck", NULL},
+    {"\x2b\x06\x01\x05\x05\x07\x30\x01\x05", 9, AK_EXT_ocsp_no_check, true, "ocspNoCheck", NULL},
 };
 
 static const struct row *row_of(ak_view oid) {

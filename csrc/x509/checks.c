@@ -108,6 +108,11 @@ static void check_form(ak_cert *c, size_t depth, ak_findings *f) {
     ak_find(f, AK_ERR_unknown_critical_extension, NULL, depth, c, "RFC 5280 §4.2", "the extension %s", w.s);
 }
 
+static void check_distrust(ak_search *s, ak_cert *c, size_t depth, ak_findings *f) {
+    if (ak_trust_distrusts(s->t, s->v->purpose, c))
+        ak_find(f, AK_ERR_distrusted, NULL, depth, c, "RFC 5280 §6.1.1(d)", "this trust store says that it is not to be trusted");
+}
+
 static void check_validity(ak_search *s, ak_cert *c, size_t depth, ak_findings *f) {
     int64_t now = s->v->time;
     if (now > c->not_after) /* inclusive: the last second counts */
@@ -167,6 +172,7 @@ void ak_check_leaf(ak_search *s, ak_cert *leaf, ak_findings *f) {
     unsigned uses = AK_KU_digital_signature | AK_KU_key_agreement;
     if (s->v->purpose == AK_USE_server) uses |= AK_KU_key_encipherment;
     check_form(leaf, 0, f);
+    check_distrust(s, leaf, 0, f);
     check_validity(s, leaf, 0, f);
     check_purpose(s, leaf, 0, f);
     if (!ak_cert_allows(leaf, uses))
@@ -188,6 +194,7 @@ void ak_check_leaf(ak_search *s, ak_cert *leaf, ak_findings *f) {
 void ak_check_issuer(ak_search *s, size_t at, bool anchor, ak_findings *f) {
     ak_cert *c = s->path[at];
     check_form(c, at, f);
+    check_distrust(s, c, at, f);
     check_validity(s, c, at, f);
     bool old_root = anchor && c->version < 3; /* from before there were extensions */
     if (!old_root && !c->is_ca)

@@ -185,16 +185,12 @@ static void check_name(checker *k, ak_gn_kind kind, ak_view value) {
 
 static void check_cert(checker *k) {
     ak_view names = k->cert->san, address;
-    ak_gn gn;
-    bool mail = false;
-    if (!ak_name_empty(k->cert->subject)) check_name(k, AK_GN_directory, k->cert->subject);
-    while (!k->stop && ak_names_next(&names, &gn)) {
-        if (gn.kind == AK_GN_email) mail = true;
-        check_name(k, gn.kind, gn.value);
-    }
-    /* §4.2.1.10: the legacy emailAddress attribute counts when there is no rfc822Name. */
     ak_name_walk w;
-    if (mail || k->stop || !ak_name_walk_start(&w, k->cert->subject)) return;
+    ak_gn gn;
+    if (!ak_name_empty(k->cert->subject)) check_name(k, AK_GN_directory, k->cert->subject);
+    while (!k->stop && ak_names_next(&names, &gn)) check_name(k, gn.kind, gn.value);
+    /* §4.2.1.10: the emailAddress attribute of old counts, too; here also beside a subjectAltName, as who reads it may not look there. */
+    if (k->stop || !ak_name_walk_start(&w, k->cert->subject)) return;
     while (!k->stop && ak_name_email(&w, &address)) check_name(k, AK_GN_email, address);
 }
 

@@ -63,7 +63,8 @@ unsigned ak_severity(ak_error e) {
     static const ak_error order[] = {
         AK_ERR_out_of_memory,         AK_ERR_no_certificate,
         AK_ERR_bad_certificate,       AK_ERR_certificate_signature,
-        AK_ERR_certificate_revoked,   AK_ERR_self_signed,
+        AK_ERR_certificate_revoked,   AK_ERR_distrusted,
+        AK_ERR_self_signed,
         AK_ERR_unknown_ca,            AK_ERR_not_a_ca,
         AK_ERR_name_constraint,       AK_ERR_path_too_long,
         AK_ERR_unknown_critical_extension, AK_ERR_certificate_policy,
@@ -167,6 +168,9 @@ static void headline(const ak_report *r, ak_buf *out) {
         ak_printf(out, "The certificate is not for %s: it may belong to another site that somebody put in its place.\n", host);
         break;
     case AK_ERR_bad_host_name: ak_puts(out, "What it should be checked for is neither a host name nor an address.\n"); break;
+    case AK_ERR_distrusted:
+        ak_printf(out, "%s proves who it is with a certificate that is not to be trusted any more: it, or one above it, is on the list of those that were given up.\n", host);
+        break;
     case AK_ERR_certificate_revoked:
         ak_printf(out, "The certificate of %s, or one above it, was withdrawn by the one who issued it.\n", host);
         break;

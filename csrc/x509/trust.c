@@ -14,6 +14,7 @@ struct ak_trust {
     size_t n_crls;
     char **sources;
     size_t n_sources;
+    ak_trust *distrusted[AK_USES]; /* by use; NULL: nobody */
     bool partial_chain, strict;
     uint64_t changes;
     ak_demand revocation;
@@ -41,6 +42,7 @@ void ak_trust_free(ak_trust *t) {
     for (size_t i = 0; i < t->n; i++) ak_cert_free(t->certs[i]);
     for (size_t i = 0; i < t->n_crls; i++) ak_crl_free(t->crls[i]);
     for (size_t i = 0; i < t->n_sources; i++) free(t->sources[i]);
+    for (size_t i = 0; i < AK_USES; i++) ak_trust_free(t->distrusted[i]);
     free(t->certs);
     free(t->next);
     free(t->slots);
@@ -105,6 +107,21 @@ ak_error ak_trust_add(ak_trust *t, ak_cert *c, ak_failure *f) {
     return AK_OK;
 }
 
+ak_error ak_trust_distrust(ak_trust *t, ak_use use, ak_cert *c, ak_failure *f) {
+    if (t->distrusted[use] == NULL && (t->distrusted[use] = ak_trust_new(f)) == NULL) return AK_ERR_out_of_memory;
+    t->changes++;
+    return ak_trust_add(t->distrusted[use], c, f);
+}
+
+bool ak_trust_distrusts(const ak_trust *t, ak_use use, const ak_cert *c) {
+    size_t at = 0;
+    ak_cert *a;
+    if (t->distrusted[use] == NULL) return false;
+    while ((a = ak_trust_next(t->distrusted[use], c->subject, c->subject_hash, &at)) != NULL)
+        if (ak_view_eq(a->spki, c->spki)) return true;
+    return false;
+}
+
 ak_error ak_trust_add_crl(ak_trust *t, ak_crl *c, ak_failure *f) {
     ak_crl **crls = realloc(t->crls, (t->n_crls + 1) * sizeof *crls);
     if (crls == NULL) return ak_fail(f, AK_ERR_out_of_memory, NULL);
@@ -125,12 +142,55 @@ static ak_error add_der(ak_trust *t, ak_view der, ak_failure *f) {
     return e;
 }
 
-/* first_element: OpenSSL's TRUSTED CERTIFICATE is a certificate with its own settings behind. */
-static ak_view first_element(ak_view der) {
+/* ---- OpenSSL's TRUSTED CERTIFICATE: a certificate with a word on its uses behind it ---- */
+
+/* uses_of: SEQUENCE OF purpose (content): *out a bit for each ak_use that is among them. */
+static bool uses_of(ak_view list, unsigned *out) {
     ak_rd r;
-    ak_view whole;
+    ak_view oid;
+    *out = 0;
+    ak_rd_view(&r, list);
+    while (ak_rd_left(&r) > 0) {
+        if (!ak_der_get(&r, AK_DER_OID, &oid)) return false;
+        if (AK_OID_IS(oid, "\x2b\x06\x01\x05\x05\x07\x03\x01")) *out |= 1u << AK_USE_server;
+        else if (AK_OID_IS(oid, "\x2b\x06\x01\x05\x05\x07\x03\x02")) *out |= 1u << AK_USE_client;
+        else if (AK_OID_IS(oid, "\x55\x1d\x25\x00")) *out = ~0u;
+    }
+    return true;
+}
+
+/* distrusted_uses: CertAux ::= SEQUENCE { trust SEQUENCE OF OID OPTIONAL, reject [0] SEQUENCE OF OID OPTIONAL, … }: what is rejected, or not among what it is
+ * trusted for. */
+static bool distrusted_uses(ak_view settings, unsigned *out) {
+    ak_rd r, aux;
+    ak_view list;
+    bool found;
+    unsigned trusted = ~0u, rejected = 0;
+    *out = 0;
+    if (settings.n == 0) return true;
+    ak_rd_view(&r, settings);
+    if (!ak_der_enter(&r, AK_DER_SEQUENCE, &aux) || !ak_rd_done(&r)) return false;
+    if (!ak_der_optional(&aux, AK_DER_SEQUENCE, &list, &found) || (found && !uses_of(list, &trusted))) return false;
+    if (!ak_der_optional(&aux, AK_DER_CONTEXT_CONSTRUCTED(0), &list, &found) || (found && !uses_of(list, &rejected))) return false;
+    *out = rejected | ~trusted;
+    return true;
+}
+
+static ak_error add_with_settings(ak_trust *t, ak_view der, ak_failure *f) {
+    ak_rd r;
+    ak_view whole, settings;
+    ak_cert *c;
+    unsigned distrusted;
     ak_rd_view(&r, der);
-    return ak_der_next(&r, NULL, NULL, &whole) ? whole : der;
+    if (!ak_der_next(&r, NULL, NULL, &whole) || !ak_rd_rest(&r, &settings) || !distrusted_uses(settings, &distrusted))
+        return ak_fail(f, AK_ERR_bad_certificate, "a trusted certificate's settings cannot be read");
+    ak_error e = ak_cert_parse(whole, &c, f);
+    if (e != AK_OK) return e;
+    e = ak_trust_add(t, c, f);
+    for (unsigned use = 0; use < AK_USES && e == AK_OK; use++)
+        if ((distrusted >> use & 1) != 0) e = ak_trust_distrust(t, (ak_use)use, c, f);
+    ak_cert_free(c);
+    return e;
 }
 
 static ak_error add_block(ak_trust *t, const ak_pem *b, ak_failure *f) {
@@ -143,7 +203,7 @@ static ak_error add_block(ak_trust *t, const ak_pem *b, ak_failure *f) {
         ak_crl_free(crl);
         return e;
     }
-    return add_der(t, label_is(b->label, "TRUSTED CERTIFICATE") ? first_element(der) : der, f);
+    return label_is(b->label, "TRUSTED CERTIFICATE") ? add_with_settings(t, der, f) : add_der(t, der, f);
 }
 
 ak_error ak_trust_add_pem(ak_trust *t, size_t *out_added, size_t *out_skipped, ak_view bytes, ak_failure *f) {
@@ -223,7 +283,10 @@ static int in_order(const void *a, const void *b) { return memcmp(a, b, DIGEST);
 
 bool ak_trust_digest(const ak_trust *t, ak_provider *p, uint8_t out[DIGEST]) {
     const ak_view none = {NULL, 0};
-    uint8_t value[AK_HASH_MAX], flags = (uint8_t)((t->partial_chain ? 1 : 0) | (t->strict ? 2 : 0) | (unsigned)t->revocation << 2);
+    uint8_t value[AK_HASH_MAX], settings[1 + AK_USES * DIGEST] = {0};
+    settings[0] = (uint8_t)((t->partial_chain ? 1 : 0) | (t->strict ? 2 : 0) | (unsigned)t->revocation << 2);
+    for (size_t i = 0; i < AK_USES; i++)
+        if (t->distrusted[i] != NULL && !ak_trust_digest(t->distrusted[i], p, settings + 1 + i * DIGEST)) return false;
     size_t n = t->n + t->n_crls;
     uint8_t *all = malloc(n * DIGEST + 1);
     if (all == NULL) return false;
@@ -233,7 +296,7 @@ bool ak_trust_digest(const ak_trust *t, ak_provider *p, uint8_t out[DIGEST]) {
         memcpy(all + i * DIGEST, value, DIGEST);
     }
     qsort(all, n, DIGEST, in_order); /* a directory's files come in any order */
-    ok = ok && ak_digest(p, AK_HASH_sha256, ak_view_of(all, n * DIGEST), ak_view_of(&flags, 1), none, value);
+    ok = ok && ak_digest(p, AK_HASH_sha256, ak_view_of(all, n * DIGEST), ak_view_of(settings, sizeof settings), none, value);
     if (ok) memcpy(out, value, DIGEST);
     free(all);
     return ok;
@@ -243,6 +306,7 @@ bool ak_trust_names(const ak_trust *t, size_t max, ak_buf *out) {
     size_t start = out->n;
     for (size_t i = 0; i < t->n; i++) {
         ak_view name = t->certs[i]->subject;
+        if (ak_trust_distrusts(t, AK_USE_client, t->certs[i])) continue;
         if (name.n > 0xffff || out->n - start + name.n + 2 > max) break;
         if (!ak_buf_vec(out, name, 2)) return false;
     }

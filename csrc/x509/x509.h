@@ -271,6 +271,10 @@ ak_error ak_crl_parse(ak_view der, ak_crl **out, ak_failure *f); /* copies; AK_E
 ak_crl *ak_crl_ref(ak_crl *c);
 void ak_crl_free(ak_crl *c);
 
+/* ak_use: what the peer is that shows a certificate: a server when a client verifies. */
+typedef enum ak_use { AK_USE_server, AK_USE_client } ak_use;
+#define AK_USES 2
+
 /* ---- trust (trust.c) --------------------------------------------------------------------------------------------------------- */
 
 /* ak_trust: the CAs that somebody believes, indexed by subject, with CRLs and the policy that goes with them. A certificate that is not self-issued is
@@ -281,7 +285,10 @@ ak_trust *ak_trust_ref(ak_trust *t);
 void ak_trust_free(ak_trust *t);
 ak_error ak_trust_add(ak_trust *t, ak_cert *c, ak_failure *f); /* a second time is no error */
 ak_error ak_trust_add_crl(ak_trust *t, ak_crl *c, ak_failure *f);
-/* ak_trust_add_pem: every CERTIFICATE, TRUSTED CERTIFICATE (its settings are not read) and X509 CRL of a PEM text, or one DER certificate. *out_added counts; certificates that
+/* ak_trust_distrust: for this use no path may have c on it, nor any certificate of its subject's name and key; whatever else the store says. */
+ak_error ak_trust_distrust(ak_trust *t, ak_use use, ak_cert *c, ak_failure *f);
+bool ak_trust_distrusts(const ak_trust *t, ak_use use, const ak_cert *c);
+/* ak_trust_add_pem: every CERTIFICATE, TRUSTED CERTIFICATE (OpenSSL's form; distrusted for the uses that it rejects or leaves out) and X509 CRL of a PEM text, or one DER certificate. *out_added counts; certificates that
  * cannot be read are counted in *out_skipped and left out. AK_ERR_bad_pem when there is none at all. Either pointer may be NULL. */
 ak_error ak_trust_add_pem(ak_trust *t, size_t *out_added, size_t *out_skipped, ak_view bytes, ak_failure *f);
 /* ak_trust_add_source: says where anchors came from ("/etc/ssl/cert.pem"), for people. */
@@ -300,20 +307,18 @@ void ak_trust_set_strict(ak_trust *t, bool on);
 bool ak_trust_strict(const ak_trust *t);
 /* ak_trust_changes: a count that grows with every change: what was made of a store is as good as before while it is the same. */
 uint64_t ak_trust_changes(const ak_trust *t);
-/* ak_trust_digest: a hash (SHA-256) of all that decides what the store vouches for: certificates and CRLs, in whatever order they came, partial_chain, strict and
- * revocation. false: out of memory, or a failure of libcrypto's. */
+/* ak_trust_digest: a hash (SHA-256) of all that decides what the store vouches for: certificates and CRLs, in whatever order they came, what is
+ * distrusted, partial_chain, strict and revocation. false: out of memory, or a failure of libcrypto's. */
 bool ak_trust_digest(const ak_trust *t, ak_provider *p, uint8_t out[32]);
 /* ak_trust_set_revocation: which certificates of a path (the anchor aside) must be known not to be revoked, by a CRL or, the end entity, by a stapled OCSP
  * response. What is missing is AK_ERR_revocation_unknown. Default: none; an answer that is there always counts. */
 typedef enum ak_demand { AK_DEMAND_none, AK_DEMAND_leaf, AK_DEMAND_chain } ak_demand;
 void ak_trust_set_revocation(ak_trust *t, ak_demand d);
 ak_demand ak_trust_revocation(const ak_trust *t);
-/* ak_trust_names: the anchors' subjects, each with its two length bytes, as CertificateRequest.certificate_authorities lists them; stops before max bytes. */
+/* ak_trust_names: the subjects of those that are trusted with clients, each with its two length bytes, as CertificateRequest.certificate_authorities lists them; stops before max bytes. */
 bool ak_trust_names(const ak_trust *t, size_t max, ak_buf *out);
 
 /* ---- verification (verify.c) ----------------------------------------------------------------------------------------------------- */
-
-typedef enum ak_use { AK_USE_server, AK_USE_client } ak_use;
 
 typedef enum ak_revocation { AK_REVOCATION_none, AK_REVOCATION_good, AK_REVOCATION_revoked, AK_REVOCATION_unknown, AK_REVOCATION_bad } ak_revocation;
 

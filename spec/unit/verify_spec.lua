@@ -214,6 +214,7 @@ describe("what is wrong with one certificate", function()
   end)
 
   it("critical extensions that are unknown, and precertificates", function()
+    is("ok", verify(leaf(sub, { extensions = { { oid = "ocspNoCheck", critical = true, value = der.null() } } })))
     local r = is("unknown_critical_extension", verify(leaf(sub, { extensions = { { oid = "1.2.3.4", critical = true, value = "" } } })))
     assert.matches("1.2.3.4", r.reasons[1].text, 1, true)
     is("ok", verify(leaf(sub, { extensions = { { oid = "1.2.3.4", value = "" } } })))
@@ -473,6 +474,87 @@ describe("finding a path", function()
   end)
 end)
 
+describe("what a trust store says is not to be trusted", function()
+  local function without(list, o) return ca:trust(merged({ distrusted = list }, o)) end
+
+  it("is on no path, whatever else the store says", function()
+    for depth, one in ipairs { good.certificate, sub.certificate, ca.certificate } do
+      local r = is("distrusted", verify(good, nil, without { one }))
+      assert.equal(depth - 1, r.reasons[1].depth)
+      assert.matches("given up", r.text, 1, true)
+    end
+    is("distrusted", verify(good, { purpose = "client" }, without { sub.certificate.pem }))
+    is("distrusted", verify(good, nil, without({ sub.certificate }, { certificates = { sub.certificate, ca.certificate }, partial_chain = true })))
+    is("ok", verify(good, nil, without { leaf(sub, { key = keys[4] }).certificate }))
+    is("ok", verify(good, nil, without { inter(ca, { key = keys[4] }).certificate }))
+  end)
+
+  it("is a name and a key: another certificate of the same CA does not help", function()
+    local again = inter(ca, { path_length = 3 })
+    is("distrusted", verify(good, nil, without { again.certificate }))
+    -- but another way round it does
+    local other = root { name = "Other root", key = keys[6] }
+    local cross = other:intermediate(merged(period, { name = "Root", key = keys[1] }))
+    local t = x509.trust { certificates = { ca.certificate, other.certificate }, distrusted = { other.certificate } }
+    is("ok", verify({ good.certificate, sub.certificate, cross.certificate }, nil, t))
+  end)
+
+  it("may be said by OpenSSL's trusted certificates, for each use", function()
+    local server, client, mail, any = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.4", "2.5.29.37.0"
+    local function verdicts(trusted, rejected)
+      local function list(ids)
+        local out = {}
+        for i, id in ipairs(ids) do out[i] = der.oid(id) end
+        return table.concat(out)
+      end
+      local settings = der.sequence(trusted and der.sequence(list(trusted)) or "", rejected and der.context(0, list(rejected)) or "", der.utf8 "alias")
+      local t = assert(x509.trust.pem(testca.pem("TRUSTED CERTIFICATE", ca.certificate.der .. settings)))
+      return verify(good, nil, t).verdict .. " " .. verify(good, { purpose = "client" }, t).verdict
+    end
+    assert.equal("ok ok", verdicts())
+    assert.equal("ok distrusted", verdicts { server })
+    assert.equal("distrusted ok", verdicts { client })
+    assert.equal("ok ok", verdicts { any })
+    assert.equal("distrusted distrusted", verdicts { mail })
+    assert.equal("distrusted ok", verdicts(nil, { server }))
+    assert.equal("ok distrusted", verdicts({ server, client }, { client }))
+    assert.equal("distrusted distrusted", verdicts(nil, { any }))
+    assert.equal("ok ok", verdicts(nil, { mail }))
+    for _, settings in ipairs { "\0", "\48\1", der.sequence(der.sequence "\5\0") } do
+      assert.is_nil(x509.trust.pem(testca.pem("TRUSTED CERTIFICATE", ca.certificate.der .. settings)))
+    end
+  end)
+
+  it("ends resumption, and no server asks for it", function()
+    local akushu = require "akushu"
+    local pump = require "spec.support.pump"
+    local top = testca.new { name = "today" }
+    local id = top:issue({ names = { "localhost" } })
+    local server = akushu.server { identity = id.identity }
+    local function shake(distrusted, session)
+      local client = akushu.client { trust = top:trust { distrusted = distrusted } }
+      return pump.run(client:handshake { server_name = "localhost", session = session }, server:handshake {})
+    end
+    local c, s = shake()
+    pump.transfer(s, c, "x")
+    local kept = c.session:resumption():serialize()
+    assert.is_true(shake(nil, akushu.resumption(kept)).session.resumed)
+    assert.equal("distrusted", shake({ id.certificate }, akushu.resumption(kept)).failure.code)
+
+    local second = testca.new { name = "second" }
+    local both = x509.trust { certificates = { top.certificate, second.certificate }, distrusted = { second.certificate } }
+    local asked
+    local client = akushu.client { trust = top:trust(), on_identity = function(names)
+      asked = names
+      return id.identity
+    end }
+    c, s = pump.run(client:handshake { server_name = "localhost" },
+      akushu.server({ identity = id.identity, client_auth = "require", trust = both }):handshake {})
+    assert.is_truthy(c.session and s.session)
+    assert.same({ top.certificate.subject_der }, asked.der)
+  end)
+end)
+
 describe("name constraints (RFC 5280 §4.2.1.10)", function()
   local function under(permitted, excluded, names, o)
     local mid = inter(ca, { name_constraints = { permitted = permitted, excluded = excluded } })
@@ -545,6 +627,8 @@ describe("name constraints (RFC 5280 §4.2.1.10)", function()
     assert.equal("name_constraint", of(dn { "C", "DE" }, { tree({ "C", "DE" }, { "O", "Org" }) }))
     assert.equal("name_constraint", of(dn({ "CN", "x" }, { "emailAddress", "a@evil.example" }), { "email:good.example" }))
     assert.equal("ok", of(dn({ "CN", "x" }, { "emailAddress", "a@good.example" }), { "email:good.example" }))
+    -- beside names in the extension, too
+    is("name_constraint", under({ "email:good.example" }, nil, { "email:a@good.example" }, { name = dn { "emailAddress", "a@evil.example" } }))
   end)
 
   it("bind everybody below, the anchor's too; self-issued CAs aside", function()

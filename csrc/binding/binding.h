@@ -26,8 +26,11 @@ typedef struct ak_lua_property {
 void ak_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, const ak_lua_property *properties, const luaL_Reg *meta);
 /* ak_lua_methods: pushes a class's table of methods. */
 void ak_lua_methods(lua_State *L, const char *name);
-/* ak_lua_new: pushes a zeroed userdata of this class with a fresh table as its user value when `values` is set. */
-void *ak_lua_new(lua_State *L, const char *name, size_t size, bool values);
+/* ak_lua_new: pushes a zeroed userdata of this class, with so many user values, all nil. */
+void *ak_lua_new(lua_State *L, const char *name, size_t size, int user_values);
+/* ak_lua_check, ak_lua_test: luaL_checkudata and luaL_testudata for a class of ours, without looking its name up. */
+void *ak_lua_check(lua_State *L, int arg, const char *name);
+void *ak_lua_test(lua_State *L, int arg, const char *name);
 
 /* ---- failures ------------------------------------------------------------------------------------------------------------------- */
 
@@ -71,6 +74,8 @@ uint8_t *ak_lua_scratch_room(ak_lua_scratch *s, size_t n);
 /* ---- objects ------------------------------------------------------------------------------------------------------------------------ */
 
 ak_context *ak_lua_check_context(lua_State *L, int arg);
+/* ak_lua_push_kept: what Lua keeps for the context at idx: functions, and the options they belong to. Returns the value's type. */
+int ak_lua_push_kept(lua_State *L, int idx);
 /* ak_lua_tick: asks the Lua clock of the context at idx, if it has one, what time it is: before the engine works, never while it does. */
 void ak_lua_tick(lua_State *L, int idx);
 void ak_lua_push_session(lua_State *L, ak_session *s); /* takes it over */

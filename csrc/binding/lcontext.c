@@ -16,7 +16,7 @@ typedef struct lcontext {
 } lcontext;
 
 ak_context *ak_lua_check_context(lua_State *L, int arg) {
-    lcontext *u = luaL_checkudata(L, arg, CLASS);
+    lcontext *u = ak_lua_check(L, arg, CLASS);
     luaL_argcheck(L, u->c != NULL, arg, "a context that was closed");
     return u->c;
 }
@@ -224,7 +224,9 @@ static void ticket_keys(lua_State *L, int t, ak_context *c) {
 static int l_new(lua_State *L) {
     bool server = lua_toboolean(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
-    lcontext *u = ak_lua_new(L, CLASS, sizeof *u, true);
+    lcontext *u = ak_lua_new(L, CLASS, sizeof *u, 1);
+    lua_createtable(L, 0, 2);
+    lua_setiuservalue(L, -2, 1);
     bool lab = lua_getfield(L, 2, "lab") != LUA_TNIL;
     ak_provider *p = lab ? ak_lua_check_lab(L, -1) : ak_lua_provider(L);
     lua_pop(L, 1);
@@ -251,12 +253,20 @@ static int l_new(lua_State *L) {
     return 1;
 }
 
+int ak_lua_push_kept(lua_State *L, int idx) {
+    int type = LUA_TNIL;
+    if (lua_getiuservalue(L, idx, 1) == LUA_TTABLE) {
+        type = lua_getfield(L, -1, "kept");
+        lua_remove(L, -2);
+    }
+    return type;
+}
+
 void ak_lua_tick(lua_State *L, int idx) {
-    lcontext *u = luaL_checkudata(L, idx, CLASS);
+    lcontext *u = ak_lua_check(L, idx, CLASS);
     int top = lua_gettop(L);
     if (u->c == NULL || u->c->clock_user != u) return;
-    lua_getiuservalue(L, idx, 1);
-    lua_getfield(L, -1, "kept");
+    ak_lua_push_kept(L, idx);
     lua_getfield(L, -1, "clock");
     if (lua_type(L, -1) != LUA_TNUMBER) lua_call(L, 0, 1);
     lua_Number now = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
@@ -268,7 +278,7 @@ void ak_lua_tick(lua_State *L, int idx) {
 
 /* context:_values(): what Lua keeps of it; nil: it was closed. */
 static int l_values(lua_State *L) {
-    const lcontext *u = luaL_checkudata(L, 1, CLASS);
+    const lcontext *u = ak_lua_check(L, 1, CLASS);
     if (u->c != NULL) lua_getiuservalue(L, 1, 1);
     else lua_pushnil(L);
     return 1;
@@ -320,7 +330,7 @@ static int l_rotate_ticket_keys(lua_State *L) {
 }
 
 static int l_gc(lua_State *L) {
-    lcontext *u = luaL_checkudata(L, 1, CLASS);
+    lcontext *u = ak_lua_check(L, 1, CLASS);
     if (u->c != NULL && u->c->clock_user == u) u->c->clock = NULL; /* handshakes that outlive it use the system's clock */
     ak_context_free(u->c);
     u->c = NULL;
@@ -328,7 +338,7 @@ static int l_gc(lua_State *L) {
 }
 
 static int l_tostring(lua_State *L) {
-    const lcontext *u = luaL_checkudata(L, 1, CLASS);
+    const lcontext *u = ak_lua_check(L, 1, CLASS);
     if (u->c == NULL) lua_pushliteral(L, CLASS " (closed)");
     else lua_pushfstring(L, CLASS " (%s, %d suites)", u->c->server ? "server" : "client", (int)u->c->n_suites);
     return 1;

@@ -87,7 +87,7 @@ static ak_buf *push_box(lua_State *L) {
 }
 
 static int l_box_gc(lua_State *L) {
-    ak_buf_free(luaL_checkudata(L, 1, BOX));
+    ak_buf_free(ak_lua_check(L, 1, BOX));
     return 0;
 }
 
@@ -291,7 +291,7 @@ static int l_dh_share(lua_State *L) {
 }
 
 static lua_share *check_share(lua_State *L) {
-    lua_share *s = luaL_checkudata(L, 1, SHARE);
+    lua_share *s = ak_lua_check(L, 1, SHARE);
     luaL_argcheck(L, s->share != NULL, 1, "this share is closed");
     return s;
 }
@@ -319,7 +319,7 @@ static int l_share_derive(lua_State *L) {
 }
 
 static int l_share_close(lua_State *L) {
-    lua_share *s = luaL_checkudata(L, 1, SHARE);
+    lua_share *s = ak_lua_check(L, 1, SHARE);
     ak_share_free(s->share);
     ak_provider_free(s->provider);
     s->share = NULL;
@@ -328,7 +328,7 @@ static int l_share_close(lua_State *L) {
 }
 
 static int l_share_tostring(lua_State *L) {
-    lua_share *s = luaL_checkudata(L, 1, SHARE);
+    lua_share *s = ak_lua_check(L, 1, SHARE);
     const ak_group *g = s->share != NULL ? ak_share_group(s->share) : NULL;
     lua_pushfstring(L, "key share (%s)", s->share == NULL ? "closed" : g != NULL ? g->name : "explicit parameters");
     return 1;
@@ -367,7 +367,7 @@ static ak_key **push_key(lua_State *L) {
 }
 
 static ak_key *check_key(lua_State *L, int arg) {
-    ak_key **k = luaL_checkudata(L, arg, KEY);
+    ak_key **k = ak_lua_check(L, arg, KEY);
     luaL_argcheck(L, *k != NULL, arg, "this key is closed");
     return *k;
 }
@@ -490,14 +490,14 @@ static int l_key_info(lua_State *L) {
 }
 
 static int l_key_close(lua_State *L) {
-    ak_key **k = luaL_checkudata(L, 1, KEY);
+    ak_key **k = ak_lua_check(L, 1, KEY);
     ak_key_free(*k);
     *k = NULL;
     return 0;
 }
 
 static int l_key_tostring(lua_State *L) {
-    ak_key **k = luaL_checkudata(L, 1, KEY);
+    ak_key **k = ak_lua_check(L, 1, KEY);
     lua_pushstring(L, *k == NULL ? "key (closed)" : ak_key_is_private(*k) ? "private key" : "public key");
     return 1;
 }

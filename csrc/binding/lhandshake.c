@@ -13,15 +13,52 @@ typedef struct lhandshake {
     ak_hs *h;
     bool running;   /* inside start/step, perhaps suspended in a hook */
     bool taken;     /* the session has taken over */
+    bool server;
+    bool lent;      /* INPUT is set */
     bool ticks;     /* the context has a clock of the application's */
     bool pads;      /* a function says how records are padded: hooks.lua asks it for all but alerts */
     size_t keylog;  /* bytes of key log already given out */
     ak_event_kind asked; /* the event that a Lua function is thinking about; none: key log lines */
 } lhandshake;
 
-/* What the user value holds: context (kept alive), input (bytes lent to the engine), dispatch, and whatever hooks.lua puts there. */
+/* User values. VALUES: the table of hooks.lua and others (push_values), nil as long as nobody asked for it. */
+enum { VALUES = 1, CONTEXT, DISPATCH, RESUMPTION, INPUT /* bytes lent to the engine while a hook thinks */, USER_VALUES = INPUT };
 
-static lhandshake *check_any(lua_State *L, int arg) { return luaL_checkudata(L, arg, CLASS); }
+/* new: a handshake without an engine, of the context and with the dispatcher at these places on the stack. */
+static lhandshake *new(lua_State *L, int context, int dispatch) {
+    lhandshake *u = ak_lua_new(L, CLASS, sizeof *u, USER_VALUES);
+    lua_pushvalue(L, context);
+    lua_setiuservalue(L, -2, CONTEXT);
+    lua_pushvalue(L, dispatch);
+    lua_setiuservalue(L, -2, DISPATCH);
+    return u;
+}
+
+/* push_values: what Lua keeps of the handshake at idx: at first its dispatcher, what its context has (kept), its role and the session that it was asked to resume. */
+static void push_values(lua_State *L, int idx) {
+    static const struct {
+        const char *name;
+        int user_value;
+    } some[] = {{"dispatch", DISPATCH}, {"session", RESUMPTION}};
+    const lhandshake *u = lua_touserdata(L, idx);
+    if (lua_getiuservalue(L, idx, VALUES) == LUA_TTABLE) return;
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 8);
+    for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
+        lua_getiuservalue(L, idx, some[i].user_value);
+        lua_setfield(L, -2, some[i].name);
+    }
+    lua_getiuservalue(L, idx, CONTEXT);
+    ak_lua_push_kept(L, -1);
+    lua_setfield(L, -3, "kept");
+    lua_pop(L, 1);
+    lua_pushstring(L, u->server ? "server" : "client");
+    lua_setfield(L, -2, "role");
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, idx, VALUES);
+}
+
+static lhandshake *check_any(lua_State *L, int arg) { return ak_lua_check(L, arg, CLASS); }
 
 static lhandshake *check(lua_State *L, int arg) {
     lhandshake *u = check_any(L, arg);
@@ -38,9 +75,10 @@ static int failed(lua_State *L, lhandshake *u) {
     const ak_failure *f = ak_hs_failure(u->h);
     lua_pushnil(L);
     ak_lua_push_failure(L, f, certificate_error(f->error) ? ak_hs_info(u->h)->report : NULL);
-    lua_getiuservalue(L, 1, 1);
-    if (lua_getfield(L, -1, "hook_error") != LUA_TNIL) lua_setfield(L, -3, "error");
-    else lua_pop(L, 1);
+    if (lua_getiuservalue(L, 1, VALUES) == LUA_TTABLE) {
+        if (lua_getfield(L, -1, "hook_error") != LUA_TNIL) lua_setfield(L, -3, "error");
+        else lua_pop(L, 1);
+    }
     lua_pop(L, 1);
     return 3;
 }
@@ -50,14 +88,14 @@ static int failed(lua_State *L, lhandshake *u) {
 /* answer: the table at `t` (or nil: pass) becomes the engine's answer. */
 static void answer(lua_State *L, lhandshake *u, int t) {
     ak_answer a;
-    lua_getiuservalue(L, 1, 1);
+    push_values(L, 1);
     ak_lua_read_answer(L, t, lua_gettop(L), &a);
     ak_hs_answer(u->h, &a);
 }
 
 /* hook_raised: the error value on top of the stack ends the handshake, and is kept for the failure. */
 static void hook_raised(lua_State *L, lhandshake *u) {
-    lua_getiuservalue(L, 1, 1);
+    push_values(L, 1);
     lua_insert(L, -2);
     ak_lua_hook_text(L, lua_gettop(L) - 1);
     ak_hs_hook_failed(u->h, lua_tostring(L, -1));
@@ -69,10 +107,11 @@ static void hook_raised(lua_State *L, lhandshake *u) {
 
 static int ended(lua_State *L, lhandshake *u, ak_status s) {
     u->running = false;
-    lua_getiuservalue(L, 1, 1);
-    lua_pushnil(L);
-    lua_setfield(L, -2, "input");
-    lua_pop(L, 1);
+    if (u->lent) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, 1, INPUT);
+        u->lent = false;
+    }
     if (s == AK_FAILED) return failed(L, u);
     ak_lua_push_view(L, ak_hs_output(u->h));
     ak_hs_output_taken(u->h);
@@ -92,10 +131,13 @@ static int gone(lua_State *L, lhandshake *u) {
 static int resumed(lua_State *L, int status, lua_KContext k);
 
 /* call: the dispatcher with an event table (on top of the stack). */
-static int call(lua_State *L) {
-    lua_getiuservalue(L, 1, 1);
-    lua_getfield(L, -1, "dispatch");
-    lua_remove(L, -2);
+static int call(lua_State *L, lhandshake *u) {
+    if (!u->lent) { /* the stack may be left behind for good */
+        lua_pushvalue(L, FIXED);
+        lua_setiuservalue(L, 1, INPUT);
+        u->lent = true;
+    }
+    lua_getiuservalue(L, 1, DISPATCH);
     lua_insert(L, -2);
     lua_pushvalue(L, 1);
     lua_insert(L, -2);
@@ -131,7 +173,7 @@ static int drive(lua_State *L) {
         u->asked = s == AK_EVENT ? ak_hs_event(u->h)->kind : AK_EV_none;
         if (s == AK_EVENT) ak_lua_push_event(L, ak_hs_event(u->h), ak_hs_info(u->h));
         else if (!key_lines(L, u)) return ended(L, u, s);
-        int status = call(L);
+        int status = call(L, u);
         if (u->h == NULL) return gone(L, u);
         called(L, u, status != LUA_OK);
     }
@@ -149,14 +191,13 @@ static int resumed(lua_State *L, int status, lua_KContext k) {
 static void enter(lua_State *L, lhandshake *u) {
     if (u->running) luaL_error(L, "this handshake is waiting for a hook: it can't be started or stepped until that returns");
     if (u->ticks) {
-        lua_getiuservalue(L, 1, 1);
-        lua_getfield(L, -1, "context");
+        lua_getiuservalue(L, 1, CONTEXT);
         ak_lua_tick(L, lua_gettop(L));
-        lua_pop(L, 2);
+        lua_pop(L, 1);
         if (u->h == NULL) luaL_error(L, "a handshake that its clock has closed");
     }
     if (u->pads) {
-        lua_getiuservalue(L, 1, 1);
+        push_values(L, 1);
         ak_hs_pad_alerts(u->h, ak_lua_padding(L, lua_gettop(L), "alert", 2));
         lua_pop(L, 1);
         if (u->h == NULL) luaL_error(L, "a handshake that its padding has closed");
@@ -189,10 +230,6 @@ static int l_step(lua_State *L) {
     }
     enter(L, u);
     if (!ak_hs_started(u->h)) ak_hs_start(u->h, &f);
-    lua_getiuservalue(L, 1, 1);
-    lua_pushvalue(L, 2);
-    lua_setfield(L, -2, "input");
-    lua_pop(L, 1);
     ak_hs_feed(u->h, in);
     return drive(L);
 }
@@ -269,15 +306,17 @@ static int l_session(lua_State *L) {
     u->taken = true;
     ak_lua_push_session(L, s);
     int session = lua_gettop(L);
-    lua_getiuservalue(L, 1, 1);
     if (u->pads) ak_lua_session_pads(L, session);
     if (u->pads || ak_session_may_ask(s)) { /* dispatcher, hooks and functions of the context */
-        lua_pushvalue(L, -1);
+        push_values(L, 1);
         lua_setiuservalue(L, session, 2);
     }
-    if (lua_getfield(L, -1, "kept") == LUA_TTABLE && lua_getfield(L, -1, "sessions") == LUA_TTABLE) {
-        lua_getfield(L, -1, "remove");
-        lua_setiuservalue(L, session, 1);
+    if (ak_session_context(s)->external_store) {
+        lua_getiuservalue(L, 1, CONTEXT);
+        if (ak_lua_push_kept(L, -1) == LUA_TTABLE && lua_getfield(L, -1, "sessions") == LUA_TTABLE) {
+            lua_getfield(L, -1, "remove");
+            lua_setiuservalue(L, session, 1);
+        }
     }
     lua_settop(L, session);
     return 1;
@@ -344,7 +383,7 @@ static int l_pad(lua_State *L) {
 
 static int l_values(lua_State *L) {
     check_any(L, 1);
-    lua_getiuservalue(L, 1, 1);
+    push_values(L, 1);
     return 1;
 }
 
@@ -356,19 +395,23 @@ static int l_new(lua_State *L) {
     size_t name_n = 0;
     const char *name = luaL_optlstring(L, 3, NULL, &name_n);
     ak_resumption *r = lua_isnoneornil(L, 4) ? NULL : ak_lua_to_resumption(L, 4);
-    if (r == NULL && !lua_isnoneornil(L, 4)) return luaL_error(L, "option 'session': a resumption that was closed");
-    lhandshake *u = ak_lua_new(L, CLASS, sizeof *u, true);
-    lua_getiuservalue(L, -1, 1);
-    lua_pushvalue(L, 1);
-    lua_setfield(L, -2, "context");
-    lua_pushvalue(L, 2);
-    lua_setfield(L, -2, "dispatch");
-    lua_pop(L, 1);
+    if (r == NULL && !lua_isnoneornil(L, 4)) {
+        lua_pushliteral(L, "option 'session': a resumption that was closed");
+        return lua_error(L); /* without a place: init.lua says whose line it is */
+    }
+    lhandshake *u = new(L, 1, 2);
+    u->server = c->server;
     u->ticks = c->clock != NULL;
     u->h = ak_hs_new(c, &f);
     if (u->h == NULL) return ak_lua_fail(L, &f);
-    if (name != NULL && (strlen(name) != name_n || ak_hs_set_server_name(u->h, name, &f) != AK_OK)) return luaL_error(L, "option 'server_name': %s is not a host name or address", name);
-    if (r != NULL) ak_hs_set_resumption(u->h, r);
+    if (name != NULL && (strlen(name) != name_n || ak_hs_set_server_name(u->h, name, &f) != AK_OK)) {
+        lua_pushfstring(L, "option 'server_name': %s is not a host name or address", name);
+        return lua_error(L);
+    }
+    if (r == NULL) return 1;
+    ak_hs_set_resumption(u->h, r);
+    lua_pushvalue(L, 4);
+    lua_setiuservalue(L, -2, RESUMPTION);
     return 1;
 }
 
@@ -379,13 +422,8 @@ static int l_renegotiate(lua_State *L) {
     luaL_checktype(L, 2, LUA_TFUNCTION);
     ak_session *s = ak_lua_check_session(L, 3);
     if (ak_session_context(s) != c) return luaL_error(L, "renegotiate: a session of another context");
-    lhandshake *u = ak_lua_new(L, CLASS, sizeof *u, true);
-    lua_getiuservalue(L, -1, 1);
-    lua_pushvalue(L, 1);
-    lua_setfield(L, -2, "context");
-    lua_pushvalue(L, 2);
-    lua_setfield(L, -2, "dispatch");
-    lua_pop(L, 1);
+    lhandshake *u = new(L, 1, 2);
+    u->server = c->server;
     u->ticks = c->clock != NULL;
     u->h = ak_session_renegotiate(s, &f);
     return u->h != NULL ? 1 : ak_lua_fail(L, &f);
@@ -399,25 +437,22 @@ static int l_application_data(lua_State *L) {
     return 1;
 }
 
-/* hs:_fork(): a second handshake that stands where this one does; its user value has the same context and dispatcher. init.lua copies the rest. */
+/* hs:_fork(): a second handshake that stands where this one does; its user values have the same context and dispatcher. init.lua copies the rest. */
 static int l_fork(lua_State *L) {
     lhandshake *u = check(L, 1);
     ak_failure f = {0};
     if (u->running) return luaL_error(L, "this handshake is waiting for a hook: it can't be forked until that returns");
-    lhandshake *n = ak_lua_new(L, CLASS, sizeof *n, true);
+    lua_getiuservalue(L, 1, CONTEXT);
+    lua_getiuservalue(L, 1, DISPATCH);
+    lhandshake *n = new(L, lua_gettop(L) - 1, lua_gettop(L));
+    n->server = u->server;
+    n->ticks = u->ticks;
     n->h = ak_hs_fork(u->h, &f);
     if (n->h == NULL) return ak_lua_fail(L, &f);
     n->keylog = u->keylog;
-    n->ticks = u->ticks;
     n->pads = u->pads;
-    lua_getiuservalue(L, 1, 1);
-    lua_getiuservalue(L, -2, 1);
-    static const char *const names[] = {"context", "dispatch"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        lua_getfield(L, -2, names[i]);
-        lua_setfield(L, -2, names[i]);
-    }
-    lua_pop(L, 2);
+    lua_getiuservalue(L, 1, RESUMPTION);
+    lua_setiuservalue(L, -2, RESUMPTION);
     return 1;
 }
 

@@ -12,7 +12,7 @@ typedef struct llab {
 } llab;
 
 ak_provider *ak_lua_check_lab(lua_State *L, int arg) {
-    llab *u = luaL_checkudata(L, arg, CLASS);
+    llab *u = ak_lua_check(L, arg, CLASS);
     luaL_argcheck(L, u->p != NULL, arg, "a lab that was closed");
     return u->p;
 }
@@ -28,7 +28,7 @@ static int l_new(lua_State *L) {
     size_t n = 0;
     const char *seed = luaL_optlstring(L, 1, "", &n);
     ak_failure f = {0};
-    llab *u = ak_lua_new(L, CLASS, sizeof *u, false);
+    llab *u = ak_lua_new(L, CLASS, sizeof *u, 0);
     u->source = ak_lab_source_new(ak_view_of(seed, n));
     if (u->source == NULL) return luaL_error(L, "akushu: out of memory");
     ak_source source = ak_lab_source_of(u->source);
@@ -43,7 +43,7 @@ static int l_new(lua_State *L) {
 
 /* lab:give(purpose, bytes): handed out before the seed's own. */
 static int l_give(lua_State *L) {
-    llab *u = luaL_checkudata(L, 1, CLASS);
+    llab *u = ak_lua_check(L, 1, CLASS);
     ak_lua_check_lab(L, 1);
     ak_purpose p = check_purpose(L, 2);
     if (!ak_lab_source_give(u->source, p, ak_lua_bytes(L, 3))) return luaL_error(L, "akushu: out of memory");
@@ -53,7 +53,7 @@ static int l_give(lua_State *L) {
 
 /* lab:left(purpose): given bytes that nobody has asked for yet. */
 static int l_left(lua_State *L) {
-    llab *u = luaL_checkudata(L, 1, CLASS);
+    llab *u = ak_lua_check(L, 1, CLASS);
     ak_lua_check_lab(L, 1);
     lua_pushinteger(L, (lua_Integer)ak_lab_source_left(u->source, check_purpose(L, 2)));
     return 1;
@@ -137,7 +137,7 @@ static int l_notes(lua_State *L) {
 }
 
 static int l_gc(lua_State *L) {
-    llab *u = luaL_checkudata(L, 1, CLASS);
+    llab *u = ak_lua_check(L, 1, CLASS);
     if (u->p != NULL) ak_provider_free(u->p);
     u->p = NULL;
     u->source = NULL;

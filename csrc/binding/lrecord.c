@@ -92,12 +92,10 @@ static lua_Integer uint16_option(lua_State *L, const char *name, lua_Integer by_
     return by_default;
 }
 
-/* Its user value's [1] anchors the string that is lent to it. */
+/* Its user value anchors the string that is lent to it. */
 static void anchor(lua_State *L, int value) {
-    lua_getiuservalue(L, 1, 1);
     lua_pushvalue(L, value);
-    lua_rawseti(L, -2, 1);
-    lua_pop(L, 1);
+    lua_setiuservalue(L, 1, 1);
 }
 
 static int l_deframer(lua_State *L) {
@@ -109,7 +107,7 @@ static int l_deframer(lua_State *L) {
         version = uint16_option(L, "version", version);
         most = uint16_option(L, "max_fragment", most);
     }
-    ak_deframer *d = ak_lua_new(L, DEFRAMER, sizeof *d, true);
+    ak_deframer *d = ak_lua_new(L, DEFRAMER, sizeof *d, 1);
     ak_deframer_init(d);
     d->version = (uint16_t)version;
     d->max_fragment = (uint16_t)most;
@@ -117,7 +115,7 @@ static int l_deframer(lua_State *L) {
 }
 
 static int l_deframer_feed(lua_State *L) {
-    ak_deframer *d = luaL_checkudata(L, 1, DEFRAMER);
+    ak_deframer *d = ak_lua_check(L, 1, DEFRAMER);
     ak_deframer_feed(d, ak_lua_bytes(L, 2)); /* what was lent before is still anchored here */
     anchor(L, 2);
     lua_settop(L, 1);
@@ -125,7 +123,7 @@ static int l_deframer_feed(lua_State *L) {
 }
 
 static int l_deframer_next(lua_State *L) {
-    ak_deframer *d = luaL_checkudata(L, 1, DEFRAMER);
+    ak_deframer *d = ak_lua_check(L, 1, DEFRAMER);
     ak_failure f = {0};
     ak_record rec;
     bool got;
@@ -145,7 +143,7 @@ static int l_deframer_next(lua_State *L) {
 }
 
 static int l_deframer_keep(lua_State *L) {
-    ak_deframer *d = luaL_checkudata(L, 1, DEFRAMER);
+    ak_deframer *d = ak_lua_check(L, 1, DEFRAMER);
     if (!ak_deframer_keep(d)) return no_memory(L, "deframing");
     lua_settop(L, 1);
     lua_pushnil(L);
@@ -155,14 +153,14 @@ static int l_deframer_keep(lua_State *L) {
 }
 
 static int l_deframer_empty(lua_State *L) {
-    lua_pushboolean(L, ak_deframer_empty(luaL_checkudata(L, 1, DEFRAMER)));
+    lua_pushboolean(L, ak_deframer_empty(ak_lua_check(L, 1, DEFRAMER)));
     return 1;
 }
 
 static size_t bytes_held(const ak_deframer *d) { return d->stash.n - d->stash_used + d->lent.n; }
 
 static int l_deframer_rest(lua_State *L) {
-    ak_deframer *d = luaL_checkudata(L, 1, DEFRAMER);
+    ak_deframer *d = ak_lua_check(L, 1, DEFRAMER);
     size_t held = bytes_held(d);
     luaL_Buffer b;
     char *p = luaL_buffinitsize(L, &b, held);
@@ -176,12 +174,12 @@ static int l_deframer_rest(lua_State *L) {
 }
 
 static int l_deframer_gc(lua_State *L) {
-    ak_deframer_free(luaL_checkudata(L, 1, DEFRAMER));
+    ak_deframer_free(ak_lua_check(L, 1, DEFRAMER));
     return 0;
 }
 
 static int l_deframer_tostring(lua_State *L) {
-    ak_deframer *d = luaL_checkudata(L, 1, DEFRAMER);
+    ak_deframer *d = ak_lua_check(L, 1, DEFRAMER);
     lua_pushfstring(L, "deframer (%I bytes held)", (lua_Integer)bytes_held(d));
     return 1;
 }
@@ -224,7 +222,7 @@ static ak_provider *fixed_provider(lua_State *L, ak_view bytes) {
 /* ---- protect ------------------------------------------------------------------------------------------------------------------------ */
 
 static ak_protect *check_protect(lua_State *L) {
-    ak_protect **x = luaL_checkudata(L, 1, PROTECT);
+    ak_protect **x = ak_lua_check(L, 1, PROTECT);
     if (*x == NULL) luaL_error(L, "this protection is closed");
     return *x;
 }
@@ -256,7 +254,7 @@ static ak_error set_keys(lua_State *L, ak_protect *x, const ak_suite *suite, uin
     return ak_protect_set12(x, suite, version, etm, seal, mac_key, key, iv, f);
 }
 
-ak_protect **ak_lua_new_protection(lua_State *L) { return ak_lua_new(L, PROTECT, sizeof(ak_protect *), false); }
+ak_protect **ak_lua_new_protection(lua_State *L) { return ak_lua_new(L, PROTECT, sizeof(ak_protect *), 0); }
 
 static int l_protect(lua_State *L) {
     static const char *const known[] = {"secret", "key", "iv", "mac_key", "open", "etm", "seq", "random", NULL};
@@ -367,14 +365,14 @@ static int l_clone(lua_State *L) {
 }
 
 static int l_protect_close(lua_State *L) {
-    ak_protect **x = luaL_checkudata(L, 1, PROTECT);
+    ak_protect **x = ak_lua_check(L, 1, PROTECT);
     ak_protect_free(*x);
     *x = NULL;
     return 0;
 }
 
 static int l_protect_tostring(lua_State *L) {
-    ak_protect **x = luaL_checkudata(L, 1, PROTECT);
+    ak_protect **x = ak_lua_check(L, 1, PROTECT);
     if (*x == NULL)
         lua_pushliteral(L, "protection (closed)");
     else

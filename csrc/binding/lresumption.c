@@ -6,18 +6,18 @@
 #define CLASS "akushu.Resumption"
 
 static ak_resumption *check(lua_State *L, int arg) {
-    ak_resumption **r = luaL_checkudata(L, arg, CLASS);
+    ak_resumption **r = ak_lua_check(L, arg, CLASS);
     luaL_argcheck(L, *r != NULL, arg, "a resumption that was closed");
     return *r;
 }
 
 void ak_lua_push_resumption(lua_State *L, ak_resumption *r) {
-    ak_resumption **to = ak_lua_new(L, CLASS, sizeof *to, false);
+    ak_resumption **to = ak_lua_new(L, CLASS, sizeof *to, 0);
     *to = ak_resumption_ref(r);
 }
 
 ak_resumption *ak_lua_to_resumption(lua_State *L, int arg) {
-    ak_resumption **r = luaL_testudata(L, arg, CLASS);
+    ak_resumption **r = ak_lua_test(L, arg, CLASS);
     return r != NULL ? *r : NULL;
 }
 
@@ -26,7 +26,7 @@ static int l_restore(lua_State *L) {
     ak_failure f = {0};
     ak_resumption *r = NULL;
     ak_view bytes = ak_lua_bytes(L, 1);
-    ak_resumption **to = ak_lua_new(L, CLASS, sizeof *to, false);
+    ak_resumption **to = ak_lua_new(L, CLASS, sizeof *to, 0);
     if (ak_resumption_read(bytes, &r, &f) != AK_OK) return ak_lua_fail(L, &f);
     *to = r;
     return 1;
@@ -43,14 +43,14 @@ static int l_serialize(lua_State *L) {
 }
 
 static int l_close(lua_State *L) {
-    ak_resumption **r = luaL_checkudata(L, 1, CLASS);
+    ak_resumption **r = ak_lua_check(L, 1, CLASS);
     ak_resumption_free(*r);
     *r = NULL;
     return 0;
 }
 
 static int l_tostring(lua_State *L) {
-    ak_resumption **r = luaL_checkudata(L, 1, CLASS);
+    ak_resumption **r = ak_lua_check(L, 1, CLASS);
     if (*r == NULL) lua_pushliteral(L, CLASS " (closed)");
     else lua_pushfstring(L, CLASS " (%s, %s)", (*r)->server_name[0] != '\0' ? (*r)->server_name : "no name", ak_suite_find((*r)->suite)->name);
     return 1;

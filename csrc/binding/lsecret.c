@@ -5,10 +5,10 @@
 
 #define CLASS "akushu.Secret"
 
-static ak_buf *check(lua_State *L, int arg) { return luaL_checkudata(L, arg, CLASS); }
+static ak_buf *check(lua_State *L, int arg) { return ak_lua_check(L, arg, CLASS); }
 
 void ak_lua_push_secret(lua_State *L, ak_view bytes) {
-    ak_buf *b = ak_lua_new(L, CLASS, sizeof *b, false);
+    ak_buf *b = ak_lua_new(L, CLASS, sizeof *b, 0);
     ak_buf_init_secret(b, AK_BUF_NO_LIMIT);
     if (!ak_buf_put_view(b, bytes)) luaL_error(L, "akushu: out of memory");
 }
@@ -35,7 +35,7 @@ static int l_len(lua_State *L) {
 }
 
 static int l_eq(lua_State *L) {
-    ak_buf *a = luaL_testudata(L, 1, CLASS), *b = luaL_testudata(L, 2, CLASS);
+    ak_buf *a = ak_lua_test(L, 1, CLASS), *b = ak_lua_test(L, 2, CLASS);
     lua_pushboolean(L, a != NULL && b != NULL && a->n == b->n && (a->n == 0 || ak_ct_eq(a->p, b->p, a->n)));
     return 1;
 }

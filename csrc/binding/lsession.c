@@ -18,7 +18,7 @@ typedef struct lsession {
  * (lhandshake.c), or nil. */
 
 ak_session *ak_lua_check_session(lua_State *L, int arg) {
-    lsession *u = luaL_checkudata(L, arg, CLASS);
+    lsession *u = ak_lua_check(L, arg, CLASS);
     luaL_argcheck(L, u->s != NULL, arg, "a session that was released");
     return u->s;
 }
@@ -112,7 +112,7 @@ static int seal_padded(lua_State *L, lsession *u, ak_view plain) {
 }
 
 static int l_seal(lua_State *L) {
-    lsession *u = luaL_checkudata(L, 1, CLASS);
+    lsession *u = ak_lua_check(L, 1, CLASS);
     ak_session *s = ak_lua_check_session(L, 1);
     ak_view plain = ak_lua_bytes(L, 2);
     ak_failure f = {0};
@@ -174,7 +174,7 @@ static void read_on(lua_State *L, ak_session *s, ak_failure *f) {
 
 /* go_on: the dispatcher has come back, or was suspended and has. */
 static int go_on(lua_State *L, int status, lua_KContext k) {
-    lsession *u = luaL_checkudata(L, 1, CLASS);
+    lsession *u = ak_lua_check(L, 1, CLASS);
     (void)k;
     for (;;) {
         ak_failure f = {0};
@@ -195,14 +195,14 @@ static int go_on(lua_State *L, int status, lua_KContext k) {
 }
 
 static ak_session *not_waiting(lua_State *L) {
-    const lsession *u = luaL_checkudata(L, 1, CLASS);
+    const lsession *u = ak_lua_check(L, 1, CLASS);
     if (u->waiting) luaL_error(L, "this session is waiting for a hook: it can't be opened or asked until that returns");
     ask_padding(L, u);
     return ak_lua_check_session(L, 1);
 }
 
 static int l_open(lua_State *L) {
-    lsession *u = luaL_checkudata(L, 1, CLASS);
+    lsession *u = ak_lua_check(L, 1, CLASS);
     ak_session *s = not_waiting(L);
     ak_view in = ak_lua_bytes(L, 2);
     ak_failure f = {0};
@@ -253,7 +253,7 @@ static int l_update_keys(lua_State *L) {
 
 /* session:request_certificate(): a TLS 1.3 server asks the client for its certificate; session.peer has it when the answer has been opened. */
 static int l_request_certificate(lua_State *L) {
-    lsession *u = luaL_checkudata(L, 1, CLASS);
+    lsession *u = ak_lua_check(L, 1, CLASS);
     ak_session *s = not_waiting(L);
     ak_failure f = {0};
     ak_error e = ak_session_request_certificate(s, &f);
@@ -263,7 +263,7 @@ static int l_request_certificate(lua_State *L) {
 }
 
 static int l_values(lua_State *L) {
-    luaL_checkudata(L, 1, CLASS);
+    ak_lua_check(L, 1, CLASS);
     lua_getiuservalue(L, 1, 2);
     return 1;
 }
@@ -348,14 +348,14 @@ static int l_resumption(lua_State *L) {
 }
 
 static int l_gc(lua_State *L) {
-    lsession *u = luaL_checkudata(L, 1, CLASS);
+    lsession *u = ak_lua_check(L, 1, CLASS);
     ak_session_free(u->s);
     u->s = NULL;
     return 0;
 }
 
 static int l_tostring(lua_State *L) {
-    lsession *u = luaL_checkudata(L, 1, CLASS);
+    lsession *u = ak_lua_check(L, 1, CLASS);
     if (u->s == NULL) {
         lua_pushliteral(L, CLASS " (released)");
         return 1;

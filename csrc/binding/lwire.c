@@ -211,7 +211,7 @@ static int decode(lua_State *L) {
 }
 
 static int release_buffer(lua_State *L) {
-    ak_buf_free(luaL_checkudata(L, 1, BUFFER));
+    ak_buf_free(ak_lua_check(L, 1, BUFFER));
     return 0;
 }
 

@@ -18,7 +18,7 @@
 /* ---- things under way -------------------------------------------------------------------------------------------------------- */
 
 static int work_gc(lua_State *L) {
-    ak_lua_work *w = luaL_checkudata(L, 1, WORK);
+    ak_lua_work *w = ak_lua_check(L, 1, WORK);
     ak_chain_clear(&w->chain);
     for (size_t i = 0; i < w->n_certs; i++) ak_cert_free(w->certs[i]);
     for (size_t i = 0; i < w->n_crls; i++) ak_crl_free(w->crls[i]);
@@ -33,7 +33,7 @@ static int work_gc(lua_State *L) {
 }
 
 ak_lua_work *ak_lua_work_new(lua_State *L) {
-    ak_lua_work *w = ak_lua_new(L, WORK, sizeof *w, false);
+    ak_lua_work *w = ak_lua_new(L, WORK, sizeof *w, 0);
     ak_buf_init_secret(&w->bytes, AK_BUF_NO_LIMIT);
     ak_buf_init_secret(&w->pem.der, AK_BUF_NO_LIMIT);
     return w;
@@ -193,7 +193,7 @@ static bool from_file(const ak_lua_work *w, ak_view bytes) { return bytes.p == w
 
 static ak_error take_certificate(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_failure *f) {
     ak_view bytes;
-    ak_cert **c = luaL_testudata(L, idx, AK_LUA_CERTIFICATE);
+    ak_cert **c = ak_lua_test(L, idx, AK_LUA_CERTIFICATE);
     if (c != NULL) return ak_lua_work_add(w, ak_cert_ref(ak_lua_check_certificate(L, idx)), f);
     ak_error e = bytes_at(L, idx, w, paths, what, &bytes, f);
     if (e == AK_OK) e = certificates_of(w, bytes, f);
@@ -229,13 +229,13 @@ ak_error ak_lua_take_crls(lua_State *L, int idx, ak_lua_work *w, bool paths, con
 /* ---- private keys ---------------------------------------------------------------------------------------------------------------------- */
 
 ak_key *ak_lua_check_key(lua_State *L, int idx) {
-    ak_key **k = luaL_checkudata(L, idx, AK_LUA_KEY);
+    ak_key **k = ak_lua_check(L, idx, AK_LUA_KEY);
     if (*k == NULL) luaL_argerror(L, idx, "a closed private key");
     return *k;
 }
 
 void ak_lua_push_key(lua_State *L, ak_key *k) {
-    ak_key **u = ak_lua_new(L, AK_LUA_KEY, sizeof *u, false);
+    ak_key **u = ak_lua_new(L, AK_LUA_KEY, sizeof *u, 0);
     *u = ak_key_ref(k);
 }
 
@@ -343,20 +343,20 @@ static int l_key_reveal(lua_State *L) {
 }
 
 static int l_key_close(lua_State *L) {
-    ak_key **k = luaL_checkudata(L, 1, AK_LUA_KEY);
+    ak_key **k = ak_lua_check(L, 1, AK_LUA_KEY);
     ak_key_free(*k);
     *k = NULL;
     return 0;
 }
 
 static int l_key_eq(lua_State *L) {
-    ak_key **a = luaL_testudata(L, 1, AK_LUA_KEY), **b = luaL_testudata(L, 2, AK_LUA_KEY);
+    ak_key **a = ak_lua_test(L, 1, AK_LUA_KEY), **b = ak_lua_test(L, 2, AK_LUA_KEY);
     lua_pushboolean(L, a != NULL && b != NULL && (*a == *b || (*a != NULL && *b != NULL && ak_key_same(*a, *b))));
     return 1;
 }
 
 static int l_key_tostring(lua_State *L) {
-    ak_key **k = luaL_checkudata(L, 1, AK_LUA_KEY);
+    ak_key **k = ak_lua_check(L, 1, AK_LUA_KEY);
     if (*k == NULL) lua_pushliteral(L, AK_LUA_KEY " (closed)");
     else lua_pushfstring(L, AK_LUA_KEY " (%s, %d bits)", key_kind(ak_key_type(*k)), (int)ak_key_bits(*k));
     return 1;
@@ -393,13 +393,13 @@ static void open_keys(lua_State *L) {
 /* ---- identities ---------------------------------------------------------------------------------------------------------------------------- */
 
 ak_identity *ak_lua_check_identity(lua_State *L, int idx) {
-    ak_identity **i = luaL_checkudata(L, idx, AK_LUA_IDENTITY);
+    ak_identity **i = ak_lua_check(L, idx, AK_LUA_IDENTITY);
     if (*i == NULL) luaL_argerror(L, idx, "a closed identity");
     return *i;
 }
 
 void ak_lua_push_identity(lua_State *L, ak_identity *i) {
-    ak_identity **u = ak_lua_new(L, AK_LUA_IDENTITY, sizeof *u, false);
+    ak_identity **u = ak_lua_new(L, AK_LUA_IDENTITY, sizeof *u, 0);
     *u = ak_identity_ref(i);
 }
 
@@ -408,7 +408,7 @@ static bool push_key_of(lua_State *L, int idx, const char *password, ak_failure 
     static const char what[] = "identity: option 'key'";
     ak_view bytes;
     idx = lua_absindex(L, idx);
-    if (luaL_testudata(L, idx, AK_LUA_KEY) != NULL) {
+    if (ak_lua_test(L, idx, AK_LUA_KEY) != NULL) {
         lua_pushvalue(L, idx);
         return true;
     }
@@ -465,7 +465,7 @@ static int l_identity(lua_State *L) {
     }
     if (!push_key_of(L, 5, password, &f)) return ak_lua_fail(L, &f);
     ak_key *key = ak_lua_check_key(L, -1);
-    ak_identity **u = ak_lua_new(L, AK_LUA_IDENTITY, sizeof *u, false);
+    ak_identity **u = ak_lua_new(L, AK_LUA_IDENTITY, sizeof *u, 0);
     *u = ak_identity_new(ak_lua_provider(L), &w->chain, key, &f);
     if (*u == NULL) return ak_lua_fail(L, &f);
     set_bytes(L, *u, "ocsp", ak_identity_set_ocsp);
@@ -519,14 +519,14 @@ static int l_identity_serves(lua_State *L) {
 }
 
 static int l_identity_close(lua_State *L) {
-    ak_identity **i = luaL_checkudata(L, 1, AK_LUA_IDENTITY);
+    ak_identity **i = ak_lua_check(L, 1, AK_LUA_IDENTITY);
     ak_identity_free(*i);
     *i = NULL;
     return 0;
 }
 
 static int l_identity_tostring(lua_State *L) {
-    ak_identity **i = luaL_checkudata(L, 1, AK_LUA_IDENTITY);
+    ak_identity **i = ak_lua_check(L, 1, AK_LUA_IDENTITY);
     ak_lua_work *w = ak_lua_work_new(L);
     if (*i == NULL) {
         lua_pushliteral(L, AK_LUA_IDENTITY " (closed)");

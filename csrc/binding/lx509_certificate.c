@@ -9,13 +9,13 @@
 static const ak_view nothing = {NULL, 0};
 
 ak_cert *ak_lua_check_certificate(lua_State *L, int idx) {
-    ak_cert **c = luaL_checkudata(L, idx, AK_LUA_CERTIFICATE);
+    ak_cert **c = ak_lua_check(L, idx, AK_LUA_CERTIFICATE);
     if (*c == NULL) luaL_argerror(L, idx, "a closed certificate");
     return *c;
 }
 
 void ak_lua_push_certificate(lua_State *L, ak_cert *c) {
-    ak_cert **u = ak_lua_new(L, AK_LUA_CERTIFICATE, sizeof *u, false);
+    ak_cert **u = ak_lua_new(L, AK_LUA_CERTIFICATE, sizeof *u, 0);
     *u = ak_cert_ref(c);
 }
 
@@ -305,20 +305,20 @@ static int l_verify(lua_State *L) {
 }
 
 static int l_close(lua_State *L) {
-    ak_cert **c = luaL_checkudata(L, 1, AK_LUA_CERTIFICATE);
+    ak_cert **c = ak_lua_check(L, 1, AK_LUA_CERTIFICATE);
     ak_cert_free(*c);
     *c = NULL;
     return 0;
 }
 
 static int l_eq(lua_State *L) {
-    ak_cert **a = luaL_testudata(L, 1, AK_LUA_CERTIFICATE), **b = luaL_testudata(L, 2, AK_LUA_CERTIFICATE);
+    ak_cert **a = ak_lua_test(L, 1, AK_LUA_CERTIFICATE), **b = ak_lua_test(L, 2, AK_LUA_CERTIFICATE);
     lua_pushboolean(L, a != NULL && b != NULL && *a != NULL && *b != NULL && ak_cert_same(*a, *b));
     return 1;
 }
 
 static int l_tostring(lua_State *L) {
-    ak_cert **c = luaL_checkudata(L, 1, AK_LUA_CERTIFICATE);
+    ak_cert **c = ak_lua_check(L, 1, AK_LUA_CERTIFICATE);
     if (*c == NULL) {
         lua_pushliteral(L, AK_LUA_CERTIFICATE " (closed)");
         return 1;

@@ -104,7 +104,7 @@ static int l_tostring(lua_State *L) {
 }
 
 static int l_box_gc(lua_State *L) {
-    ak_report **r = luaL_checkudata(L, 1, BOX);
+    ak_report **r = ak_lua_check(L, 1, BOX);
     ak_report_free(*r);
     *r = NULL;
     return 0;

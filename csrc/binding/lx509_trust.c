@@ -14,7 +14,7 @@
 #include <time.h>
 
 ak_trust *ak_lua_check_trust(lua_State *L, int idx) {
-    ak_trust **t = luaL_checkudata(L, idx, AK_LUA_TRUST);
+    ak_trust **t = ak_lua_check(L, idx, AK_LUA_TRUST);
     if (*t == NULL) luaL_argerror(L, idx, "a closed trust store");
     return *t;
 }
@@ -22,7 +22,7 @@ ak_trust *ak_lua_check_trust(lua_State *L, int idx) {
 /* new_trust: pushes an empty one. */
 static ak_trust *new_trust(lua_State *L) {
     ak_failure f = {0};
-    ak_trust **u = ak_lua_new(L, AK_LUA_TRUST, sizeof *u, false);
+    ak_trust **u = ak_lua_new(L, AK_LUA_TRUST, sizeof *u, 0);
     *u = ak_trust_new(&f);
     if (*u == NULL) luaL_error(L, "akushu: out of memory");
     return *u;
@@ -343,7 +343,7 @@ static int l_verify(lua_State *L) {
     if (v.host.p == NULL && lua_type(L, 4) == LUA_TSTRING) v.host.p = (const uint8_t *)"";
 
     ak_lua_work *w = ak_lua_work_new(L), *extra = ak_lua_work_new(L);
-    ak_identity **identity = luaL_testudata(L, 2, AK_LUA_IDENTITY);
+    ak_identity **identity = ak_lua_test(L, 2, AK_LUA_IDENTITY);
     ak_error e = AK_OK;
     if (identity != NULL) {
         const ak_chain *own = &ak_lua_check_identity(L, 2)->chain;
@@ -361,7 +361,7 @@ static int l_verify(lua_State *L) {
     v.n_extra = extra->n_certs;
     v.crls = extra->crls;
     v.n_crls = extra->n_crls;
-    ak_report **box = ak_lua_new(L, "akushu.x509.report", sizeof *box, false);
+    ak_report **box = ak_lua_new(L, "akushu.x509.report", sizeof *box, 0);
     ak_verify_chain(p, box, t, &w->chain, &v, &f);
     if (*box == NULL) return luaL_error(L, "akushu: out of memory");
     ak_lua_push_report(L, *box);
@@ -402,14 +402,14 @@ static int l_len(lua_State *L) {
 }
 
 static int l_close(lua_State *L) {
-    ak_trust **t = luaL_checkudata(L, 1, AK_LUA_TRUST);
+    ak_trust **t = ak_lua_check(L, 1, AK_LUA_TRUST);
     ak_trust_free(*t);
     *t = NULL;
     return 0;
 }
 
 static int l_tostring(lua_State *L) {
-    ak_trust **t = luaL_checkudata(L, 1, AK_LUA_TRUST);
+    ak_trust **t = ak_lua_check(L, 1, AK_LUA_TRUST);
     if (*t == NULL) lua_pushliteral(L, AK_LUA_TRUST " (closed)");
     else if (ak_trust_sources(*t) == 0) lua_pushfstring(L, AK_LUA_TRUST " (%d certificates)", (int)ak_trust_count(*t));
     else lua_pushfstring(L, AK_LUA_TRUST " (%d certificates, %s)", (int)ak_trust_count(*t), ak_trust_source(*t, 0));

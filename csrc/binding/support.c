@@ -118,7 +118,7 @@ void ak_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, const
     if (meta != NULL) luaL_setfuncs(L, meta, 0);
     lua_pushstring(L, name);
     lua_setfield(L, -2, "__name");
-    lua_pop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, name); /* ak_lua_check: a file's own literal is found by its address, another one by what it says */
 }
 
 void ak_lua_methods(lua_State *L, const char *name) {
@@ -127,15 +127,29 @@ void ak_lua_methods(lua_State *L, const char *name) {
     lua_remove(L, -2);
 }
 
-void *ak_lua_new(lua_State *L, const char *name, size_t size, bool values) {
-    void *p = lua_newuserdatauv(L, size, values ? 1 : 0);
+void *ak_lua_new(lua_State *L, const char *name, size_t size, int user_values) {
+    void *p = lua_newuserdatauv(L, size, user_values);
     memset(p, 0, size);
-    luaL_setmetatable(L, name);
-    if (values) {
-        lua_createtable(L, 0, 8);
-        lua_setiuservalue(L, -2, 1);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, name) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        luaL_getmetatable(L, name);
     }
+    lua_setmetatable(L, -2);
     return p;
+}
+
+void *ak_lua_test(lua_State *L, int arg, const char *name) {
+    void *p = lua_touserdata(L, arg);
+    if (p == NULL || !lua_getmetatable(L, arg)) return NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, name);
+    bool is = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return is ? p : luaL_testudata(L, arg, name);
+}
+
+void *ak_lua_check(lua_State *L, int arg, const char *name) {
+    void *p = ak_lua_test(L, arg, name);
+    return p != NULL ? p : luaL_checkudata(L, arg, name);
 }
 
 /* ---- failures ---------------------------------------------------------------------------------------------------------------------- */

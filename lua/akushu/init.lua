@@ -51,19 +51,24 @@ function akushu.server(opts) return context("server", opts) end
 local context_methods = core.methods "akushu.Context"
 local none = {}
 
+local core_handshake, context_values = core.handshake, context_methods._values
+
+local function new_handshake(context, kept, opts)
+  local o = options.handshake(kept, opts)
+  return core_handshake(context, hooks.dispatch, o.server_name, o.session)
+end
+
 --- One handshake in this context: handshake{ server_name =, session =, hooks = }.
 function context_methods:handshake(opts)
-  local of_context = context_methods._values(self) or error("a context that was closed", 2)
+  local of_context = context_values(self) or error("a context that was closed", 2)
   local kept = of_context.kept
-  local o = options.blame(2, options.handshake, kept, opts)
-  local hs, message, failure = options.blame(2, core.handshake, self, hooks.dispatch, o.server_name, o.session)
+  local hs, message, failure = options.blame(2, new_handshake, self, kept, opts)
   if not hs then return nil, message, failure end
-  local values = hs:_values()
-  values.kept, values.role, values.session = kept, kept.role, o.session
   if kept.record_padding then hooks.pad(hs, kept.record_padding) end
-  if kept.hooks or o.hooks then
+  local own = opts and opts.hooks
+  if kept.hooks or own then
     for _, h in ipairs(kept.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
-    for _, h in ipairs(o.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
+    for _, h in ipairs(own or none) do hooks.on(hs, h[1], h[2], h[3]) end
   end
   return hs
 end
@@ -77,8 +82,6 @@ function context_methods:renegotiate(session, opts)
   local o = options.blame(2, options.renegotiate, kept, session, opts)
   local hs, message, failure = options.blame(2, core.renegotiate, self, hooks.dispatch, session)
   if not hs then return nil, message, failure end
-  local values = hs:_values()
-  values.kept, values.role = kept, kept.role
   for _, h in ipairs(kept.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
   for _, h in ipairs(o.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
   return hs
@@ -93,7 +96,7 @@ function handshake_methods:fork()
   local hs, message, failure = self:_fork()
   if not hs then return nil, message, failure end
   local from, to = self:_values(), hs:_values()
-  to.kept, to.role, to.held = from.kept, from.role, hooks.copy_held(from.held)
+  to.held = hooks.copy_held(from.held)
   hs:_gates(0)
   for gate, list in pairs(from.hooks or none) do
     for _, h in ipairs(list) do hooks.on(hs, gate, h.message, h.fn) end

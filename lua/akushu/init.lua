@@ -53,9 +53,9 @@ local none = {}
 
 local core_handshake, context_values = core.handshake, context_methods._values
 
-local function new_handshake(context, kept, opts)
+local function new_handshake(of, kept, opts)
   local o = options.handshake(kept, opts)
-  return core_handshake(context, hooks.dispatch, o.server_name, o.session)
+  return core_handshake(of, hooks.dispatch, o.server_name, o.session)
 end
 
 --- One handshake in this context: handshake{ server_name =, session =, hooks = }.

@@ -444,6 +444,7 @@ typedef struct ak_info {
     bool renegotiated;            /* by a handshake inside the connection */
 } ak_info;
 const ak_info *ak_hs_info(const ak_hs *h);
+const ak_provider *ak_hs_provider(const ak_hs *h);
 /* ak_hs_secret: "premaster", "master", "client_handshake_traffic", …: a secret by its name while the handshake lives. Empty view: not (or no more) there. */
 ak_view ak_hs_secret(const ak_hs *h, const char *name);
 /* ak_hs_secret_name: the names that ak_hs_secret knows, from 0 on; NULL: no more. */
@@ -458,6 +459,7 @@ ak_view ak_hs_keylog(const ak_hs *h);
 
 void ak_session_free(ak_session *s);
 const ak_info *ak_session_info(const ak_session *s);
+const ak_provider *ak_session_provider(const ak_session *s);
 /* ak_session_seal_size: room that ak_session_seal needs for n bytes. */
 size_t ak_session_seal_size(const ak_session *s, size_t n);
 /* ak_session_seal: application data as records; what waits in the reply goes before it. Errors: closed, write_closed, sequence_exhausted, …; the session's failure after one. */

@@ -15,8 +15,10 @@
 
 static uint64_t seed;
 
-static bool fill(void *user, ak_purpose purpose, uint8_t *out, size_t n) {
+static bool fill(void *user, ak_purpose purpose, uint8_t *out, size_t n, char *why, size_t room) {
     (void)user;
+    (void)why;
+    (void)room;
     for (size_t i = 0; i < n; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u + (uint64_t)purpose;
         out[i] = (uint8_t)(seed >> 33);

@@ -66,9 +66,10 @@ int ak_lua_alert(lua_State *L, int arg);
 typedef struct ak_lua_scratch {
     uint8_t *p;
     size_t n;
+    bool lent; /* Lua code runs while somebody is using it (llab.c) */
 } ak_lua_scratch;
 ak_lua_scratch *ak_lua_get_scratch(lua_State *L); /* lives as long as the state */
-/* ak_lua_scratch_room: n bytes, or NULL: too many, or out of memory. */
+/* ak_lua_scratch_room: n bytes, or NULL: too many, lent, or out of memory. */
 uint8_t *ak_lua_scratch_room(ak_lua_scratch *s, size_t n);
 
 /* ---- objects ------------------------------------------------------------------------------------------------------------------------ */
@@ -100,6 +101,8 @@ void ak_lua_session_pads(lua_State *L, int session); /* such a function is to be
 void ak_lua_hook_text(lua_State *L, int values);
 
 ak_provider *ak_lua_check_lab(lua_State *L, int arg);
+/* ak_lua_not_asking: raises while the provider's lab asks its function for randomness: an operation of it is under way. */
+void ak_lua_not_asking(lua_State *L, const ak_provider *p);
 ak_hs *ak_lua_check_handshake(lua_State *L, int arg);
 /* ak_lua_new_protection: pushes an empty object of lrecord.c and returns its place, which owns what is put there. */
 struct ak_protect **ak_lua_new_protection(lua_State *L);

@@ -230,7 +230,9 @@ typedef struct given {
     size_t n;
 } given;
 
-static bool given_fill(void *user, ak_purpose purpose, uint8_t *out, size_t n) {
+static bool given_fill(void *user, ak_purpose purpose, uint8_t *out, size_t n, char *why, size_t room) {
+    (void)why;
+    (void)room;
     given *x = user;
     if (purpose != AK_PURPOSE_key_share) return ak_random(x->ordinary, purpose, out, n);
     if (n != x->n) return false;

@@ -63,6 +63,7 @@ static lhandshake *check_any(lua_State *L, int arg) { return ak_lua_check(L, arg
 static lhandshake *check(lua_State *L, int arg) {
     lhandshake *u = check_any(L, arg);
     luaL_argcheck(L, u->h != NULL, arg, "a handshake that was closed");
+    ak_lua_not_asking(L, ak_hs_provider(u->h));
     return u;
 }
 
@@ -463,6 +464,12 @@ static int l_gc(lua_State *L) {
     return 0;
 }
 
+static int l_close(lua_State *L) {
+    lhandshake *u = check_any(L, 1);
+    if (u->h != NULL) ak_lua_not_asking(L, ak_hs_provider(u->h));
+    return l_gc(L);
+}
+
 static int l_tostring(lua_State *L) {
     lhandshake *u = check_any(L, 1);
     if (u->h == NULL) lua_pushliteral(L, CLASS " (closed)");
@@ -488,8 +495,8 @@ static int l_index(lua_State *L) {
 
 void ak_open_handshake(lua_State *L) {
     static const luaL_Reg methods[] = {{"start", l_start}, {"step", l_step}, {"pending", l_pending}, {"eof", l_eof}, {"abort", l_abort}, {"session", l_session},
-                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"export_early", l_export_early}, {"take_application_data", l_application_data}, {"send", l_send}, {"_fork", l_fork}, {"_hand_over", ak_lua_hand_over}, {"_gates", l_gates}, {"_pad", l_pad}, {"_values", l_values}, {"close", l_gc}, {NULL, NULL}};
-    static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
+                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"export_early", l_export_early}, {"take_application_data", l_application_data}, {"send", l_send}, {"_fork", l_fork}, {"_hand_over", ak_lua_hand_over}, {"_gates", l_gates}, {"_pad", l_pad}, {"_values", l_values}, {"close", l_close}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_close}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     luaL_getmetatable(L, CLASS);
     ak_lua_methods(L, CLASS);

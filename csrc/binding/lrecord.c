@@ -191,7 +191,9 @@ typedef struct fixed_random {
     uint8_t p[];
 } fixed_random;
 
-static bool fixed_fill(void *user, ak_purpose purpose, uint8_t *out, size_t n) {
+static bool fixed_fill(void *user, ak_purpose purpose, uint8_t *out, size_t n, char *why, size_t room) {
+    (void)why;
+    (void)room;
     fixed_random *r = user;
     if (purpose != AK_PURPOSE_cbc_iv || n > r->n - r->used) return false;
     memcpy(out, r->p + r->used, n);
@@ -224,6 +226,7 @@ static ak_provider *fixed_provider(lua_State *L, ak_view bytes) {
 static ak_protect *check_protect(lua_State *L) {
     ak_protect **x = ak_lua_check(L, 1, PROTECT);
     if (*x == NULL) luaL_error(L, "this protection is closed");
+    ak_lua_not_asking(L, ak_protect_provider(*x));
     return *x;
 }
 
@@ -371,6 +374,12 @@ static int l_protect_close(lua_State *L) {
     return 0;
 }
 
+static int l_protect_leave(lua_State *L) {
+    ak_protect **x = luaL_checkudata(L, 1, PROTECT);
+    if (*x != NULL) ak_lua_not_asking(L, ak_protect_provider(*x));
+    return l_protect_close(L);
+}
+
 static int l_protect_tostring(lua_State *L) {
     ak_protect **x = ak_lua_check(L, 1, PROTECT);
     if (*x == NULL)
@@ -388,8 +397,8 @@ int ak_open_record(lua_State *L) {
     static const luaL_Reg deframer_meta[] = {{"__gc", l_deframer_gc}, {"__close", l_deframer_gc}, {"__tostring", l_deframer_tostring},
                                              {NULL, NULL}};
     static const luaL_Reg protect_methods[] = {{"seal", l_seal}, {"seal_many", l_seal_many}, {"open", l_open}, {"seq", l_seq},
-                                               {"limit", l_limit}, {"size", l_size}, {"clone", l_clone}, {"close", l_protect_close}, {NULL, NULL}};
-    static const luaL_Reg protect_meta[] = {{"__gc", l_protect_close}, {"__close", l_protect_close}, {"__tostring", l_protect_tostring},
+                                               {"limit", l_limit}, {"size", l_size}, {"clone", l_clone}, {"close", l_protect_leave}, {NULL, NULL}};
+    static const luaL_Reg protect_meta[] = {{"__gc", l_protect_close}, {"__close", l_protect_leave}, {"__tostring", l_protect_tostring},
                                             {NULL, NULL}};
     ak_lua_class(L, DEFRAMER, deframer_methods, NULL, deframer_meta);
     ak_lua_class(L, PROTECT, protect_methods, NULL, protect_meta);

@@ -20,6 +20,7 @@ typedef struct lsession {
 ak_session *ak_lua_check_session(lua_State *L, int arg) {
     lsession *u = ak_lua_check(L, arg, CLASS);
     luaL_argcheck(L, u->s != NULL, arg, "a session that was released");
+    ak_lua_not_asking(L, ak_session_provider(u->s));
     return u->s;
 }
 
@@ -354,6 +355,12 @@ static int l_gc(lua_State *L) {
     return 0;
 }
 
+static int l_leave(lua_State *L) { /* local session <close> */
+    lsession *u = luaL_checkudata(L, 1, CLASS);
+    if (u->s != NULL) ak_lua_not_asking(L, ak_session_provider(u->s));
+    return l_gc(L);
+}
+
 static int l_tostring(lua_State *L) {
     lsession *u = ak_lua_check(L, 1, CLASS);
     if (u->s == NULL) {
@@ -386,7 +393,7 @@ static int l_index(lua_State *L) {
 void ak_open_session(lua_State *L) {
     static const luaL_Reg methods[] = {{"seal", l_seal}, {"open", l_open}, {"close", l_close}, {"close_write", l_close_write}, {"update_keys", l_update_keys}, {"request_certificate", l_request_certificate},
                                        {"alert", l_alert}, {"eof", l_eof}, {"pending", l_pending}, {"export", l_export}, {"channel_binding", l_channel_binding}, {"resumption", l_resumption}, {"_values", l_values}, {NULL, NULL}};
-    static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_leave}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     luaL_getmetatable(L, CLASS);
     ak_lua_methods(L, CLASS);

@@ -57,6 +57,7 @@ ak_lua_scratch *ak_lua_get_scratch(lua_State *L) {
         ak_lua_scratch *s = lua_newuserdatauv(L, sizeof *s, 0);
         s->p = NULL;
         s->n = 0;
+        s->lent = false;
         lua_createtable(L, 0, 1);
         lua_pushcfunction(L, scratch_gc);
         lua_setfield(L, -2, "__gc");
@@ -70,6 +71,7 @@ ak_lua_scratch *ak_lua_get_scratch(lua_State *L) {
 }
 
 uint8_t *ak_lua_scratch_room(ak_lua_scratch *s, size_t n) {
+    if (s->lent) return NULL;
     if (n <= s->n) return s->p;
     if (n > AK_SCRATCH_MAX) return NULL;
     size_t room = s->n < 20000 ? 20000 : s->n;

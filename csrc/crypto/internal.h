@@ -100,6 +100,8 @@ struct ak_provider {
     bool lab;
     ak_source source;
     ak_purpose purpose;    /* of the libcrypto operation under way (lab) */
+    bool asking;           /* the source is being asked */
+    char why[128];         /* it refused because of this */
     bool dry;              /* the source has refused since the last ak_random_prime */
     struct ossl_provider_st *lab_provider, *default_provider;
     uint8_t pool[AK_POOL_SIZE];

@@ -22,7 +22,7 @@ ak_error ak_crypto_fail(ak_failure *f, ak_error e, const char *what) {
 ak_error ak_operation_fail(ak_provider *p, ak_failure *f, const char *what) {
     if (!p->dry) return ak_crypto_fail(f, AK_ERR_crypto_failed, what);
     ERR_clear_error();
-    return ak_fail(f, AK_ERR_randomness, "%s", what);
+    return ak_random_fail(p, f, what);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------------------- */
@@ -183,7 +183,11 @@ static bool refill(ak_provider *p) {
 
 bool ak_random(ak_provider *p, ak_purpose purpose, uint8_t *out, size_t n) {
     if (p->lab) {
-        bool ok = p->source.fill(p->source.user, purpose, out, n);
+        if (p->asking) return false; /* by the source itself */
+        p->asking = true;
+        p->why[0] = '\0';
+        bool ok = p->source.fill(p->source.user, purpose, out, n, p->why, sizeof p->why);
+        p->asking = false;
         if (!ok) p->dry = true;
         else if (purpose != AK_PURPOSE_blinding) ak_journal_random(p, purpose_name(purpose), ak_view_of(out, n));
         return ok;
@@ -200,6 +204,14 @@ bool ak_random(ak_provider *p, ak_purpose purpose, uint8_t *out, size_t n) {
     p->pool_left -= n;
     return true;
 }
+
+const char *ak_random_why(const ak_provider *p) { return p->why; }
+
+ak_error ak_random_fail(const ak_provider *p, ak_failure *f, const char *what) {
+    return ak_fail(f, AK_ERR_randomness, "%s%s%s", what, p->why[0] != '\0' ? ": " : "", p->why);
+}
+
+bool ak_provider_asking(const ak_provider *p) { return p->asking; }
 
 bool ak_random_prime(ak_provider *p, ak_purpose purpose) {
     p->purpose = purpose;

@@ -35,9 +35,9 @@ typedef enum ak_purpose {
 } ak_purpose;
 
 /* ak_source: where a lab's randomness comes from. fill() writes n bytes for the purpose or returns false (then the
- * operation fails with AK_ERR_randomness: a lab fails closed, it never falls back to real randomness). */
+ * operation fails with AK_ERR_randomness: a lab fails closed, it never falls back to real randomness), with the reason in `why` (room bytes, "" before) when it has one. */
 typedef struct ak_source {
-    bool (*fill)(void *user, ak_purpose purpose, uint8_t *out, size_t n);
+    bool (*fill)(void *user, ak_purpose purpose, uint8_t *out, size_t n, char *why, size_t room);
     void (*release)(void *user);
     void *user;
 } ak_source;
@@ -58,6 +58,11 @@ const char *ak_libcrypto_version(void);
 /* ak_random: n bytes for a purpose; false when there are none (AK_ERR_randomness). Pooled; wiped as it is used; the pool is
  * discarded after fork. */
 bool ak_random(ak_provider *p, ak_purpose purpose, uint8_t *out, size_t n);
+/* ak_random_why: why a lab's source refused the last time; "": it did not, or gave no reason. ak_random_fail: AK_ERR_randomness with it. */
+const char *ak_random_why(const ak_provider *p);
+ak_error ak_random_fail(const ak_provider *p, ak_failure *f, const char *what);
+/* ak_provider_asking: a lab's source is being asked at this moment, in the middle of an operation: nothing of this provider's may be used or freed. */
+bool ak_provider_asking(const ak_provider *p);
 /* ak_random_prime: in a lab, makes the libcrypto operation that follows draw on `purpose`; free otherwise. Blinding factors of RSA draw on
  * AK_PURPOSE_blinding all the same, so that a supplied salt or padding is not eaten by them. */
 bool ak_random_prime(ak_provider *p, ak_purpose purpose);

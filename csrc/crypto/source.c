@@ -10,6 +10,9 @@ struct ak_lab_source {
     ak_buf seed;
     ak_buf given[AK_PURPOSE_count];
     uint64_t asked[AK_PURPOSE_count];
+    ak_ask *ask; /* NULL: nobody is asked */
+    void (*release)(void *user);
+    void *user;
 };
 
 static const char *const names[AK_PURPOSE_count] = {
@@ -42,7 +45,14 @@ void ak_lab_source_free(ak_lab_source *s) {
     if (s == NULL) return;
     ak_buf_free(&s->seed);
     for (unsigned i = 0; i < AK_PURPOSE_count; i++) ak_buf_free(&s->given[i]);
+    if (s->release != NULL) s->release(s->user);
     free(s);
+}
+
+void ak_lab_source_ask(ak_lab_source *s, ak_ask *ask, void (*release)(void *user), void *user) {
+    s->ask = ask;
+    s->release = release;
+    s->user = user;
 }
 
 bool ak_lab_source_give(ak_lab_source *s, ak_purpose purpose, ak_view bytes) {
@@ -64,7 +74,7 @@ static bool block(const ak_lab_source *s, ak_purpose purpose, uint64_t n, uint64
     return ok;
 }
 
-static bool fill(void *user, ak_purpose purpose, uint8_t *out, size_t n) {
+static bool fill(void *user, ak_purpose purpose, uint8_t *out, size_t n, char *why, size_t why_n) {
     ak_lab_source *s = user;
     ak_buf *given = &s->given[purpose];
     size_t take = n < given->n ? n : given->n;
@@ -73,6 +83,10 @@ static bool fill(void *user, ak_purpose purpose, uint8_t *out, size_t n) {
     if (take != 0) memcpy(out, given->p, take);
     ak_buf_drop(given, take);
     if (take == n) return true;
+    if (s->ask != NULL && purpose != AK_PURPOSE_blinding) {
+        ak_asked got = s->ask(s->user, names[purpose], out + take, n - take, why, why_n);
+        if (got != AK_ASK_nothing) return got == AK_ASK_filled;
+    }
     /* Blinding shows in no output: a lab of given values alone need not supply it. */
     if (s->seed.n == 0 && purpose != AK_PURPOSE_blinding) return false;
     uint64_t which = s->asked[purpose]++;

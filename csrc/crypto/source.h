@@ -15,6 +15,11 @@ void ak_lab_source_free(ak_lab_source *s);
 bool ak_lab_source_give(ak_lab_source *s, ak_purpose purpose, ak_view bytes);
 /* ak_lab_source_left: given bytes that nobody has asked for yet. */
 size_t ak_lab_source_left(const ak_lab_source *s, ak_purpose purpose);
+/* ak_lab_source_ask: a function that is asked for what is not given, before the seed. It fills all of out: AK_ASK_filled; leaves it to the seed: AK_ASK_nothing; or
+ * AK_ASK_failed, and then says why in `why`, at most n bytes. Blinding factors are not asked for: no output shows them. release: of user, with the source. */
+typedef enum ak_asked { AK_ASK_nothing, AK_ASK_filled, AK_ASK_failed } ak_asked;
+typedef ak_asked ak_ask(void *user, const char *purpose, uint8_t *out, size_t out_n, char *why, size_t n);
+void ak_lab_source_ask(ak_lab_source *s, ak_ask *ask, void (*release)(void *user), void *user);
 /* ak_lab_source_of: the source as ak_provider_new takes it. */
 ak_source ak_lab_source_of(ak_lab_source *s);
 /* ak_purpose_find: a purpose by its name; AK_PURPOSE_count when there is none. */

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void ak_hs_seal_alert(ak_hs *h, uint8_t level, uint8_t description) {
     uint8_t alert[2] = {level, description};
@@ -38,7 +39,9 @@ void ak_hs_fail_now(ak_hs *h, ak_error e, int alert, bool from_peer, const char 
     h->failure.alert = alert;
     h->failure.from_peer = from_peer;
     h->failure.state = state;
-    snprintf(h->failure.detail, sizeof h->failure.detail, "%s", detail);
+    const char *why = e == AK_ERR_randomness ? ak_random_why(h->p) : "";
+    bool more = *why != '\0' && strstr(detail, why) == NULL; /* what a room below has said may have it */
+    snprintf(h->failure.detail, sizeof h->failure.detail, "%s%s%s", detail, more ? ": " : "", more ? why : "");
     h->event.kind = AK_EV_none;
     if (alert != AK_ALERT_none && !from_peer) {
         ak_hs_flush_quietly(h);

@@ -201,6 +201,7 @@ void ak_hs_output_taken(ak_hs *h) {
 }
 const ak_failure *ak_hs_failure(const ak_hs *h) { return h->failed ? &h->failure : NULL; }
 const ak_info *ak_hs_info(const ak_hs *h) { return h->info; }
+const ak_provider *ak_hs_provider(const ak_hs *h) { return h->p; }
 ak_view ak_hs_application(const ak_hs *h) { return ak_buf_view(&h->application); }
 void ak_hs_application_taken(ak_hs *h) { ak_buf_free(&h->application); }
 ak_view ak_hs_keylog(const ak_hs *h) { return ak_buf_view(&h->keylog); }

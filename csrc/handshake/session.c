@@ -450,6 +450,7 @@ ak_error ak_session_update_keys(ak_session *s, bool ask_peer, ak_failure *f) {
 
 /* ---- looking ---------------------------------------------------------------------------------------------------------------------------- */
 
+const ak_provider *ak_session_provider(const ak_session *s) { return s->p; }
 const ak_info *ak_session_info(const ak_session *s) { return s->info; }
 ak_view ak_session_reply(const ak_session *s) { return ak_buf_view(&s->reply); }
 void ak_session_reply_taken(ak_session *s) { ak_buf_free(&s->reply); }

@@ -145,6 +145,7 @@ ak_error ak_protect_set13(ak_protect *x, const ak_suite *suite, bool seal, ak_vi
 
 bool ak_protect_active(const ak_protect *x) { return x->mode != MODE_plain; }
 bool ak_protect_is_13(const ak_protect *x) { return x->mode == MODE_aead13; }
+ak_provider *ak_protect_provider(const ak_protect *x) { return x->provider; }
 uint64_t ak_protect_seq(const ak_protect *x) { return x->seq; }
 void ak_protect_set_seq(ak_protect *x, uint64_t seq) { x->seq = seq; }
 
@@ -268,7 +269,7 @@ static ak_error seal_cbc(ak_protect *x, uint8_t type, uint16_t version, const ui
     uint8_t *body = out + iv_n;
     uint8_t *iv = iv_n != 0 ? out : x->iv;
     /* RFC 5246 §6.2.3.2: the IV must be unpredictable */
-    if (iv_n != 0 && !ak_random(x->provider, AK_PURPOSE_cbc_iv, out, iv_n)) return ak_fail(f, AK_ERR_randomness, "for the IV of a record");
+    if (iv_n != 0 && !ak_random(x->provider, AK_PURPOSE_cbc_iv, out, iv_n)) return ak_random_fail(x->provider, f, "for the IV of a record");
     if (n != 0) memcpy(body, plain, n);
     if (x->mode == MODE_cbc) {
         ak_mac_record(x->mac, &head, body, n, body + n);

@@ -77,6 +77,8 @@ void ak_protect_set_seq(ak_protect *x, uint64_t seq);
 uint64_t ak_protect_limit(const ak_protect *x);
 /* ak_protect_chains_iv: CBC of TLS 1.0 and SSL 3.0, where a record's IV is the end of the one before. */
 bool ak_protect_chains_iv(const ak_protect *x);
+/* ak_protect_provider: the one it was made with. */
+ak_provider *ak_protect_provider(const ak_protect *x);
 /* ak_protect_clone: an independent copy (forks); NULL: out of memory. */
 ak_protect *ak_protect_clone(const ak_protect *x);
 

@@ -12,7 +12,7 @@ local trace = require "akushu.trace"
 
 local Lab = { __name = "akushu.Lab" }
 Lab.__index = Lab
-Lab.__tostring = function(self) return ("akushu.Lab (%s, clock at %d)"):format(self.seed == "" and "given values only" or "seeded",
+Lab.__tostring = function(self) return ("akushu.Lab (%s, clock at %d)"):format(self.options.random and "its own randomness" or self.seed == "" and "given values only" or "seeded",
   self.clock) end
 
 local lab = {}
@@ -42,7 +42,7 @@ local function give(self, what, purpose, values)
   table.insert(self.given, { purpose, bytes })
 end
 
-local known = { seed = "string", clock = "number", values = true }
+local known = { seed = "string", clock = "number", values = true, random = "function" }
 
 local function check(opts)
   for name, value in pairs(opts) do
@@ -55,17 +55,18 @@ local function check(opts)
   end
 end
 
---- akushu.lab{ seed =, clock =, values = }. seed: any string; without one (and with values) only given values are handed out, and what
+--- akushu.lab{ seed =, random =, clock =, values = }. seed: any string; without one (and with values) only given values are handed out, and what
 -- was not given fails with `randomness`. clock: seconds since 1970. values: { purpose = bytes or a list of bytes }, or a function that
--- is asked for each purpose.
+-- is asked for each purpose. random: function(purpose, n) → n bytes, or nil: then the seed's own; asked for all that is not given (and without a seed fails with
+-- `randomness` where it returns nil, another length, or raises). It must not use the lab's own objects.
 function lab.new(opts)
   opts = opts or {}
   if type(opts) ~= "table" then error("akushu.lab: a table of options expected, got " .. type(opts), 2) end
   check(opts)
-  local self = setmetatable({ seed = opts.seed or (opts.values == nil and "akushu" or ""), clock = opts.clock or lab.epoch,
+  local self = setmetatable({ seed = opts.seed or (opts.values == nil and opts.random == nil and "akushu" or ""), clock = opts.clock or lab.epoch,
     made = {} }, Lab)
   self.options, self.given, self.recipes, self.issued = opts, {}, {}, {}
-  self.provider = assert(core.lab_provider(self.seed))
+  self.provider = assert(core.lab_provider(self.seed, opts.random))
   local values = opts.values or {}
   if type(values) == "function" then
     for _, purpose in ipairs(purposes) do
@@ -86,7 +87,7 @@ end
 
 --- Another lab with the same seed, clock, values and identities, from the start.
 function Lab:again()
-  local other = lab.new { seed = self.seed, clock = self.options.clock }
+  local other = lab.new { seed = self.seed, clock = self.options.clock, random = self.options.random }
   for _, g in ipairs(self.given) do other:give(g[1], g[2]) end
   -- Their making drew from purposes of their own, so it does not matter which of the labs made them.
   other.made, other.issued = self.made, self.issued

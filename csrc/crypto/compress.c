@@ -1,9 +1,11 @@
-/* compress.c: zlib, brotli and zstd by dlopen. Each call is one-shot, from memory to memory: none of them allocates by what the data says. */
+/* compress.c: zlib, brotli and zstd by dlopen. Each call is one-shot, from memory to memory: none of them allocates by what the data says. (Brotli's decoder would,
+ * and its one-shot call does not tell what it left over: it goes through the calls for streams, with an allocator that has a limit.) */
 #include "crypto/compress.h"
 
 #include "wire/registry.h"
 
 #include <dlfcn.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +19,9 @@ typedef struct zlib_calls {
 typedef struct brotli_calls {
     size_t (*bound)(size_t n);
     int (*compress)(int quality, int window, int mode, size_t n, const uint8_t *in, size_t *out_n, uint8_t *out);
-    int (*decompress)(size_t n, const uint8_t *in, size_t *out_n, uint8_t *out);
+    void *(*decoder_new)(void *(*alloc)(void *, size_t), void (*release)(void *, void *), void *user);
+    int (*decompress)(void *decoder, size_t *left, const uint8_t **in, size_t *room, uint8_t **out, size_t *total);
+    void (*decoder_free)(void *decoder);
 } brotli_calls;
 
 typedef struct zstd_calls {
@@ -57,7 +61,8 @@ ak_compressors *ak_compressors_new(void) {
     c->zstd_lib = open_library("libzstd.so.1");
     c->has_zlib = FIND(c->z, "compressBound", c->zlib.bound) && FIND(c->z, "compress2", c->zlib.compress) && FIND(c->z, "uncompress2", c->zlib.decompress);
     c->has_brotli = FIND(c->brotli_enc, "BrotliEncoderMaxCompressedSize", c->brotli.bound) && FIND(c->brotli_enc, "BrotliEncoderCompress", c->brotli.compress) &&
-                    FIND(c->brotli_dec, "BrotliDecoderDecompress", c->brotli.decompress);
+                    FIND(c->brotli_dec, "BrotliDecoderCreateInstance", c->brotli.decoder_new) && FIND(c->brotli_dec, "BrotliDecoderDecompressStream", c->brotli.decompress) &&
+                    FIND(c->brotli_dec, "BrotliDecoderDestroyInstance", c->brotli.decoder_free);
     c->has_zstd = FIND(c->zstd_lib, "ZSTD_compressBound", c->zstd.bound) && FIND(c->zstd_lib, "ZSTD_compress", c->zstd.compress) &&
                   FIND(c->zstd_lib, "ZSTD_decompress", c->zstd.decompress) && FIND(c->zstd_lib, "ZSTD_isError", c->zstd.is_error);
     return c;
@@ -106,14 +111,49 @@ bool ak_compress(const ak_compressors *c, uint16_t algorithm, ak_view in, ak_buf
     return ok;
 }
 
+/* Memory for brotli's decoder: a certificate needs a few hundred KiB of it, whatever window the data speaks of. */
+#define BROTLI_MEMORY ((size_t)4 << 20)
+
+typedef union block {
+    size_t n;
+    max_align_t align;
+} block;
+
+static void *limited_alloc(void *user, size_t n) {
+    size_t *left = user;
+    block *b = n <= *left ? malloc(sizeof *b + n) : NULL;
+    if (b == NULL) return NULL;
+    b->n = n;
+    *left -= n;
+    return b + 1;
+}
+
+static void limited_free(void *user, void *p) {
+    size_t *left = user;
+    if (p == NULL) return;
+    block *b = (block *)p - 1;
+    *left += b->n;
+    free(b);
+}
+
+/* exact: all of the input makes all of the output. */
+static bool brotli_exact(const ak_compressors *c, ak_view in, uint8_t *out, size_t n) {
+    size_t memory = BROTLI_MEMORY, left = in.n, room = n;
+    const uint8_t *from = in.p;
+    void *decoder = c->brotli.decoder_new(limited_alloc, limited_free, &memory);
+    if (decoder == NULL) return false;
+    bool ok = c->brotli.decompress(decoder, &left, &from, &room, &out, NULL) == 1; /* BROTLI_DECODER_RESULT_SUCCESS */
+    c->brotli.decoder_free(decoder);
+    return ok && left == 0 && room == 0;
+}
+
 bool ak_decompress(const ak_compressors *c, uint16_t algorithm, ak_view in, uint8_t *out, size_t n) {
     if (!ak_compress_usable(c, algorithm) || in.n == 0 || n == 0) return false;
     if (algorithm == AK_CERT_COMPRESSION_zlib) {
         unsigned long size = (unsigned long)n, used = (unsigned long)in.n;
         return c->zlib.decompress(out, &size, in.p, &used) == 0 && size == n && used == in.n;
     }
-    size_t size = n;
-    if (algorithm == AK_CERT_COMPRESSION_brotli) return c->brotli.decompress(in.n, in.p, &size, out) == 1 && size == n;
-    size = c->zstd.decompress(out, n, in.p, in.n);
+    if (algorithm == AK_CERT_COMPRESSION_brotli) return brotli_exact(c, in, out, n);
+    size_t size = c->zstd.decompress(out, n, in.p, in.n);
     return c->zstd.is_error(size) == 0 && size == n;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define COOKIE_LIFETIME 120 /* seconds: a client answers at once */
+#define CLOCK_SKEW 10       /* seconds that the clocks of two processes with the same keys may differ by */
 
 static const uint8_t magic[8] = {'a', 'k', 'c', 'o', 'o', 'k', 'i', '1'}; /* no session begins like this */
 
@@ -48,7 +49,7 @@ static bool read(ak_hs *h, ak_view bytes, ak_view *hash) {
     int64_t made = (int64_t)((uint64_t)high << 32 | low), now = ak_context_now(h->ctx);
     f->retry_suite = ak_suite_find(suite);
     f->retry_group = ak_group_find(group);
-    if (f->retry_suite == NULL || f->retry_group == NULL || made > now || now - made > COOKIE_LIFETIME) return false;
+    if (f->retry_suite == NULL || f->retry_group == NULL || made > now + CLOCK_SKEW || now - made > COOKIE_LIFETIME) return false;
     memcpy(f->first_hello, hello.p, hello.n);
     size_t n = ak_hash_size(f->retry_suite->prf);
     return ak_rd_take(&r, hash, n) && ak_rd_done(&r);

@@ -49,6 +49,7 @@ ak_error ak_hs_send_early(ak_hs *h, ak_view data, ak_failure *f) {
     if (h->server || h->flow13 == NULL || h->done || h->failed) return ak_fail(f, AK_ERR_not_ready, "early data is a client's, before its handshake");
     if (h->client_hello_bytes.n != 0) return send_late(h, data, f);
     if (r == NULL) return ak_fail(f, AK_ERR_not_ready, "no session that allows early data");
+    if (h->out_msg.stage != AK_OUT_idle && ak_flow13_of(h)->early != AK_EARLY_offered) return ak_fail(f, AK_ERR_not_ready, "the ClientHello is drafted, and does not offer early data");
     if (h->early_data.n + data.n > r->max_early_data) return ak_fail(f, AK_ERR_too_much_early_data, "the session allows %u bytes", (unsigned)r->max_early_data);
     h->send_early = true;
     ak_flow13_of(h)->early_seen += data.n;
@@ -107,6 +108,8 @@ ak_error ak_answered_early_data(ak_hs *h, ak_message_kind where, ak_view body) {
     ak_flow13 *f = ak_flow13_of(h);
     (void)where;
     if (body.n != 0) return ak_hs_fail(h, AK_ERR_decode_error, "early_data in EncryptedExtensions has %zu bytes", body.n);
+    if (f->psk && f->psk_at != 0 && f->early == AK_EARLY_refused) /* §4.2.11: the extension was offered; what does not fit is the choice */
+        return ak_hs_fail_alert(h, AK_ERR_early_data_unexpected, AK_ALERT_illegal_parameter, "with identity %zu, which is not the first (RFC 8446 §4.2.11)", f->psk_at);
     if (f->early != AK_EARLY_offered) return ak_hs_fail(h, AK_ERR_early_data_unexpected, "(RFC 8446 §4.2.10)");
     f->early = AK_EARLY_accepted;
     h->info->early_data = AK_EARLY_DATA_accepted;

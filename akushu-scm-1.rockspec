@@ -109,6 +109,7 @@ build = {
         "csrc/handshake/renegotiation.c",
         "csrc/handshake/replay.c",
         "csrc/handshake/resumption.c",
+        "csrc/handshake/send_ahead.c",
         "csrc/handshake/server13.c",
         "csrc/handshake/server_hello.c",
         "csrc/handshake/session.c",

@@ -72,7 +72,7 @@ for _, name in ipairs {
   "expect-no-session", "expect-ticket-renewal", "expect-extended-master-secret", "expect-secure-renegotiation", "expect-hrr", "expect-no-hrr", "enable-early-data",
   "expect-ticket-supports-early-data", "expect-accept-early-data", "expect-reject-early-data", "expect-no-offer-early-data", "decline-alpn", "reject-alpn",
   "select-empty-alpn", "tls-unique", "send-alert", "key-update", "renegotiate-ignore", "read-with-unfinished-write", "export-traffic-secrets", "use-export-context",
-  "use-custom-verify-callback", "allow-unknown-alpn-protos", "no-tls1", "no-tls11",
+  "use-custom-verify-callback", "false-start", "allow-false-start-without-alpn", "handshake-never-done", "allow-unknown-alpn-protos", "no-tls1", "no-tls11",
 } do flag(name, set) end
 
 -- An extra handshake call and BoringSSL's early callback have nothing to correspond to in an API without I/O.
@@ -240,6 +240,7 @@ end
 local function client_context(c, state)
   local o = base_options(c, state)
   o.padding = 512
+  o.false_start = c.false_start and select(2, versions_of(c)) >= 0x0303 and versions_of(c) <= 0x0303
   o.trust, o.verify, o.on_untrusted = akushu.trust {}, "chain", decide(c, state)
   o.key_shares = { o.groups[1] }
   o.alpn = c.advertise_alpn and split_alpn(c.advertise_alpn)
@@ -554,6 +555,11 @@ local function handshake(c, transport, hs, state)
     out, _, failure = hs:step(bytes)
     if not out then give_up(transport, hs, failure) end
     transport:send(out)
+    -- BoringSSL starts early only where ALPN has agreed on something, unless it is told otherwise
+    if c.shim_writes_first and not c.server and not state.wrote_hello and hs.may_send and (hs.alpn or c.allow_false_start_without_alpn) then
+      state.wrote_hello = true
+      transport:send(hs:send "hello")
+    end
     if c.early_write_after_message and state.last_message == c.early_write_after_message and not state.wrote_late then
       state.wrote_late = true
       local written, text_ = hs:send_early "hello"
@@ -571,6 +577,7 @@ local function handshake(c, transport, hs, state)
       echo_early(hs, transport, state)
     end
   end
+  expect(not c.handshake_never_done, "the handshake is done")
   local left = c.server and hs:take_early_data() or ""
   local session, _, why = hs:session()
   if not session then give_up(transport, hs, why) end

@@ -139,6 +139,7 @@ struct ak_context {
     bool always_ccs;       /* server, with middlebox_compat: also when the client does not ask for it by a session id (RFC 8446 §D.4 allows it) */
     bool any_alpn;         /* client: the server may choose a protocol that was not offered */
     bool middlebox_compat; /* TLS 1.3 (default true) */
+    bool false_start;      /* client, TLS 1.2: ak_hs_send may be used before the server's Finished (RFC 7918) */
     bool fallback_scsv;    /* client: this is a fallback, say TLS_FALLBACK_SCSV */
     bool grease;           /* client: RFC 8701 values */
     uint16_t padding;      /* client: the ClientHello is at least this long (RFC 7685); 0: as long as it is */
@@ -371,9 +372,12 @@ void ak_hs_early_data_taken(ak_hs *h);
 /* ak_hs_export_early: keying material of the early data (RFC 8446 §7.5), on both sides as long as the handshake lives: as replayable as that is. A server has it when it has
  * accepted early data. AK_ERR_not_ready otherwise. */
 ak_error ak_hs_export_early(const ak_hs *h, const char *label, ak_view context, uint8_t *out, size_t n, ak_failure *f);
-/* ak_hs_send: server, TLS 1.3, after its Finished: application data that does not wait for the client's (RFC 8446 §4.4.4): to a client that is not yet
- * authenticated, and that may be a replay. AK_ERR_not_ready in every other state. */
+/* ak_hs_send: application data behind our Finished that does not wait for the peer's. A TLS 1.3 server's (RFC 8446 §4.4.4): to a client that is not yet authenticated, and
+ * that may be a replay. A TLS 1.2 client's, with ak_context.false_start (RFC 7918): to the server whose certificate was verified, though nobody has proved yet
+ * that the hellos came through unchanged; when the handshake fails afterwards, the data was sent all the same. AK_ERR_not_ready in every other state.
+ * ak_hs_may_send: whether it is possible now. */
 ak_error ak_hs_send(ak_hs *h, ak_view data, ak_failure *f);
+bool ak_hs_may_send(const ak_hs *h);
 /* ak_hs_start: a client drafts its ClientHello at the next ak_hs_run; a server waits. */
 ak_error ak_hs_start(ak_hs *h, ak_failure *f);
 /* ak_hs_feed lends bytes until ak_hs_run has returned AK_NEED_INPUT, AK_DONE or AK_FAILED (what is incomplete is copied then). */

@@ -185,6 +185,7 @@ static void read_flags(lua_State *L, ak_context *c) {
     flag(L, 2, "strict_groups", &c->strict_groups);
     flag(L, 2, "always_ccs", &c->always_ccs);
     flag(L, 2, "any_alpn", &c->any_alpn);
+    flag(L, 2, "false_start", &c->false_start);
     flag(L, 2, "fallback_scsv", &c->fallback_scsv);
     flag(L, 2, "grease", &c->grease);
     c->coalesce_set = flag(L, 2, "coalesce", &c->coalesce);

@@ -290,7 +290,7 @@ static int l_export_early(lua_State *L) {
     return 1;
 }
 
-/* hs:send(data): a TLS 1.3 server's data before the client's Finished: bytes for the peer. */
+/* hs:send(data): application data that does not wait for the peer's Finished: bytes for the peer. */
 static int l_send(lua_State *L) {
     lhandshake *u = check(L, 1);
     ak_failure f = {0};
@@ -485,6 +485,7 @@ static int l_index(lua_State *L) {
     lhandshake *u = check(L, 1);
     if (strcmp(name, "done") == 0) lua_pushboolean(L, ak_hs_done(u->h));
     else if (strcmp(name, "state") == 0) lua_pushstring(L, ak_hs_state(u->h));
+    else if (strcmp(name, "may_send") == 0) lua_pushboolean(L, ak_hs_may_send(u->h));
     else if (strcmp(name, "failed") == 0) lua_pushboolean(L, ak_hs_failure(u->h) != NULL);
     else if (strcmp(name, "failure") == 0) {
         if (ak_hs_failure(u->h) == NULL) lua_pushnil(L);

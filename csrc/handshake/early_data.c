@@ -4,19 +4,12 @@
 #include "handshake/extensions.h"
 #include "handshake/keys.h"
 #include "handshake/messages13.h"
-#include "handshake/record_padding.h"
 #include "handshake/replay.h"
 #include "handshake/tickets.h"
 
 #include <string.h>
 
 /* ---- client ------------------------------------------------------------------------------------------------------------------- */
-
-/* settled: nothing of ours is half-way: what is sealed now goes out between messages. */
-static bool settled(const ak_hs *h) {
-    return h->started && !h->done && !h->failed && h->actions == 0 && h->out_msg.stage == AK_OUT_idle && h->flight.stage == AK_FLUSH_idle &&
-           h->flight.bytes.n == h->flight.done;
-}
 
 static bool alpn_offered(const ak_hs *h, const ak_resumption *r) {
     return r->alpn_n == 0 || ak_list_vec_has(ak_buf_view(&h->ctx->alpn), 1, ak_view_of(r->alpn, r->alpn_n));
@@ -30,18 +23,12 @@ static const ak_resumption *early_session(const ak_hs *h) {
 /* send_late: after the ClientHello, as long as EndOfEarlyData has not been sent, and the server has not refused it. */
 static ak_error send_late(ak_hs *h, ak_view data, ak_failure *f) {
     ak_flow13 *flow = ak_flow13_of(h);
-    ak_failure why = {0};
-    size_t n = 0, max = ak_hs_max_fragment(h);
     bool open = (flow->early == AK_EARLY_offered || flow->early == AK_EARLY_accepted) && h->info->early_data != AK_EARLY_DATA_none;
-    if (!open || !settled(h)) return ak_fail(f, AK_ERR_not_ready, "the ClientHello has gone out, and no early data may follow it");
+    if (!open || !ak_hs_settled(h)) return ak_fail(f, AK_ERR_not_ready, "the ClientHello has gone out, and no early data may follow it");
     if (flow->early_seen + data.n > h->offered->max_early_data) return ak_fail(f, AK_ERR_too_much_early_data, "the session allows %u bytes", (unsigned)h->offered->max_early_data);
-    if (data.n == 0) return AK_OK;
-    if (!ak_buf_reserve(&h->output, ak_seal_padded_size(h->ctx, h->write, AK_CT_application_data, data.n, max))) return ak_fail(f, AK_ERR_out_of_memory, NULL);
-    ak_error e = ak_seal_padded(h->ctx, h->write, AK_CT_application_data, h->record_version, data.p, data.n, max, h->output.p + h->output.n, &n, &why);
-    if (e != AK_OK) return ak_fail(f, e, "%s", why.detail);
-    h->output.n += n;
-    flow->early_seen += data.n;
-    return AK_OK;
+    ak_error e = ak_hs_seal_data(h, data, f);
+    if (e == AK_OK) flow->early_seen += data.n;
+    return e;
 }
 
 ak_error ak_hs_send_early(ak_hs *h, ak_view data, ak_failure *f) {
@@ -272,18 +259,4 @@ bool ak_hs_application_data(ak_hs *h, ak_view v) {
 ak_view ak_hs_early_data(const ak_hs *h) { return h->server ? ak_buf_view(&h->early_data) : ak_view_of(NULL, 0); }
 void ak_hs_early_data_taken(ak_hs *h) {
     if (h->server) ak_buf_free(&h->early_data);
-}
-
-/* ---- data before the client's Finished ---------------------------------------------------------------------------------------------- */
-
-ak_error ak_hs_send(ak_hs *h, ak_view data, ak_failure *f) {
-    ak_failure why = {0};
-    size_t n = 0, max = ak_hs_max_fragment(h);
-    if (!h->server || !ak_hs_is_13(h) || h->info->server_finished_n == 0 || !settled(h)) return ak_fail(f, AK_ERR_not_ready, "a TLS 1.3 server sends data between its Finished and the client's");
-    if (data.n == 0) return AK_OK;
-    if (!ak_buf_reserve(&h->output, ak_seal_padded_size(h->ctx, h->write, AK_CT_application_data, data.n, max))) return ak_fail(f, AK_ERR_out_of_memory, NULL);
-    ak_error e = ak_seal_padded(h->ctx, h->write, AK_CT_application_data, h->record_version, data.p, data.n, max, h->output.p + h->output.n, &n, &why);
-    if (e != AK_OK) return ak_fail(f, e, "%s", why.detail);
-    h->output.n += n;
-    return AK_OK;
 }

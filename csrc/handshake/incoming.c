@@ -47,6 +47,10 @@ static const char *content_name(uint8_t type) {
     }
 }
 
+/* early: before a ClientHello the peer may be no TLS at all, and to a client without keys it may be encrypted data whose handshake something in between has eaten;
+ * elsewhere application data breaks the order. */
+static bool early(const ak_hs *h) { return h->server ? h->info->version == 0 && !h->info->hello_retry : !ak_protect_active(h->read); }
+
 /* plain_in: one opened fragment, by content type. */
 static void plain_in(ak_hs *h, uint8_t type, ak_view v) {
     if (v.n == 0) {
@@ -90,9 +94,7 @@ static void plain_in(ak_hs *h, uint8_t type, ak_view v) {
             if (!ak_buf_put_view(&h->application, v)) ak_hs_no_memory(h);
             break;
         }
-        /* before anything else has come the peer may be no TLS at all, or something in between eats messages; later it breaks the order */
-        ak_hs_fail(h, h->info->version == 0 && !h->info->hello_retry ? AK_ERR_application_data_early : AK_ERR_unexpected_record,
-                   "%zu bytes of application data while in %s", v.n, ak_hs_state(h));
+        ak_hs_fail(h, early(h) ? AK_ERR_application_data_early : AK_ERR_unexpected_record, "%zu bytes of application data while in %s", v.n, ak_hs_state(h));
         break;
     default: ak_hs_fail(h, AK_ERR_invalid_record_type, "content type %u", type); break;
     }

@@ -221,6 +221,9 @@ ak_view ak_hs_message(const ak_hs *h);
 bool ak_hs_keylog_line(ak_hs *h, const char *label, ak_view secret);
 /* ak_hs_record_limit: plaintext bytes in one record that we take now (limits.c). */
 size_t ak_hs_record_limit(const ak_hs *h);
+/* send_ahead.c. ak_hs_settled: nothing of ours is half-way: what is sealed now goes out between messages. ak_hs_seal_data: application data into the output. */
+bool ak_hs_settled(const ak_hs *h);
+ak_error ak_hs_seal_data(ak_hs *h, ak_view data, ak_failure *f);
 /* ak_hs_use_rows: the next row is the first of another table. */
 void ak_hs_use_rows(ak_hs *h, const ak_row *rows);
 /* ak_hs_max_fragment: plaintext bytes in one record that we may send now. */

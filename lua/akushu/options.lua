@@ -306,6 +306,7 @@ local known = {
   middlebox_compat = { or_boolean("always") },
   accept_any_alpn = { boolean, "client" },
   strict_groups = { boolean, "server" },
+  false_start = { boolean, "client" },
   fallback_scsv = { boolean, "client" },
   grease = { boolean, "client" },
   coalesce = { boolean },
@@ -490,6 +491,7 @@ local function contradictions(o, fields)
     end
   end
   if o.renegotiation_new_certificate and o.renegotiation ~= true then fail "option 'renegotiation_new_certificate' needs renegotiation = true" end
+  if o.false_start and (fields.max_version < 0x0303 or fields.min_version > 0x0303) then fail "option 'false_start' needs TLS 1.2, which this context does not speak" end
   if o.cookie then speaks_13(fields, "cookie") end
   for _, name in ipairs { "psk_hint", "hide_unknown_psk" } do
     if o[name] and not o.psk and not o.on_psk then fail("option '%s' has no effect without 'psk' or 'on_psk'", name) end
@@ -549,7 +551,7 @@ function options.context(role, opts, x509)
   fields.has_clock = o.clock ~= nil
   for _, name in ipairs { "encrypt_then_mac", "session_ids", "session_lifetime", "max_fragment", "record_size_limit", "max_message", "security_level",
     "min_dh_bits", "ocsp", "sct", "strict_groups", "max_fragment_length", "padding", "psk_hint", "oid_filters", "hide_unknown_psk",
-    "renegotiation_new_certificate", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
+    "renegotiation_new_certificate", "false_start", "fallback_scsv", "grease", "coalesce", "early_data_window" } do
     fields[name] = o[name]
   end
   if o.renegotiation == true and role == "server" then fail("akushu.server: option 'renegotiation': a server refuses it: false, or \"fatal\"") end

@@ -95,7 +95,7 @@ describe("fragments", function()
     { "application data instead of a ClientHello", attack = "server", bytes = record(23, "hello"), code = "application_data_early",
       alert = "unexpected_message" },
     { "application data in the middle of the handshake", attack = "client", message = "server_hello_done",
-      change = before { content_type = "application_data", bytes = "hello" }, code = "unexpected_record", alert = "unexpected_message",
+      change = before { content_type = "application_data", bytes = "hello" }, code = "application_data_early", alert = "unexpected_message",
       state = "wait_server_hello_done" },
     { "application data before Finished", attack = "server", message = "finished",
       change = before { content_type = "application_data", bytes = "hello" }, code = "unexpected_record", alert = "unexpected_message",

@@ -100,7 +100,7 @@ interop.describe("Node.js", { "node", "openssl" }, function()
   end)
 
   for _, version in ipairs(all_versions) do
-    it("resumes by ticket and by id, both ways, TLS " .. version, function()
+    it("resumes by ticket and by id, both ways, TLS " .. version .. interop.slow(version), function()
       local id = certs.rsa()
       for _, tickets in ipairs(version == "1.3" and { true } or { true, false }) do
         local name = ("%s %s"):format(version, tickets)
@@ -119,7 +119,7 @@ interop.describe("Node.js", { "node", "openssl" }, function()
       end
     end)
 
-    it("authenticates clients, both ways, TLS " .. version, function()
+    it("authenticates clients, both ways, TLS " .. version .. interop.slow(version), function()
       local id = certs.rsa()
       for _, kind in ipairs { "rsa", "ecdsa" } do
         local mine = certs.leaf(kind, "client")
@@ -135,7 +135,7 @@ interop.describe("Node.js", { "node", "openssl" }, function()
       assert.same({ nil, false }, { theirs.peer, theirs.authorized })
     end)
 
-    it("hears server names, agrees on ALPN, staples, both ways, TLS " .. version, function()
+    it("hears server names, agrees on ALPN, staples, both ways, TLS " .. version .. interop.slow(version), function()
       local id = certs.ecdsa()
       local theirs, seen = dial({ version = version, chain = id.chain, key = id.key, alpn = { "square", "reef" } }, client_of(id, version, { alpn = { "reef", "square" } }))
       assert.same({ "square", "square", "localhost" }, { theirs.alpn, seen.alpn, theirs.name }) -- the server's order

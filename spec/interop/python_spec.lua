@@ -90,7 +90,7 @@ interop.describe("Python's ssl", { "python3" }, function()
   end)
 
   for _, version in ipairs(all_versions) do
-    it("resumes by ticket and by id, both ways, TLS " .. version, function()
+    it("resumes by ticket and by id, both ways, TLS " .. version .. interop.slow(version), function()
       local id = certs.rsa()
       for _, tickets in ipairs(version == "1.3" and { true } or { true, false }) do
         local name = ("%s %s"):format(version, tickets)
@@ -111,7 +111,7 @@ interop.describe("Python's ssl", { "python3" }, function()
       end
     end)
 
-    it("authenticates clients, both ways, TLS " .. version, function()
+    it("authenticates clients, both ways, TLS " .. version .. interop.slow(version), function()
       local id = certs.rsa()
       for _, kind in ipairs { "rsa", "ecdsa" } do
         local mine = certs.leaf(kind, "client")
@@ -127,7 +127,7 @@ interop.describe("Python's ssl", { "python3" }, function()
       assert.is_nil(theirs.peer)
     end)
 
-    it("hears server names and agrees on ALPN, both ways, TLS " .. version, function()
+    it("hears server names and agrees on ALPN, both ways, TLS " .. version .. interop.slow(version), function()
       local id = certs.ecdsa()
       local theirs, seen = dial({ version = version, chain = id.chain, key = id.key, alpn = { "spam", "eggs" } }, client_of(id, version, { alpn = { "eggs", "spam" } }))
       assert.same({ "spam", "spam", "localhost" }, { theirs.alpn, seen.alpn, theirs.name }) -- the server's order

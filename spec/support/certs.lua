@@ -39,7 +39,7 @@ local day = 86400
 
 -- A leaf for localhost under root and intermediate: { identity =, chain =, key =, ca = (file names), trust = (a store with the root) }.
 -- kind: "rsa", "ecdsa", or a specification of a key ("ed25519" …), which an ECDSA CA vouches for;
--- variant: nil, "expired", "future", "wrong_host", "client".
+-- variant: nil, "expired", "future", "wrong_host", "client", "named" (its subject says which kind it is, where NSS would take equal subjects for one).
 function certs.leaf(kind, variant)
   return cached(kind .. (variant or ""), function()
     local a = authority(kind == "rsa" and "rsa" or "ecdsa")
@@ -53,6 +53,8 @@ function certs.leaf(kind, variant)
       o.names = { "other.example" }
     elseif variant == "client" then
       o.names, o.purpose = { "client.example" }, "client"
+    elseif variant == "named" then
+      o.name = kind .. " leaf"
     elseif variant then
       error("no variant " .. variant)
     end

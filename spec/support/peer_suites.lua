@@ -104,6 +104,20 @@ function peer_suites.gnutls()
   return rows, foreign
 end
 
+-- What the installed NSS has, asked of its library, for its tools only print their abbreviations; the names are those that `-c` takes.
+function peer_suites.nss()
+  local ask = [[
+import ctypes
+nss = ctypes.CDLL("libssl3.so")
+nss.SSL_GetImplementedCiphers.restype = ctypes.POINTER(ctypes.c_uint16)
+nss.SSL_GetNumImplementedCiphers.restype = ctypes.c_uint16
+for i in range(nss.SSL_GetNumImplementedCiphers()): print("%04X" % nss.SSL_GetImplementedCiphers()[i])
+]]
+  local found = {}
+  for number in run("python3 -c '" .. ask .. "'"):gmatch "%x+" do found[#found + 1] = { id = tonumber(number, 16), name = ":" .. number, min = 0x0300 } end
+  return peer_suites.common(found)
+end
+
 -- One suite of each key exchange, kind of protection and authentication: what a short run looks at.
 function peer_suites.some(list)
   local out, seen = {}, {}

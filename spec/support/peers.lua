@@ -343,19 +343,21 @@ function peers.pkcs12(chain, key, name)
   return out
 end
 
--- NSS selfserv (-u: with tickets). o: database, name (nickname), versions ("tls1.2:tls1.2"), args.
+-- NSS selfserv, which says much (-v). o: database, name (nickname), versions ("tls1.2:tls1.2"), tickets = false, args.
 function peers.nss_server(o)
   return start_server(function(port)
-    local words = { "selfserv", "-d", "sql:" .. o.database, "-n", o.name, "-p", port, "-V", o.versions or "tls1.2:tls1.3", "-u" }
+    local words = { "selfserv", "-v", "-d", "sql:" .. o.database, "-n", o.name, "-p", port, "-V", o.versions or "tls1.2:tls1.3" }
+    if o.tickets ~= false then words[#words + 1] = "-u" end
     words.env, words.limit = { NSS_SDB_USE_CACHE = "no" }, o.limit
     return with_args(words, o.args)
   end, connectable)
 end
 
--- NSS tstclnt. o: database, port, server_name, versions, args, input / pipe.
+-- NSS tstclnt, which says much (-v). o: database, port, server_name, versions, tickets = false, args, input / pipe.
 function peers.nss_client(o)
-  local words = { "tstclnt", "-h", "127.0.0.1", "-a", o.server_name or "localhost", "-p", o.port, "-d", "sql:" .. o.database,
-    "-V", o.versions or "tls1.2:tls1.3", "-u" }
+  local words = { "tstclnt", "-v", "-h", "127.0.0.1", "-a", o.server_name or "localhost", "-p", o.port, "-d", "sql:" .. o.database,
+    "-V", o.versions or "tls1.2:tls1.3" }
+  if o.tickets ~= false then words[#words + 1] = "-u" end
   with_args(words, o.args)
   words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
   return peers.spawn(words)

@@ -346,6 +346,9 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f);
 void ak_hs_free(ak_hs *h);
 /* ak_hs_fork: an independent copy of a handshake that waits for its peer: what comes next can be tried more than once. NULL: AK_ERR_not_ready, out_of_memory. */
 ak_hs *ak_hs_fork(const ak_hs *h, ak_failure *f);
+/* ak_hs_put: bytes that a script has kept back go out: whole records (raw), or as records of this type under the keys of the moment. Only between two steps. False: the
+ * handshake has failed, out of memory. */
+bool ak_hs_put(ak_hs *h, bool raw, uint8_t content_type, ak_view bytes);
 /* ak_hs_hand_over: the engine stops where it is, at an event, too, and a script speaks on: the handshake fails with AK_ERR_aborted and without an alert, what it
  * had built is in ak_hs_output. AK_ERR_not_ready: not started, failed, or a session has its keys. The functions after it are for then, before ak_hs_run is called again:
  * ak_hs_protection: a copy of one direction's protection as it stands (NULL: out of memory); ak_hs_unread: what nobody has read: the bytes of records in two parts,

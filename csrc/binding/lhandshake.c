@@ -106,6 +106,28 @@ static void hook_raised(lua_State *L, lhandshake *u) {
 
 #define FIXED 2 /* the handshake, and the input */
 
+/* put_held: what hooks have kept back (hooks.lua's values.held) and what nothing came after goes out, as the engine has nothing more to say for now. False: it failed. */
+static bool put_held(lua_State *L, lhandshake *u) {
+    bool ok = true;
+    int top = lua_gettop(L);
+    if (lua_getiuservalue(L, 1, VALUES) == LUA_TTABLE && lua_getfield(L, -1, "held") == LUA_TTABLE) {
+        lua_Integer n = luaL_len(L, top + 2);
+        for (lua_Integer i = 1; ok && i <= n; i++) {
+            lua_geti(L, top + 2, i);
+            lua_getfield(L, -1, "late");
+            lua_getfield(L, -1, "raw");
+            lua_getfield(L, -2, "content_type");
+            lua_getfield(L, -3, "bytes");
+            ok = ak_hs_put(u->h, lua_toboolean(L, -3), (uint8_t)lua_tointeger(L, -2), ak_lua_check_view(L, -1));
+            lua_settop(L, top + 2);
+        }
+        lua_pushnil(L);
+        lua_setfield(L, top + 1, "held");
+    }
+    lua_settop(L, top);
+    return ok;
+}
+
 static int ended(lua_State *L, lhandshake *u, ak_status s) {
     u->running = false;
     if (u->lent) {
@@ -113,7 +135,7 @@ static int ended(lua_State *L, lhandshake *u, ak_status s) {
         lua_setiuservalue(L, 1, INPUT);
         u->lent = false;
     }
-    if (s == AK_FAILED) return failed(L, u);
+    if (s == AK_FAILED || !put_held(L, u)) return failed(L, u);
     ak_lua_push_view(L, ak_hs_output(u->h));
     ak_hs_output_taken(u->h);
     return 1;

@@ -58,6 +58,13 @@ static bool put_bytes(ak_hs *h, bool raw, uint8_t content_type, ak_view bytes) {
     return true;
 }
 
+bool ak_hs_put(ak_hs *h, bool raw, uint8_t content_type, ak_view bytes) {
+    ak_hs_flush_quietly(h);
+    if (put_bytes(h, raw, content_type, bytes)) return true;
+    ak_hs_no_memory(h);
+    return false;
+}
+
 bool ak_gate_put_after(ak_hs *h, ak_item **list) {
     bool ok = true;
     for (const ak_item *i = *list; ok && i != NULL; i = i->next) ok = put_bytes(h, i->raw, i->content_type, ak_buf_view(&i->bytes));

@@ -58,8 +58,8 @@ end
 local sending = { send = true, plain_out = true, record_out = true, words = "send" }
 local messages_out = { send = true, words = "send whole messages" }
 
---- Keeps a message, fragment or record back until the next one of this gate has gone out; when none comes it is not sent. A message is
--- then protected under the keys of its new moment, a ChangeCipherSpec by none. The transcript takes it at its old place.
+--- Keeps a message, fragment or record back until the next one of this gate has gone out, or to the end of the flight when none comes (a handshake that fails sends no
+-- more of them). It is then protected under the keys of its new moment, a ChangeCipherSpec by none. The transcript takes it at its old place.
 function Event:delay()
   outgoing(self, "delay", sending)
   self.verdict = "delay"
@@ -186,41 +186,40 @@ end
 
 -- ---- what is kept back ------------------------------------------------------------------------------------------------------
 
--- Whoever keeps a message back still says what the transcript takes: the message itself, at its place, unless a hook said otherwise.
+local function put_beside(answer, item)
+  answer.inject = answer.inject or {}
+  table.insert(answer.inject, item)
+end
+
+-- A message that comes late, as an injection. A ChangeCipherSpec comes in the clear, as it would have.
+local function late(gate, content_type, bytes)
+  if gate == "record_out" then return { after = true, raw = true, bytes = bytes } end
+  if content_type == 20 then return { after = true, raw = true, bytes = string.pack(">BI2s2", 20, 0x0303, bytes) } end
+  return { after = true, content_type = content_type, bytes = bytes }
+end
+
+-- Whoever keeps a message back still says what the transcript takes: the message itself, at its place, unless a hook said otherwise. What is in values.held
+-- when the engine has nothing more to say goes out then (csrc/binding/lhandshake.c).
 local function hold(values, event, bytes, answer)
-  local held = values.held or {}
-  values.held = held
-  held[event.gate] = held[event.gate] or {}
-  table.insert(held[event.gate], { how = answer.how, bytes = bytes, content_type = event.content_type })
+  values.held = values.held or {}
+  table.insert(values.held, { gate = event.gate, how = answer.how, bytes = bytes, content_type = event.content_type,
+    late = late(event.gate, event.content_type, bytes) })
   answer.verdict = "drop"
   if event.gate == "send" and event.content_type == 22 and not answer.transcript then
     answer.transcript, answer.transcript_bytes = "given", bytes
   end
 end
 
-local function put_beside(answer, item)
-  answer.inject = answer.inject or {}
-  table.insert(answer.inject, item)
-end
-
--- A ChangeCipherSpec that comes late comes in the clear, as it would have.
-local function late(event, item)
-  if event.gate == "record_out" then return { after = true, raw = true, bytes = item.bytes } end
-  if item.content_type == 20 then return { after = true, raw = true, bytes = string.pack(">BI2s2", 20, 0x0303, item.bytes) } end
-  return { after = true, content_type = item.content_type, bytes = item.bytes }
-end
-
--- The next one has come: what was held goes before it in its record, or after it.
+-- The next one of its gate has come: what was held goes before it in its record, or after it.
 local function release(values, event, bytes, answer)
-  local list = values.held and values.held[event.gate]
-  if not list then return bytes end
-  values.held[event.gate] = nil
-  local joined = ""
-  for _, item in ipairs(list) do
-    if item.how == "coalesce" and event.content_type == item.content_type then joined = joined .. item.bytes
+  local joined, others = "", {}
+  for _, item in ipairs(values.held) do
+    if item.gate ~= event.gate then others[#others + 1] = item
+    elseif item.how == "coalesce" and event.content_type == item.content_type then joined = joined .. item.bytes
     elseif item.how == "coalesce" then put_beside(answer, { after = false, content_type = item.content_type, bytes = item.bytes })
-    else put_beside(answer, late(event, item)) end
+    else put_beside(answer, item.late) end
   end
+  values.held = #others > 0 and others or nil
   if joined == "" then return bytes end
   if not answer.transcript then answer.transcript, answer.transcript_bytes = "given", bytes end
   return joined .. bytes
@@ -235,6 +234,13 @@ local function cut(event, bytes, answer)
   if event.content_type == 22 and not answer.transcript then answer.transcript, answer.transcript_bytes = "given", bytes end
 end
 
+-- What the hooks of this event alone have said, for a trace: without what others have kept back until now.
+local function own_part(event, bytes, answer)
+  return { how = answer.how, pieces = answer.pieces, verdict = bytes ~= event.bytes and "replace" or nil, bytes = bytes ~= event.bytes and bytes or nil,
+    inject = answer.inject and table.move(answer.inject, 1, #answer.inject, 1, {}) or nil, accept = answer.accept, transcript = answer.transcript,
+    transcript_bytes = answer.transcript_bytes }
+end
+
 local function at_gate(values, event)
   event.name = of_messages[event.gate] and message_name(event) or content_names[event.content_type] or event.content_type
   local bytes, answer, context = event.bytes, {}, nil
@@ -246,6 +252,7 @@ local function at_gate(values, event)
       if not bytes then return answer end
     end
   end
+  if values.watch and (answer.how or values.held) then answer.own = own_part(event, bytes, answer) end
   if answer.how == "delay" or answer.how == "coalesce" then
     hold(values, event, bytes, answer)
     return answer
@@ -257,14 +264,6 @@ local function at_gate(values, event)
   end
   if bytes ~= event.bytes then answer.verdict, answer.bytes = "replace", bytes end
   return answer
-end
-
---- What is kept back at this moment, for a second handshake (hs:fork).
-function hooks.copy_held(held)
-  if not held then return nil end
-  local out = {}
-  for gate, list in pairs(held) do out[gate] = table.move(list, 1, #list, 1, {}) end
-  return out
 end
 
 -- ---- questions ------------------------------------------------------------------------------------------------------------

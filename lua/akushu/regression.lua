@@ -164,13 +164,16 @@ end
 
 -- One verdict as a Lua table: what the driver does with it is in `driver`.
 local function verdict_expression(e)
-  local said, out = e.said, { ("name = %q"):format(e.name) }
+  local said, out = e.said.own or e.said, { ("name = %q"):format(e.name) }
   local function add(name, text)
     if text ~= nil then out[#out + 1] = name .. " = " .. text end
   end
   if said.raised ~= nil then add("raise", ("%q"):format(tostring(said.raised))) end
   add("before", injected(said.inject, false))
   add("after", injected(said.inject, true))
+  if said.how then add("how", ("%q"):format(said.how)) end
+  if type(said.pieces) == "table" then add("pieces", "{ " .. table.concat(said.pieces, ", ") .. " }")
+  elseif said.pieces then add("pieces", tostring(said.pieces)) end
   if said.accept then add("accept", "true") end
   if said.transcript == "given" then add("transcript", ("{ bytes = %s }"):format(bytes_expression(said.transcript_bytes, "    ")))
   elseif said.transcript then add("transcript", ("%q"):format(said.transcript)) end
@@ -188,8 +191,11 @@ local function verdicts(trace, side)
   local by_gate, any = {}, false
   for _, e in ipairs(trace:all("verdict", nil, side)) do
     by_gate[e.gate] = by_gate[e.gate] or {}
-    table.insert(by_gate[e.gate], ("    [%d] = %s,"):format(e.nth, verdict_expression(e)))
-    any = true
+    -- Where the hooks themselves said nothing, what had been kept back before came out: it does so by itself.
+    if not e.said.own or next(e.said.own) then
+      table.insert(by_gate[e.gate], ("    [%d] = %s,"):format(e.nth, verdict_expression(e)))
+      any = true
+    end
   end
   if not any then return nil end
   local out = { "-- What the hooks said: by gate, and by how many had come through it.", "local verdicts = {" }
@@ -259,6 +265,7 @@ for gate, list in pairs(verdicts) do
     for _, item in ipairs(v.before or {}) do ev:before(item) end
     for _, item in ipairs(v.after or {}) do ev:after(item) end
     if v.accept then ev:accept() end
+    if v.how then ev[v.how](ev, v.pieces) end
     ev.transcript = v.transcript
     if v.fail ~= nil then return ev:fail(v.fail or nil, v.text) end
     if v.drop then return false end

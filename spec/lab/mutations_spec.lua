@@ -203,6 +203,36 @@ describe("hooks that keep messages back", function()
     assert.matches("%(delayed%)", t:text(1))
   end)
 
+  it("delay sends the last message of a flight at its end", function()
+    -- TLS 1.2: nothing comes after the client's Finished: it goes out when the client waits, as it would have.
+    local t = run("1.2", "send", "finished", function(_, ev) ev:delay() end)
+    assert.is_true(t.ok, t.client.message)
+    assert.equal("b", t.client:received())
+    t = run("1.2", "send", "server_hello_done", function(_, ev) ev:delay() end, true)
+    assert.is_true(t.ok, t.client.message)
+    -- Two at once, and by one record; a ChangeCipherSpec comes in the clear behind the Finished that needed it.
+    for _, how in ipairs { "delay", "coalesce" } do
+      t = run("1.2", "send", "*", function(_, ev)
+        if ev.name == "server_key_exchange" or ev.name == "server_hello_done" then ev[how](ev) end
+      end, true)
+      assert.is_true(t.ok, how .. ": " .. tostring(t.client.message))
+    end
+    t = run("1.2", "record_out", "change_cipher_spec", function(_, ev) ev:delay() end)
+    assert.is_false(t.ok)
+    -- TLS 1.3: the keys of the new moment are the next ones.
+    t = run("1.3", "send", "finished", function(_, ev) ev:delay() end)
+    assert.equal("bad_record_mac", t.server.failure.code)
+    t = run("1.3", "record_out", "handshake", function(_, ev) ev:delay() end)
+    assert.is_true(t.ok, t.client.message)
+    -- A handshake that fails says its alert, and no more.
+    local lab2 = akushu.lab { seed = "kept" }
+    local hs = lab2:client { versions = "1.2" }:handshake { server_name = "localhost" }
+    hs:on("send", "client_hello", function(_, ev) ev:delay() end)
+    hs:on("send", "client_hello", function(_, ev) ev:fail "internal_error" end)
+    assert.is_nil((hs:start()))
+    assert.equal("\21\3\1\0\2\2\80", hs:pending())
+  end)
+
   it("delay works for records, too", function()
     local t = run("1.2", "record_out", "handshake", function(_, ev)
       if ev.state == "send_server_hello" or ev.raw:byte(6) == 2 then ev:delay() end

@@ -99,9 +99,10 @@ local verdicts = {
     ev:after "change_cipher_spec"
   end, "after = " },
   { "inject raw records", "1.3", "client", "record_out", "handshake", function(_, ev) ev:after { raw = "\20\3\3\0\1\1" } end, "raw = " },
-  { "delay", "1.2", "server", "send", "certificate", function(_, ev) ev:delay() end, "after = " },
-  { "coalesce", "1.2", "server", "send", "certificate", function(_, ev) ev:coalesce() end, "bytes = " },
-  { "fragment", "1.3", "server", "send", "certificate", function(_, ev) ev:fragment { 1, 2, 3 } end, "before = " },
+  { "delay", "1.2", "server", "send", "certificate", function(_, ev) ev:delay() end, 'how = "delay"' },
+  { "coalesce", "1.2", "server", "send", "certificate", function(_, ev) ev:coalesce() end, 'how = "coalesce"' },
+  { "delay the last one of a flight", "1.3", "server", "send", "finished", function(_, ev) ev:delay() end, 'how = "delay"' },
+  { "fragment", "1.3", "server", "send", "certificate", function(_, ev) ev:fragment { 1, 2, 3 } end, "pieces = { 1, 2, 3 }" },
   { "fail with an alert and words", "1.3", "client", "receive", "encrypted_extensions", function(_, ev) ev:fail("insufficient_security", "not \"enough\"") end,
     'fail = "insufficient_security"' },
   { "fail without an alert", "1.2", "server", "receive", "client_key_exchange", function(_, ev) ev:fail(nil) end, "fail = false" },

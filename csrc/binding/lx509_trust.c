@@ -1,12 +1,15 @@
 /* lx509_trust.c: akushu.TrustStore.
  *
  *   akushu.trust{ file=, dir=, pem=, certificates=, crls=, system=, partial_chain=, strict=, revocation=,
- *                distrusted= }
+ *                distrusted=, policies=, require_policy=, inhibit_mapping=, inhibit_any_policy= }
  *   akushu.trust.system() .file(path) .dir(path) .pem(string)
  *   #trust  trust.sources  trust.certificates  trust:add(…)  trust:add_crl(…)  trust:has(cert)  trust:verify(chain, options) → report */
 #include "binding/lx509_parts.h"
 
+#include "base/der.h"
+
 #include <dirent.h>
+#include <errno.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,7 +154,8 @@ static ak_error each_path(lua_State *L, ak_trust *t, const char *what, bool dir,
     return e;
 }
 
-static const char *const trust_options[] = {"file", "dir", "pem", "certificates", "crls", "system", "partial_chain", "strict", "revocation", "distrusted", NULL};
+static const char *const trust_options[] = {"file", "dir", "pem", "certificates", "crls", "system", "partial_chain", "strict", "revocation", "distrusted",
+                                            "policies", "require_policy", "inhibit_mapping", "inhibit_any_policy", NULL};
 static const char *const demands[] = {"if_given", "leaf", "chain"}; /* by ak_demand */
 
 static ak_demand demand_option(lua_State *L) {
@@ -166,12 +170,62 @@ static ak_demand demand_option(lua_State *L) {
     return d;
 }
 
+/* put_oid: "2.23.140.1.2.1" as an OBJECT IDENTIFIER in DER (X.690 §8.19). */
+static bool put_oid(const char *s, ak_buf *out) {
+    unsigned long long arc[32];
+    uint8_t content[32 * 10];
+    size_t n = 0, length = 0;
+    for (;; s++) {
+        char *end;
+        errno = 0;
+        if (n == 32 || *s < '0' || *s > '9' || (*s == '0' && s[1] >= '0' && s[1] <= '9')) return false;
+        arc[n] = strtoull(s, &end, 10);
+        if (errno != 0 || arc[n++] >> 56 != 0 || (*end != '.' && *end != '\0')) return false;
+        if (*end == '\0') break;
+        s = end;
+    }
+    if (n < 2 || arc[0] > 2 || (arc[0] < 2 && arc[1] > 39)) return false;
+    arc[1] += 40 * arc[0];
+    for (size_t i = 1; i < n; i++) {
+        unsigned shift = 0;
+        while (shift < 63 && arc[i] >> (shift + 7) != 0) shift += 7;
+        for (;; shift -= 7) {
+            content[length++] = (uint8_t)((arc[i] >> shift & 0x7f) | (shift > 0 ? 0x80 : 0));
+            if (shift == 0) break;
+        }
+    }
+    const uint8_t head[2] = {AK_DER_OID, (uint8_t)length};
+    return length < 0x80 && ak_buf_put(out, head, 2) && ak_buf_put(out, content, length);
+}
+
+static ak_error set_policies(lua_State *L, ak_trust *t, ak_failure *f) {
+    ak_lua_work *w = ak_lua_work_new(L);
+    ak_policies p = {.required = ak_lua_flag_option(L, 2, "trust", "require_policy", false),
+                     .no_mapping = ak_lua_flag_option(L, 2, "trust", "inhibit_mapping", false),
+                     .no_any = ak_lua_flag_option(L, 2, "trust", "inhibit_any_policy", false)};
+    if (lua_getfield(L, 2, "policies") != LUA_TNIL) {
+        if (lua_type(L, -1) != LUA_TTABLE || luaL_len(L, -1) == 0)
+            luaL_error(L, "trust: option 'policies': an array of object identifiers expected, got %s", luaL_typename(L, -1));
+        for (lua_Integer i = 1, n = luaL_len(L, -1); i <= n; i++) {
+            lua_geti(L, -1, i);
+            if (lua_type(L, -1) != LUA_TSTRING || !put_oid(lua_tostring(L, -1), &w->bytes))
+                luaL_error(L, "trust: option 'policies': '%s' is no object identifier", luaL_tolstring(L, -1, NULL));
+            lua_pop(L, 1);
+        }
+    }
+    p.taken = w->bytes; /* still w's */
+    ak_error e = ak_trust_set_policies(t, &p, f);
+    lua_pop(L, 2);
+    return e;
+}
+
 /* fill: the options at index 2 into the store; the first thing that goes wrong ends it. */
 static ak_error fill(lua_State *L, ak_trust *t, ak_failure *f) {
     ak_error e = AK_OK;
     ak_trust_set_partial_chain(t, ak_lua_flag_option(L, 2, "trust", "partial_chain", false));
     ak_trust_set_strict(t, ak_lua_flag_option(L, 2, "trust", "strict", false));
     ak_trust_set_revocation(t, demand_option(L));
+    if ((e = set_policies(L, t, f)) != AK_OK) return e;
     if (ak_lua_flag_option(L, 2, "trust", "system", false)) e = add_system(L, t, f);
     if (e != AK_OK) return e;
     lua_getfield(L, 2, "file");

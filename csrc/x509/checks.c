@@ -319,7 +319,7 @@ void ak_check_path(ak_search *s, size_t n, bool anchored, ak_findings *f, ak_fin
     ak_path path = {s->path, n, anchored};
     for (size_t i = 0; i < n - (anchored ? 1 : 0); i++) ak_check_profile(s->path[i], i, ak_trust_strict(s->t), f, warnings);
     ak_check_constraints(&path, &s->names_work, f);
-    ak_check_policies(&path, f);
+    ak_check_policies(&path, ak_trust_policies(s->t), f);
     s->r->revocation = AK_REVOCATION_none;
     s->r->revocation_by = NULL;
     if (!anchored) return; /* nobody whose word on revocation counts */

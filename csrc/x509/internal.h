@@ -82,8 +82,10 @@ typedef struct ak_path {
 
 /* ak_check_constraints: name constraints over a path (RFC 5280 §6.1.3(b), (c)). *work goes down with every comparison; AK_ERR_verify_budget at zero. */
 void ak_check_constraints(const ak_path *path, unsigned *work, ak_findings *s);
-/* ak_check_policies: the policy part of RFC 5280 §6.1 with user-initial-policy-set = any-policy. */
-void ak_check_policies(const ak_path *path, ak_findings *s);
+/* ak_check_policies: the policy part of RFC 5280 §6.1. */
+void ak_check_policies(const ak_path *path, const ak_policies *user, ak_findings *s);
+/* ak_policies_have: whether the user takes a policy. */
+bool ak_policies_have(const ak_policies *p, ak_view oid);
 /* ak_check_profile: what RFC 5280 §4 demands of who writes certificates, for one that the peer sent: contradictions are reasons, omissions are
  * warnings, or reasons when strict. */
 void ak_check_profile(ak_cert *c, size_t depth, bool strict, ak_findings *reasons, ak_findings *warnings);

@@ -15,6 +15,7 @@ struct ak_trust {
     char **sources;
     size_t n_sources;
     ak_trust *distrusted[AK_USES]; /* by use; NULL: nobody */
+    ak_policies policies;
     bool partial_chain, strict;
     uint64_t changes;
     ak_demand revocation;
@@ -29,6 +30,7 @@ ak_trust *ak_trust_new(ak_failure *f) {
         return NULL;
     }
     t->refs = 1;
+    ak_buf_init(&t->policies.taken, AK_BUF_NO_LIMIT);
     return t;
 }
 
@@ -43,6 +45,7 @@ void ak_trust_free(ak_trust *t) {
     for (size_t i = 0; i < t->n_crls; i++) ak_crl_free(t->crls[i]);
     for (size_t i = 0; i < t->n_sources; i++) free(t->sources[i]);
     for (size_t i = 0; i < AK_USES; i++) ak_trust_free(t->distrusted[i]);
+    ak_buf_free(&t->policies.taken);
     free(t->certs);
     free(t->next);
     free(t->slots);
@@ -268,6 +271,28 @@ void ak_trust_set_revocation(ak_trust *t, ak_demand d) {
 }
 ak_demand ak_trust_revocation(const ak_trust *t) { return t->revocation; }
 
+ak_error ak_trust_set_policies(ak_trust *t, const ak_policies *p, ak_failure *f) {
+    ak_buf_clear(&t->policies.taken);
+    if (!ak_buf_put_view(&t->policies.taken, ak_buf_view(&p->taken))) return ak_fail(f, AK_ERR_out_of_memory, NULL);
+    t->policies.required = p->required;
+    t->policies.no_mapping = p->no_mapping;
+    t->policies.no_any = p->no_any;
+    t->changes++;
+    return AK_OK;
+}
+
+const ak_policies *ak_trust_policies(const ak_trust *t) { return &t->policies; }
+
+bool ak_policies_have(const ak_policies *p, ak_view oid) {
+    ak_rd r;
+    ak_view one;
+    ak_rd_view(&r, ak_buf_view(&p->taken));
+    if (ak_rd_left(&r) == 0) return true;
+    while (ak_rd_left(&r) > 0 && ak_der_get(&r, AK_DER_OID, &one))
+        if (ak_view_eq(one, oid) || AK_OID_IS(one, AK_OID_ANY_POLICY)) return true;
+    return false;
+}
+
 size_t ak_trust_crls(const ak_trust *t, ak_crl *const **out) {
     *out = t->crls;
     return t->n_crls;
@@ -284,7 +309,9 @@ static int in_order(const void *a, const void *b) { return memcmp(a, b, DIGEST);
 bool ak_trust_digest(const ak_trust *t, ak_provider *p, uint8_t out[DIGEST]) {
     const ak_view none = {NULL, 0};
     uint8_t value[AK_HASH_MAX], settings[1 + AK_USES * DIGEST] = {0};
-    settings[0] = (uint8_t)((t->partial_chain ? 1 : 0) | (t->strict ? 2 : 0) | (unsigned)t->revocation << 2);
+    const ak_policies *user = &t->policies;
+    settings[0] = (uint8_t)((t->partial_chain ? 1 : 0) | (t->strict ? 2 : 0) | (unsigned)t->revocation << 2 | (user->required ? 16 : 0) |
+                            (user->no_mapping ? 32 : 0) | (user->no_any ? 64 : 0));
     for (size_t i = 0; i < AK_USES; i++)
         if (t->distrusted[i] != NULL && !ak_trust_digest(t->distrusted[i], p, settings + 1 + i * DIGEST)) return false;
     size_t n = t->n + t->n_crls;
@@ -296,7 +323,7 @@ bool ak_trust_digest(const ak_trust *t, ak_provider *p, uint8_t out[DIGEST]) {
         memcpy(all + i * DIGEST, value, DIGEST);
     }
     qsort(all, n, DIGEST, in_order); /* a directory's files come in any order */
-    ok = ok && ak_digest(p, AK_HASH_sha256, ak_view_of(all, n * DIGEST), ak_view_of(settings, sizeof settings), none, value);
+    ok = ok && ak_digest(p, AK_HASH_sha256, ak_view_of(all, n * DIGEST), ak_view_of(settings, sizeof settings), ak_buf_view(&user->taken), value);
     if (ok) memcpy(out, value, DIGEST);
     free(all);
     return ok;

@@ -308,13 +308,24 @@ bool ak_trust_strict(const ak_trust *t);
 /* ak_trust_changes: a count that grows with every change: what was made of a store is as good as before while it is the same. */
 uint64_t ak_trust_changes(const ak_trust *t);
 /* ak_trust_digest: a hash (SHA-256) of all that decides what the store vouches for: certificates and CRLs, in whatever order they came, what is
- * distrusted, partial_chain, strict and revocation. false: out of memory, or a failure of libcrypto's. */
+ * distrusted, policies, partial_chain, strict
+ * and revocation. false: out of memory, or a failure of libcrypto's. */
 bool ak_trust_digest(const ak_trust *t, ak_provider *p, uint8_t out[32]);
 /* ak_trust_set_revocation: which certificates of a path (the anchor aside) must be known not to be revoked, by a CRL or, the end entity, by a stapled OCSP
  * response. What is missing is AK_ERR_revocation_unknown. Default: none; an answer that is there always counts. */
 typedef enum ak_demand { AK_DEMAND_none, AK_DEMAND_leaf, AK_DEMAND_chain } ak_demand;
 void ak_trust_set_revocation(ak_trust *t, ak_demand d);
 ak_demand ak_trust_revocation(const ak_trust *t);
+/* ak_policies: what RFC 5280 §6.1.1(c), (e)-(g) lets the user say about certificate policies. Default: any policy, nothing demanded. */
+typedef struct ak_policies {
+    ak_buf taken;    /* user-initial-policy-set: OBJECT IDENTIFIERs in DER, one after the other; empty: any-policy */
+    bool required;   /* initial-explicit-policy */
+    bool no_mapping; /* initial-policy-mapping-inhibit */
+    bool no_any;     /* initial-any-policy-inhibit */
+} ak_policies;
+/* ak_trust_set_policies: copies p->taken; AK_ERR_out_of_memory. */
+ak_error ak_trust_set_policies(ak_trust *t, const ak_policies *p, ak_failure *f);
+const ak_policies *ak_trust_policies(const ak_trust *t);
 /* ak_trust_names: the subjects of those that are trusted with clients, each with its two length bytes, as CertificateRequest.certificate_authorities lists them; stops before max bytes. */
 bool ak_trust_names(const ak_trust *t, size_t max, ak_buf *out);
 

@@ -717,6 +717,42 @@ describe("policies (RFC 5280 §6.1)", function()
     assert.equal("unknown_critical_extension", chain({}, {}, policy(true, "1.2.3")))
     assert.equal("bad_certificate", chain({}, policy(false), {})) -- an empty list of qualifiers
   end)
+  it("of the user's choice: those he takes, and what he demands (§6.1.1)", function()
+    local r = root()
+    local function says(o, top, low)
+      local a = inter(r, merged({ name = "A" }, top))
+      return verify(leaf(a, low), nil, r:trust(o)).verdict
+    end
+    local one, two = { policies = { P } }, { policies = { Q } }
+    assert.equal("ok", says({ policies = { Q } }, one, one)) -- nobody demands any
+    assert.equal("certificate_policy", says({ policies = { Q }, require_policy = true }, one, one))
+    assert.equal("ok", says({ policies = { Q, P }, require_policy = true }, one, one))
+    assert.equal("ok", says({ policies = { "2.5.29.32.0" }, require_policy = true }, one, one))
+    assert.equal("ok", says({ require_policy = true }, one, one))
+    assert.equal("certificate_policy", says({ require_policy = true }, one, two))
+    assert.equal("certificate_policy", says({ require_policy = true }, {}, one))
+    assert.equal("certificate_policy", says({ policies = { Q } }, merged(one, { require_policy = 0 }), one))
+    assert.equal("ok", says({ policies = { Q }, require_policy = true }, { policies = { "any" } }, two))
+    assert.equal("certificate_policy", says({ policies = { Q }, require_policy = true }, { policies = { "any" } }, one))
+    assert.equal("ok", says({ policies = { P }, require_policy = true }, { policies = { "any" } }, { policies = { "any" } }))
+    assert.equal("certificate_policy", says({ require_policy = true, inhibit_any_policy = true }, { policies = { "any" } }, two))
+    -- mapped: what counts is the name on the user's side
+    local mapped = { policies = { P }, policy_mappings = { { P, Q } } }
+    assert.equal("ok", says({ policies = { P }, require_policy = true }, mapped, two))
+    assert.equal("certificate_policy", says({ policies = { Q }, require_policy = true }, mapped, two))
+    assert.equal("certificate_policy", says({ require_policy = true, inhibit_mapping = true }, mapped, two))
+    local from_any = { policies = { "any" }, policy_mappings = { { P, Q } } }
+    assert.equal("ok", says({ policies = { P }, require_policy = true }, from_any, two))
+    assert.equal("certificate_policy", says({ policies = { Q }, require_policy = true }, from_any, two))
+    -- large numbers, and what is none
+    local large = { policies = { "2.999.18446744073709.1", "1.39.0" } }
+    assert.equal("ok", says({ policies = { "1.39.0" }, require_policy = true }, large, large))
+    assert.equal("ok", says({ policies = { "2.999.18446744073709.1" }, require_policy = true }, large, large))
+    for _, bad in ipairs { "1.2.", ".1", "3.1", "1.40", "1", "", "1.02", "a", 12, "1.2.99999999999999999999", P } do
+      assert.error_matches(function() x509.trust { policies = bad == P and P or { bad } } end, "option 'policies'", 1, true)
+    end
+    assert.has_error(function() x509.trust { policies = {} } end)
+  end)
   it("anyPolicy may be inhibited", function()
     local r = root()
     local a = inter(r, { name = "A", policies = { P }, require_policy = 0, inhibit_any_policy = 0 })

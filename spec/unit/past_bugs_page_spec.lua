@@ -1,5 +1,8 @@
 -- docs/past-bugs.md names a spec for every bug: each of these files and tests exists, and each bug has one.
 local peers = require "spec.support.peers"
+local proofs = require "spec.support.proofs"
+
+local has = proofs.has
 
 local page = assert(peers.read_file "docs/past-bugs.md")
 
@@ -13,34 +16,13 @@ do
       bug = { title = title, proofs = 0 }
       bugs[#bugs + 1] = bug
     end
-    local file, test = line:match "^%* `(spec/[^`]+%.lua)`: `(.+)`$"
+    local file, test = proofs.of(line)
     if file then
       bug.proofs = bug.proofs + 1
       named[#named + 1] = { file = file, test = test }
       files[file] = true
     end
   end
-end
-
--- The names of all tests of a file, as busted says them without running any.
-local function tests_of(file)
-  local words = { os.getenv "LUA" or "lua5.4", os.getenv "BUSTED" or "/usr/bin/busted", "--ignore-lua", "--list", file }
-  for i, word in ipairs(words) do words[i] = peers.quote(word) end
-  local env = ("env LUA_PATH=%s LUA_CPATH=%s "):format(peers.quote(package.path), peers.quote(package.cpath))
-  local pipe = assert(io.popen(env .. table.concat(words, " ") .. " 2>&1"))
-  local out = {}
-  for line in pipe:lines() do
-    local name = line:match "^%S+:%d+: (.+)$"
-    if name then out[name] = true end
-  end
-  pipe:close()
-  return out
-end
-
-local listed = {}
-local function has(file, test)
-  listed[file] = listed[file] or tests_of(file)
-  return listed[file][test]
 end
 
 describe("docs/past-bugs.md", function()

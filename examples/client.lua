@@ -4,8 +4,7 @@
 --   lua5.4 examples/client.lua --ca ca.pem --profile classic --show localhost:4433
 local here = arg[0]:match "^(.*/)" or "./"
 local support = dofile(here .. "support.lua")
-local akushu = require "akushu"
-local socket = require "socket"
+local akushu, socket = support.require "akushu", support.require "socket"
 
 local usage = [[
 usage: client.lua [options] HOST:PORT [PATH]
@@ -24,30 +23,28 @@ GETs PATH (/ by default); the response goes to standard output, what is said abo
 
 local spec = { ca = "list", insecure = "flag", ask = "flag", ["server-name"] = "value", session = "value", show = "flag" }
 for name, kind in pairs(support.common_options) do spec[name] = kind end
-local options, words, misuse = support.options(arg, spec, usage)
-local host, port
-if words[1] then host, port = support.address(words[1]) end
-if not host or #words > 2 then misuse "HOST:PORT is missing" end
+local options, words = support.options(arg, spec, usage)
+local misuse, die = support.misuse, support.die
+if not words[1] then misuse "HOST:PORT is missing" end
+if words[3] then misuse("what is %s?", words[3]) end
+local host, port = support.address(words[1], 1)
 local path = words[2] or "/"
+if not path:find "^/[^%c ]*$" then misuse "a PATH begins with / and has neither blanks nor control characters" end
 local server_name = options.server_name or host
-local patience = support.seconds(options, 30, misuse)
+local patience = support.seconds(options, 30)
 
 local function say(...) io.stderr:write(string.format(...), "\n") end
-local function die(...)
-  say(...)
-  os.exit(1, true)
-end
 
 -- What the client is willing to do, made once; any number of connections could share it.
-local o = support.context_options(options, misuse)
+local o = support.context_options(options)
 local warned
 if options.insecure then
   o.verify = false
 else
   if options.ca then
-    o.trust = assert(akushu.trust { file = options.ca })
+    o.trust = support.check(akushu.trust { file = options.ca })
   else
-    o.trust = assert(akushu.trust.system())
+    o.trust = support.check(akushu.trust.system())
   end
   -- Like a browser's warning: the report says what is wrong, and somebody decides.
   function o.on_untrusted(report)
@@ -60,24 +57,20 @@ else
 end
 if options.chain then misuse "a client shows a --cert" end
 if (options.key or options.password) and not options.cert then misuse "--key and --password go with --cert" end
-if options.cert then
-  o.identity = assert(akushu.identity { chain = options.cert, key = options.key or options.cert, password = options.password })
-end
-local client = akushu.client(o)
+if options.cert then o.identity = support.identity(akushu, options.cert, options) end
+local client = support.blame(akushu.client, o)
 
 local resume
-if options.session then
-  local file = io.open(options.session, "rb")
-  if file then
-    local problem
-    resume, problem = akushu.resumption(file:read "a")
-    file:close()
-    if not resume then say("%s: %s; a full handshake then", options.session, problem) end
-  end
+local kept = options.session and support.read(options.session)
+if kept and kept ~= "" then
+  local problem
+  resume, problem = akushu.resumption(kept)
+  if not resume then say("%s: %s; a full handshake then", options.session, problem) end
 end
+local hs = support.check(support.blame(client.handshake, client, { server_name = server_name, session = resume }))
 
 -- Bytes out and in, with patience for the whole: LuaSocket never blocks, select waits.
-local sock = assert(socket.tcp())
+local sock = support.check(socket.tcp())
 sock:settimeout(patience)
 do
   local ok, err = sock:connect(host, port)
@@ -126,7 +119,6 @@ local function fail(pending, message, failure)
   die("failed: %s", support.explain(message, failure))
 end
 
-local hs = client:handshake { server_name = server_name, session = resume }
 if options.show then
   for gate, arrow in pairs { send = "-->", receive = "<--" } do
     hs:on(gate, "*", function(message, event)
@@ -158,7 +150,7 @@ if options.insecure then say "nothing was verified" end
 
 -- The request, and all of the answer until the server says that it is complete.
 local request = ("GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: akushu\r\nConnection: close\r\n\r\n"):format(path, server_name)
-assert(send(assert(session:seal(request))))
+support.check(send(support.check(session:seal(request))))
 
 local answer, data = {}, ""
 local ended
@@ -196,15 +188,8 @@ repeat
 until ended
 io.stdout:flush()
 
-if options.session then
-  local resumption = session:resumption()
-  if resumption then
-    local file = assert(io.open(options.session, "wb"))
-    assert(file:write(resumption:serialize()))
-    assert(file:close())
-  end
-end
-
+local resumption = options.session and session:resumption()
 local goodbye = session:close() -- close_notify; the keys are destroyed
 if goodbye then send(goodbye) end
 sock:close()
+if resumption then support.keep(options.session, resumption:serialize()) end

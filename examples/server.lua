@@ -4,15 +4,14 @@
 --   lua5.4 examples/server.lua --listen 127.0.0.1:4433 --chain chain.pem --key key.pem
 local here = arg[0]:match "^(.*/)" or "./"
 local support = dofile(here .. "support.lua")
-local akushu = require "akushu"
-local socket = require "socket"
+local akushu, socket = support.require "akushu", support.require "socket"
 
 local usage = [[
 usage: server.lua --listen ADDR:PORT [options]
-Echoes what it gets; with --www it answers every GET with a page about the connection. Port 0: any free one.
+Echoes what it gets; with --www it answers every GET and HEAD with a page about the connection. Port 0: any free one.
 
   --chain FILE       certificate chain (PEM), the server's own first; without it the server makes itself an identity ...
-  --key FILE         ... and says where it has put the CA to trust
+  --key FILE         ... and says where it has put the CA to trust, as long as it runs
   --host NAME        for which name that identity is (localhost and the loopback addresses by default)
   --password TEXT    of the private key
   --www              a small web server
@@ -27,13 +26,14 @@ local spec = {
   connections = "value",
 }
 for name, kind in pairs(support.common_options) do spec[name] = kind end
-local options, words, misuse = support.options(arg, spec, usage)
-if #words > 0 then misuse("what is " .. words[1] .. "?") end
-local address, port = support.address(options.listen or "")
-if not address then misuse "--listen ADDR:PORT is missing" end
-local patience = support.seconds(options, 30, misuse)
-local most_clients = tonumber(options.clients or 200) or misuse "--clients wants a number"
-local connections_left = tonumber(options.connections or math.huge) or misuse "--connections wants a number"
+local options, words = support.options(arg, spec, usage)
+local misuse = support.misuse
+if words[1] then misuse("what is %s?", words[1]) end
+if not options.listen then misuse "--listen ADDR:PORT is missing" end
+local address, port = support.address(options.listen, 0)
+local patience = support.seconds(options, 30)
+local most_clients = support.count(options, "clients", 200)
+local connections_left = support.count(options, "connections", math.huge)
 
 io.stdout:setvbuf "line"
 local function say(...) io.stdout:write(string.format(...), "\n") end
@@ -43,28 +43,24 @@ local function say(...) io.stdout:write(string.format(...), "\n") end
 local identity
 if options.cert then misuse "a server shows a --chain" end
 if (options.key or options.password) and not options.chain then misuse "--key and --password go with --chain" end
-if options.chain then
-  identity = assert(akushu.identity { chain = options.chain, key = options.key or options.chain, password = options.password })
-else
-  local testca = require "akushu.testca"
-  local ca = testca.new { key = "rsa:2048" }
-  identity = ca:issue({ key = "rsa:2048", names = { options.host or "localhost", "127.0.0.1", "::1" } }).identity
-  local file_name = os.tmpname()
-  local file = assert(io.open(file_name, "w"))
-  assert(file:write(ca:pem()))
-  assert(file:close())
-  say("made an identity for %s; its CA is in %s", options.host or "localhost", file_name)
+if options.chain and options.host then misuse "--host is for the identity that is made without --chain" end
+if options.require_client_cert and not options.verify_ca then misuse "--require-client-cert wants --verify-ca" end
+local o = support.context_options(options)
+if options.verify_ca then
+  o.trust = support.check(akushu.trust { file = options.verify_ca })
+  o.client_auth = options.require_client_cert and "require" or "request"
 end
 
-local o = support.context_options(options, misuse)
-o.identity = identity
-if options.verify_ca then
-  o.trust = assert(akushu.trust { file = options.verify_ca })
-  o.client_auth = options.require_client_cert and "require" or "request"
-elseif options.require_client_cert then
-  misuse "--require-client-cert wants --verify-ca"
+local ca
+if options.chain then
+  identity = support.identity(akushu, options.chain, options)
+else
+  ca = require("akushu.testca").new { key = "rsa:2048" }
+  identity = ca:issue({ key = "rsa:2048", names = { options.host or "localhost", "127.0.0.1", "::1" } }).identity
+  if options.host and not identity:serves(options.host) then misuse("--host %s is no host name", options.host) end
 end
-local server = akushu.server(o)
+o.identity = identity
+local server = support.blame(akushu.server, o)
 
 -- ---- coroutines over select ---------------------------------------------------------------------------------------------------
 
@@ -142,8 +138,8 @@ local function page(session, peer)
     .. "</h1>\n<table>\n" .. table.concat(out, "\n") .. "\n</table></body></html>\n"
 end
 
-local function response(status, kind, body)
-  return ("HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(status, kind, #body, body)
+local function response(status, kind, body, more)
+  return ("HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n%s"):format(status, kind, #body, more or "", body)
 end
 
 -- What to answer so far, and whether that is all: (text, whether the connection ends with it). nil: the request is not complete yet.
@@ -151,8 +147,14 @@ local function www(state, plain, session, peer)
   state.request = (state.request or "") .. plain
   if #state.request > 16384 then return response("431 Request Header Fields Too Large", "text/plain", "too long\n"), true end
   if not state.request:find "\r?\n\r?\n" then return nil end
-  if not state.request:match "^GET " then return response("405 Method Not Allowed", "text/plain", "only GET\n"), true end
-  return response("200 OK", "text/html; charset=utf-8", page(session, peer)), true
+  local method = state.request:match "^(%u+) %S+ HTTP/1%.%d\r?\n"
+  if not method then return response("400 Bad Request", "text/plain", "this is no request\n"), true end
+  if method ~= "GET" and method ~= "HEAD" then
+    return response("405 Method Not Allowed", "text/plain", "only GET and HEAD\n", "Allow: GET, HEAD\r\n"), true
+  end
+  local answer = response("200 OK", "text/html; charset=utf-8", page(session, peer))
+  if method == "HEAD" then answer = answer:match "^.-\r\n\r\n" end -- RFC 9110 §9.3.2: as for GET, without the content
+  return answer, true
 end
 
 local function echo(_, plain)
@@ -232,6 +234,7 @@ end
 
 local function resume(co, sock, ...)
   local ok, err = coroutine.resume(co, ...)
+  if not ok and tostring(err):find "interrupted!$" then error(err, 0) end
   if not ok then -- a bug, or no memory: this connection's end, not the server's
     io.stderr:write(debug.traceback(co, tostring(err)), "\n")
   end
@@ -241,48 +244,63 @@ end
 -- ---- the loop --------------------------------------------------------------------------------------------------------------------
 
 local listener, problem = socket.bind(address, port, 64)
-if not listener then
-  io.stderr:write(("%s:%d: %s\n"):format(address, port, problem))
-  os.exit(1)
-end
+if not listener then support.die("%s: %s", options.listen, problem) end
 listener:settimeout(0)
+
+-- Who has no certificate of his own tells whom to trust, in a file. A process of its own waits until this one is gone, however it ends, and removes it.
+local cleaner
+if ca then
+  local file_name = os.tmpname()
+  cleaner = support.check(io.popen(("trap '' INT TERM HUP; exec > /dev/null 2>&1; cat; rm -f %s"):format(support.quote(file_name)), "w"))
+  local file = support.check(io.open(file_name, "w"))
+  support.check(file:write(ca:pem()))
+  support.check(file:close())
+  say("made an identity for %s; its CA is in %s", options.host or "localhost", file_name)
+end
+
 local bound_address, bound_port = listener:getsockname()
 say(bound_address:find ":" and "listening on [%s]:%s" or "listening on %s:%s", bound_address, bound_port)
 
-while connections_left > 0 or clients > 0 do
-  local readers, writers, now = {}, {}, socket.gettime()
-  local first = now + 3600
-  if clients < most_clients and connections_left > 0 then readers[1] = listener end
-  for sock, w in pairs(waiting) do
-    table.insert(w.direction == "read" and readers or writers, sock)
-    if w.deadline < first then first = w.deadline end
-  end
-  local readable, writable = socket.select(readers, writers, math.max(first - now, 0))
-  if readable[listener] then
-    local sock = listener:accept()
-    if sock then
-      connections_left, clients = connections_left - 1, clients + 1
-      sock:settimeout(0)
-      sock:setoption("tcp-nodelay", true)
-      local peer_address, peer_port = sock:getpeername()
-      local peer = ("%s:%s"):format(peer_address or "?", peer_port or "?")
-      resume(coroutine.create(converse), sock, sock, peer)
-    else
-      socket.sleep(0.01) -- out of file descriptors, say: not a reason to spin
+local function serve()
+  while connections_left > 0 or clients > 0 do
+    local readers, writers, now = {}, {}, socket.gettime()
+    local first = now + 1 -- Ctrl-C is noticed between two waits
+    if clients < most_clients and connections_left > 0 then readers[1] = listener end
+    for sock, w in pairs(waiting) do
+      table.insert(w.direction == "read" and readers or writers, sock)
+      if w.deadline < first then first = w.deadline end
     end
-  end
-  now = socket.gettime()
-  local due = {}
-  for sock, w in pairs(waiting) do
-    if (w.direction == "read" and readable or writable)[sock] then
-      due[sock] = true
-    elseif w.deadline <= now then
-      due[sock] = false
+    local readable, writable = socket.select(readers, writers, math.max(first - now, 0))
+    if readable[listener] then
+      local sock = listener:accept()
+      if sock then
+        connections_left, clients = connections_left - 1, clients + 1
+        sock:settimeout(0)
+        sock:setoption("tcp-nodelay", true)
+        local peer_address, peer_port = sock:getpeername()
+        local peer = ("%s:%s"):format(peer_address or "?", peer_port or "?")
+        resume(coroutine.create(converse), sock, sock, peer)
+      else
+        socket.sleep(0.01) -- out of file descriptors, say: not a reason to spin
+      end
     end
-  end
-  for sock, ready in pairs(due) do
-    local w = waiting[sock]
-    waiting[sock] = nil
-    resume(w.co, sock, ready)
+    now = socket.gettime()
+    local due = {}
+    for sock, w in pairs(waiting) do
+      if (w.direction == "read" and readable or writable)[sock] then
+        due[sock] = true
+      elseif w.deadline <= now then
+        due[sock] = false
+      end
+    end
+    for sock, ready in pairs(due) do
+      local w = waiting[sock]
+      waiting[sock] = nil
+      resume(w.co, sock, ready)
+    end
   end
 end
+
+local ended, why = pcall(serve)
+if cleaner then cleaner:close() end
+if not ended and not tostring(why):find "interrupted!$" then support.die("%s", why) end

@@ -7,7 +7,18 @@
 local here = arg and arg[0] and arg[0]:match "^(.*/)" or "./"
 package.path = here .. "../lua/?.lua;" .. here .. "../lua/?/init.lua;" .. package.path
 package.cpath = here .. "../build/lib/?.so;" .. package.cpath
-local akushu = require "akushu"
+local usage = "usage: story.lua [--quick]   tells the classic handshake, with real bytes; --quick: without the measurements"
+if arg[2] or arg[1] and arg[1] ~= "--quick" then
+  local help = arg[1] == "--help"
+  local to = help and io.stdout or io.stderr
+  to:write(usage, "\n")
+  os.exit(help and 0 or 2)
+end
+local found, akushu = pcall(require, "akushu")
+if not found then
+  io.stderr:write("story.lua: the Lua module 'akushu' cannot be loaded: ", tostring(akushu):match "[^\n]*", "\n")
+  os.exit(1)
+end
 
 local quick = arg[1] == "--quick"
 local bold, dim, off = "", "", ""

@@ -1,18 +1,58 @@
--- What the example client and server share: finding akushu beside a fresh build, options, and words for what happened.
+-- What the example client and server share: finding akushu beside a fresh build, options, files for secrets, and words for what happened. A mistake of
+-- the user's is told in one line on standard error; the program ends with 2 when it lies in the command, with 1 when the world is not as it says.
 local here = arg and arg[0] and arg[0]:match "^(.*/)" or "./"
 package.path = here .. "../lua/?.lua;" .. here .. "../lua/?/init.lua;" .. package.path
 package.cpath = here .. "../build/lib/?.so;" .. package.cpath
 
 local M = {}
 
+local program = arg and arg[0] and arg[0]:match "[^/]*$" or "example"
+
+-- Ends the program with one line.
+function M.die(format, ...)
+  io.stderr:write(program, ": ", format:format(...), "\n")
+  os.exit(1, true)
+end
+
+function M.misuse(format, ...)
+  io.stderr:write(program, ": ", format:format(...), " (--help tells more)\n")
+  os.exit(2, true)
+end
+
+-- What gives nil and a message (and what more there is) ends the program.
+function M.check(value, message, ...)
+  if value == nil or value == false then M.die("%s", message) end
+  return value, message, ...
+end
+
+-- A module that may be missing.
+function M.require(name)
+  local found, module = pcall(require, name)
+  if found then return module end
+  M.die("the Lua module '%s' cannot be loaded: %s", name, tostring(module):match "[^\n]*")
+end
+
+-- The options of akushu's that our own are made of.
+local flag_of = {
+  profile = "profile", versions = "version", min_version = "version", max_version = "version", suites = "suite", groups = "group",
+  schemes = "scheme", alpn = "alpn", server_name = "server-name",
+}
+
+-- Calls what may raise because of the options that the user gave; then they are to blame.
+function M.blame(fn, ...)
+  local results = table.pack(pcall(fn, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local message = tostring(results[2]):gsub("^[^:\n]*:%d+: ", ""):gsub("^option '([%w_]+)'", function(name)
+    return flag_of[name] and "--" .. flag_of[name]
+  end)
+  M.misuse("%s", message)
+end
+
 -- M.options(argv, spec): spec[name] = "flag", "value" or "list". Returns the options (dashes become underscores) and the other words;
--- an unknown or incomplete option ends the program with `usage`.
+-- an unknown or incomplete option ends the program.
 function M.options(argv, spec, usage)
   local options, words = {}, {}
-  local function misuse(text)
-    io.stderr:write(text, "\n", usage)
-    os.exit(2)
-  end
+  local misuse = M.misuse
   local i = 1
   while i <= #argv do
     local word = argv[i]
@@ -22,21 +62,21 @@ function M.options(argv, spec, usage)
       os.exit(0)
     elseif name then
       local kind, key = spec[name], name:gsub("-", "_")
-      if not kind then misuse("unknown option --" .. name) end
+      if not kind then misuse("there is no option --%s", name) end
       if kind == "flag" then
-        if word:find("=", 1, true) then misuse("--" .. name .. " takes no value") end
+        if word:find("=", 1, true) then misuse("--%s takes no value", name) end
         options[key] = true
       else
         if not word:find("=", 1, true) then
           i = i + 1
           value = argv[i]
         end
-        if not value or value == "" then misuse("--" .. name .. " wants a value") end
+        if not value or value == "" then misuse("--%s wants a value", name) end
         if kind == "list" then
           options[key] = options[key] or {}
           table.insert(options[key], value)
         elseif options[key] then
-          misuse("--" .. name .. " is given twice")
+          misuse("--%s is given twice", name)
         else
           options[key] = value
         end
@@ -46,16 +86,26 @@ function M.options(argv, spec, usage)
     end
     i = i + 1
   end
-  return options, words, misuse
+  return options, words
 end
 
--- "HOST:PORT", "[::1]:PORT" → host, port; nil when it is neither.
-function M.address(text)
-  local host, port = text:match "^%[([%x:.]+)%]:(%d+)$"
-  if not host then host, port = text:match "^([^:]+):(%d+)$" end
-  port = math.tointeger(tonumber(port))
-  if not host or port > 65535 then return nil end
-  return host, port
+-- "HOST:PORT", "[::1]:PORT" → host, port.
+function M.address(text, lowest_port)
+  local host, port = text:match "^%[([%x:.]+)%]:(.*)$"
+  if not host then host, port = text:match "^([^:%[%]%s]+):(.*)$" end
+  if not host then M.misuse("%s is not of the form HOST:PORT or [IPv6 address]:PORT", text) end
+  local number = port:match "^%d+$" and #port <= 5 and math.tointeger(tonumber(port))
+  if not number or number < lowest_port or number > 65535 then M.misuse("%s: a port is a number from %d to 65535", text, lowest_port) end
+  return host, number
+end
+
+-- The value of an option that is an integer from 1 on.
+function M.count(options, key, by_default)
+  local text = options[key]
+  if not text then return by_default end
+  local n = text:match "^%d+$" and #text <= 9 and math.tointeger(tonumber(text))
+  if not n or n < 1 then M.misuse("--%s %s: a number from 1 on is expected", key, text) end
+  return n
 end
 
 -- The options that both roles understand, as a context wants them.
@@ -72,41 +122,76 @@ M.common_usage = [[
   --scheme NAME      a signature scheme; may be repeated
   --alpn NAME        an application protocol; may be repeated
   --keylog FILE      append NSS key log lines (they open the connection to whoever reads them)
-  --timeout SECONDS  how long to wait for the peer
+  --timeout SECONDS  how long to wait for the peer (30)
 ]]
 
 -- Versions named one by one or as ranges → the context's min_version and max_version.
 local order = { ["1.0"] = 1, ["1.1"] = 2, ["1.2"] = 3, ["1.3"] = 4 }
-local function versions(list, misuse)
+local function versions(list)
   local low, high
   for _, text in ipairs(list) do
     local from, to = text:match "^([%d.]+)%-([%d.]+)$"
     from, to = from or text, to or text
-    if not order[from] or not order[to] then misuse("--version " .. text .. " is no version of TLS") end
+    if not order[from] or not order[to] then M.misuse("--version %s is no version of TLS", text) end
     if not low or order[from] < order[low] then low = from end
     if not high or order[to] > order[high] then high = to end
   end
   return low, high
 end
 
-local function append(path, text)
-  local file = assert(io.open(path, "ab"))
-  assert(file:write(text))
-  assert(file:close())
+-- A word for the shell.
+function M.quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+-- Opens a file that holds secrets. One that is not there yet is made for its owner's eyes alone: Lua cannot say with which rights a file is made, a
+-- shell can; it makes none where one is (set -C). One that is there keeps its rights.
+local function open_private(path, mode)
+  os.execute(("(umask 077; set -C; : > %s) 2> /dev/null"):format(M.quote(path)))
+  return M.check(io.open(path, mode))
 end
 
-function M.context_options(options, misuse)
-  local o = {
-    profile = options.profile, suites = options.suite, groups = options.group, schemes = options.scheme, alpn = options.alpn,
-    keylog = options.keylog and function(line) append(options.keylog, line .. "\n") end or nil,
-  }
-  if options.version then o.min_version, o.max_version = versions(options.version, misuse) end
+-- Puts a secret into a file, in place of what was there: a new file, which takes the old one's name once all is in it.
+function M.keep(path, secret)
+  local new = path .. ".new"
+  os.remove(new)
+  local file = open_private(new, "wb")
+  local ok, problem = file:write(secret)
+  if ok then ok, problem = file:close() end
+  if ok then ok, problem = os.rename(new, path) end
+  if not ok then os.remove(new) end
+  M.check(ok, problem)
+end
+
+-- Reads a file of at most 16 MiB; nil when there is none.
+function M.read(path)
+  local file, problem, code = io.open(path, "rb")
+  if not file and code == 2 then return nil end -- ENOENT
+  M.check(file, problem)
+  local bytes
+  bytes, problem = file:read(1 << 24)
+  file:close()
+  if not bytes and problem then M.die("%s: %s", path, problem) end
+  return bytes or ""
+end
+
+function M.context_options(options)
+  local o = { profile = options.profile, suites = options.suite, groups = options.group, schemes = options.scheme, alpn = options.alpn }
+  if options.keylog then
+    local file = open_private(options.keylog, "ab")
+    file:setvbuf "line"
+    function o.keylog(line) M.check(file:write(line, "\n")) end
+  end
+  if options.version then o.min_version, o.max_version = versions(options.version) end
   return o
 end
 
-function M.seconds(options, by_default, misuse)
+-- Our own certificate and key, out of their files.
+function M.identity(akushu, chain, options)
+  return (M.check(akushu.identity { chain = chain, key = options.key or chain, password = options.password }))
+end
+
+function M.seconds(options, by_default)
   local n = tonumber(options.timeout or by_default)
-  if not n or n <= 0 then misuse("--timeout " .. options.timeout .. " is no number of seconds") end
+  if not n or not (n > 0 and n <= 1e9) then M.misuse("--timeout %s is no number of seconds", options.timeout) end
   return n
 end
 

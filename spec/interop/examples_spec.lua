@@ -1,0 +1,168 @@
+-- The example programs as a user runs them: what a mistake is told in, which rights files with secrets have, what is left behind.
+local certs = require "spec.support.certs"
+local lfs = require "lfs"
+local peers = require "spec.support.peers"
+
+local id = certs.ecdsa()
+local nowhere = "/nowhere/at/all"
+
+-- Runs a program to its end; its exit code and all that it said.
+local function run(...)
+  local proc = peers.lua { ... }
+  local code = proc:wait(20)
+  return code, proc:stop():log()
+end
+
+local function rights(path) return lfs.attributes(path, "permissions") end
+
+local function server(...)
+  local args = { ... }
+  return peers.start_server(function(port)
+    local words = { "lua5.4", "examples/server.lua", "--listen", "127.0.0.1:" .. port, table.unpack(args) }
+    words.env = { LUA_PATH = package.path, LUA_CPATH = package.cpath }
+    return words
+  end, "listening on")
+end
+
+describe("the examples say in one line", function()
+  local wrong_key = peers.tmpfile("nothing", "key.pem")
+  local function to(...) return { "examples/client.lua", ... } end
+  local function at(...) return { "examples/server.lua", "--listen", "127.0.0.1:0", ... } end
+  -- what was typed, the exit code, what is said
+  local rows = {
+    { to(), 2, "HOST:PORT is missing" },
+    { to "localhost", 2, "localhost is not of the form" },
+    { to "localhost:99999", 2, "a port is a number from 1 to 65535" },
+    { to "localhost:0", 2, "a port is a number from 1 to 65535" },
+    { to "localhost:https", 2, "a port is a number from 1 to 65535" },
+    { to("localhost:1", "x"), 2, "a PATH begins with /" },
+    { to("localhost:1", "/", "y"), 2, "what is y?" },
+    { to("--nope", "localhost:1"), 2, "no option --nope" },
+    { to("--insecure", "--suite", "NOPE", "localhost:1"), 2, "--suite: no cipher suite 'NOPE' here" },
+    { to("--insecure", "--group", "NOPE", "localhost:1"), 2, "--group: no group 'NOPE' here" },
+    { to("--insecure", "--scheme", "NOPE", "localhost:1"), 2, "--scheme: no signature scheme 'NOPE' here" },
+    { to("--insecure", "--profile", "NOPE", "localhost:1"), 2, "--profile: unknown profile 'NOPE'" },
+    { to("--insecure", "--version", "1.1", "localhost:1"), 2, "--version: no cipher suite of this context does 1.1" },
+    { to("--insecure", "--version", "7", "localhost:1"), 2, "--version 7 is no version of TLS" },
+    { to("--insecure", "--timeout", "nan", "localhost:1"), 2, "--timeout nan is no number of seconds" },
+    { to("--insecure", "--timeout", "-1", "localhost:1"), 2, "--timeout -1 is no number of seconds" },
+    { to("--insecure", "--server-name", "a b", "localhost:1"), 2, "--server-name: a b is not a host name" },
+    { to("--insecure", "--key", "x", "localhost:1"), 2, "--key and --password go with --cert" },
+    { to("--ca", nowhere, "localhost:1"), 1, nowhere .. ": No such file or directory" },
+    { to("--ca", wrong_key, "localhost:1"), 1, "neither PEM nor DER" },
+    { to("--insecure", "--cert", nowhere, "localhost:1"), 1, nowhere .. ": No such file or directory" },
+    { to("--insecure", "--cert", id.chain, "--key", wrong_key, "localhost:1"), 1, wrong_key },
+    { to("--insecure", "--keylog", nowhere, "localhost:1"), 1, nowhere .. ": No such file or directory" },
+    { to("--insecure", "--session", "/", "localhost:1"), 1, "/: Is a directory" },
+    { to("--insecure", "127.0.0.1:1"), 1, "127.0.0.1:1: connection refused" },
+    { { "examples/server.lua" }, 2, "--listen ADDR:PORT is missing" },
+    { { "examples/server.lua", "--listen", "127.0.0.1:70000" }, 2, "a port is a number from 0 to 65535" },
+    { at("--clients", "0"), 2, "--clients 0: a number from 1 on is expected" },
+    { at("--clients", "-4"), 2, "--clients -4: a number from 1 on is expected" },
+    { at("--connections", "1.5"), 2, "--connections 1.5: a number from 1 on is expected" },
+    { at("--chain", nowhere), 1, nowhere .. ": No such file or directory" },
+    { at("--chain", id.chain, "--key", id.key, "--verify-ca", nowhere), 1, nowhere .. ": No such file or directory" },
+    { at("--chain", id.chain, "--key", id.key, "--suite", "NOPE"), 2, "--suite: no cipher suite 'NOPE' here" },
+    { at("--chain", id.chain, "--key", id.key, "--keylog", nowhere), 1, nowhere .. ": No such file or directory" },
+    { at "--require-client-cert", 2, "--require-client-cert wants --verify-ca" },
+    { at "what", 2, "what is what?" },
+    { { "examples/server.lua", "--listen", "203.0.113.1:0", "--chain", id.chain, "--key", id.key }, 1, "203.0.113.1:0: " },
+    { { "examples/story.lua", "--slow" }, 2, "usage: story.lua" },
+  }
+
+  for _, row in ipairs(rows) do
+    it(table.concat(row[1], " "):gsub("^examples/", ""):gsub("/tmp/%S*/", ""), function()
+      local code, said = run(table.unpack(row[1]))
+      assert.equal(row[2], code, said)
+      assert.is_truthy(said:find(row[3], 1, true), said)
+      assert.equal(1, select(2, said:gsub("\n", "")), said)
+    end)
+  end
+
+  it("a password that is wrong, or missing", function()
+    local key = peers.tmpdir() .. "/key.pem"
+    assert(os.execute(("openssl pkey -in %s -aes128 -passout pass:right -out %s"):format(id.key, key)))
+    for _, args in ipairs { { "--password", "wrong" }, {} } do
+      local code, said = run("examples/client.lua", "--insecure", "--cert", id.chain, "--key", key, "localhost:1", table.unpack(args))
+      assert.equal(1, code)
+      assert.matches("^client.lua: [^\n]*the password is missing or wrong[^\n]*\n$", said)
+    end
+    local code = run("examples/client.lua", "--insecure", "--cert", id.chain, "--key", key, "--password", "right", "127.0.0.1:1")
+    assert.equal(1, code)
+  end)
+end)
+
+describe("the examples' files", function()
+  it("that hold secrets are their owner's alone", function()
+    local dir = peers.tmpdir()
+    local session, theirs, mine = dir .. "/its 'session'", dir .. "/server.log", dir .. "/client.log"
+    local s <close> = server("--www", "--chain", id.chain, "--key", id.key, "--keylog", theirs)
+    assert(os.execute("umask 022; : > " .. peers.quote(session))) -- an empty one, which everybody may read, is replaced
+    for _, expected in ipairs { "full handshake", "resumed" } do
+      local code, said = run("examples/client.lua", "--ca", id.ca, "--session", session, "--keylog", mine, "localhost:" .. s.port)
+      assert.equal(0, code, said)
+      assert.is_truthy(said:find(expected, 1, true), said)
+      assert.equal("rw-------", rights(session))
+    end
+    for _, path in ipairs { theirs, mine } do
+      assert.equal("rw-------", rights(path))
+      local file <close> = assert(io.open(path))
+      assert.matches("^CLIENT_HANDSHAKE_TRAFFIC_SECRET %x+ %x+\n", file:read "a")
+    end
+    assert.is_nil(lfs.attributes(session .. ".new"))
+  end)
+
+  it("a session that cannot be kept costs nothing but that", function()
+    local s <close> = server("--www", "--chain", id.chain, "--key", id.key)
+    local code, said = run("examples/client.lua", "--ca", id.ca, "--session", nowhere, "localhost:" .. s.port)
+    assert.equal(1, code)
+    assert.is_truthy(said:find("</html>", 1, true))
+    assert.matches("client.lua: " .. nowhere .. ".new: No such file or directory\n$", said)
+  end)
+
+  for _, signal in ipairs { "TERM", "INT", "KILL" } do
+    it("with the CA that the server has made goes with it: SIG" .. signal, function()
+      local pid = peers.tmpdir() .. "/pid"
+      local s <close> = peers.spawn { "sh", "-c", 'echo $$ > "$0"; exec "$@"', pid, "lua5.4", "examples/server.lua", "--listen", "127.0.0.1:0",
+        env = { LUA_PATH = package.path, LUA_CPATH = package.cpath } }
+      local ca = s:wait_log "its CA is in (%S+)"
+      assert.is_truthy(s:wait_log "listening on", s:log())
+      assert.equal("file", lfs.attributes(ca, "mode"))
+      assert(os.execute(("kill -%s %d"):format(signal, tonumber(peers.read_file(pid)))))
+      assert.is_true(peers.wait_for(function() return lfs.attributes(ca) == nil end, 10))
+    end)
+  end
+end)
+
+describe("the example server's page", function()
+  local s
+  setup(function() s = server("--www", "--chain", id.chain, "--key", id.key) end)
+  teardown(function() s:stop() end)
+
+  local function curl(...)
+    local c = peers.curl { port = s.port, ca = id.ca, args = { "--include", ... } }
+    local code = c:wait(15)
+    return c:stop():log(), code
+  end
+
+  it("has a HEAD", function()
+    local got, code = curl "--head"
+    assert.equal(0, code, got)
+    local body = curl():match "\r\n\r\n(.*)$"
+    assert.matches("^HTTP/1.1 200 OK\r\n", got)
+    assert.is_truthy(got:find("\r\nContent-Length: " .. #body .. "\r\n", 1, true), got)
+    assert.matches("\r\n\r\n$", got)
+  end)
+
+  it("allows GET and HEAD, and says so", function()
+    for _, method in ipairs { "POST", "OPTIONS", "DELETE", "get" } do
+      local got = curl("--request", method)
+      if method == "get" then
+        assert.matches("^HTTP/1.1 400 ", got)
+      else
+        assert.matches("^HTTP/1.1 405 Method Not Allowed\r\n", got)
+        assert.matches("\r\nAllow: GET, HEAD\r\n", got)
+      end
+    end
+  end)
+end)

@@ -95,7 +95,7 @@ handshake_methods.on = hooks.on
 function handshake_methods:fork()
   local hs, message, failure = self:_fork()
   if not hs then return nil, message, failure end
-  local from, to = self:_values(), hs:_values()
+  local from = self:_values()
   hs:_gates(0)
   for gate, list in pairs(from.hooks or none) do
     for _, h in ipairs(list) do hooks.on(hs, gate, h.message, h.fn) end

@@ -637,6 +637,26 @@ function passive.read(flows, keys)
   return p:finish()
 end
 
+-- Whether the bytes of one side begin as a ClientHello does, however they were cut.
+local function begins_with_hello(stream, from)
+  local bytes = ""
+  for _, part in ipairs(stream) do
+    if part.from == from then bytes = bytes .. part.bytes end
+    if #bytes >= 6 then break end
+  end
+  return bytes:byte() == 22 and bytes:byte(6) == 1
+end
+
+-- A recording that begins after the SYN does not tell who is who; the ClientHello does.
+local function turned_round(stream)
+  if not begins_with_hello(stream, "server") then return nil end
+  local out = { client = stream.server, server = stream.client, gap = stream.gap and { client = stream.gap.server, server = stream.gap.client } }
+  for i, part in ipairs(stream) do
+    out[i] = { from = part.from == "client" and "server" or "client", bytes = part.bytes, time = part.time }
+  end
+  return out
+end
+
 --- A capture file (pcap or pcapng) with any number of connections: a list of passive peers that have read them, each with .address = {
 -- client =, server = }. Connections in which no ClientHello is seen are left out. keys as for passive.new.
 function passive.pcap(bytes, keys)
@@ -647,10 +667,11 @@ function passive.pcap(bytes, keys)
   for k, v in pairs(keys) do with[k] = v end
   with.sessions = with.sessions or {}
   for _, s in ipairs(streams) do
-    local first = s[1] and s[1].bytes or ""
-    if first:byte() == 22 and first:byte(6) == 1 then
+    if not begins_with_hello(s, "client") then s = turned_round(s) end
+    if s then
       local p = passive.read(s, with)
       p.address = { client = s.client, server = s.server }
+      for from in pairs(s.gap or {}) do problem(p, from, "bytes are missing in the capture") end
       out[#out + 1] = p
     end
   end

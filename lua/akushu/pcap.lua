@@ -5,7 +5,7 @@
 --       for _, part in ipairs(s) do part.from, part.bytes, part.time end      in the order in which the bytes became readable
 --     end
 --
--- TCP is put together by sequence number: retransmissions, overlaps and segments out of order are settled; a gap ends a direction (s.gap).
+-- TCP is put together by sequence number: retransmissions, overlaps and segments out of order are settled; a gap ends a direction (s.gap.client, s.gap.server: true).
 local pcap = {}
 
 -- ---- the files -----------------------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ end
 
 local function ethernet(p)
   local at, kind = 15, #p >= 14 and string.unpack(">I2", p, 13) or 0
-  while (kind == 0x8100 or kind == 0x88a8) and #p >= at + 3 do
+  while (kind == 0x8100 or kind == 0x88a8 or kind == 0x9100) and #p >= at + 3 do
     kind = string.unpack(">I2", p, at + 2)
     at = at + 4
   end
@@ -110,10 +110,21 @@ local links = {
 
 local function address4(s) return ("%d.%d.%d.%d"):format(s:byte(1, 4)) end
 
+-- As RFC 5952 writes them: the longest run of two zeros or more is "::".
 local function address6(s)
-  local out = {}
-  for i = 1, 15, 2 do out[#out + 1] = ("%x"):format(string.unpack(">I2", s, i)) end
-  return table.concat(out, ":")
+  local words, best, long = { string.unpack(">I2I2I2I2I2I2I2I2", s) }, nil, 1
+  for i = 1, 8 do
+    local n = 0
+    while i + n <= 8 and words[i + n] == 0 do n = n + 1 end
+    if n > long then best, long = i, n end
+  end
+  local function hex(from, to)
+    local out = {}
+    for i = from, to do out[#out + 1] = ("%x"):format(words[i]) end
+    return table.concat(out, ":")
+  end
+  if not best then return hex(1, 8) end
+  return hex(1, best - 1) .. "::" .. hex(best + long, 8)
 end
 
 -- IPv6 extension headers before TCP: hop-by-hop, routing, destination options.
@@ -153,21 +164,41 @@ local function deliver(stream, way, bytes, time)
   stream[#stream + 1] = { from = way.from, bytes = bytes, time = time }
 end
 
--- Takes what continues the bytes so far; keeps what comes too early.
+-- What comes too early is kept in the order of its sequence numbers, up to a bound: who sends more out of order than that has lost something.
+local MOST_EARLY = 4096
+
+local function keep_early(way, seq, bytes)
+  local list = way.early
+  if #list >= MOST_EARLY then
+    way.lost = true
+    return
+  end
+  local low, high = 1, #list + 1
+  while low < high do
+    local middle = (low + high) // 2
+    if distance(list[middle].seq, seq) <= 0 then low = middle + 1 else high = middle end
+  end
+  table.insert(list, low, { seq = seq, bytes = bytes })
+end
+
+-- Takes what continues the bytes so far; of bytes that come twice the first ones count.
 local function segment(stream, way, seq, bytes, time)
   if #bytes == 0 then return end
   way.next = way.next or seq
-  local d = distance(seq, way.next)
-  if d > 0 then
-    if #way.early < 4096 then way.early[#way.early + 1] = { seq = seq, bytes = bytes } end
-    return
+  if distance(seq, way.next) > 0 then return keep_early(way, seq, bytes) end
+  local first = 1
+  while true do
+    local seen = -distance(seq, way.next)
+    if seen < #bytes then
+      deliver(stream, way, bytes:sub(1 + seen), time)
+      way.next = (seq + #bytes) & 0xffffffff
+    end
+    local early = way.early[first]
+    if not early or distance(early.seq, way.next) > 0 then break end
+    seq, bytes = early.seq, early.bytes
+    first = first + 1
   end
-  if -d >= #bytes then return end -- seen already
-  deliver(stream, way, bytes:sub(1 - d), time)
-  way.next = (seq + #bytes) & 0xffffffff
-  local again = way.early
-  way.early = {}
-  for _, s in ipairs(again) do segment(stream, way, s.seq, s.bytes, time) end
+  if first > 1 then way.early = table.move(way.early, first, #way.early, 1, {}) end
 end
 
 local function new_stream(client, server)
@@ -185,7 +216,8 @@ local function tcp(streams, open, packet, from, to, time)
   local a, b = from .. " " .. from_port, to .. " " .. to_port
   local key = a < b and a .. "|" .. b or b .. "|" .. a
   local stream = open[key]
-  if flags & SYN ~= 0 and flags & ACK == 0 and stream and (stream.over or #stream > 0) then stream = nil end -- the same ports, used again
+  -- The same ports, used again; but not the same SYN, seen again.
+  if flags & SYN ~= 0 and flags & ACK == 0 and stream and stream.ways[a].first ~= seq and (stream.over or #stream > 0) then stream = nil end
   if not stream then
     -- Without the SYN: whoever speaks first is taken for the client.
     local by_server = flags & (SYN | ACK) == SYN | ACK
@@ -195,8 +227,9 @@ local function tcp(streams, open, packet, from, to, time)
   end
   local way = stream.ways[a]
   if flags & SYN ~= 0 then
-    way.next = (seq + 1) & 0xffffffff
-    seq = way.next
+    way.first = way.first or seq
+    seq = (seq + 1) & 0xffffffff
+    way.next = way.next or seq
   end
   segment(stream, way, seq, packet:sub(head + 1), time)
   if flags & (FIN | RST) ~= 0 then
@@ -218,7 +251,10 @@ function pcap.streams(bytes)
   end
   for _, s in ipairs(streams) do
     for _, way in pairs(s.ways) do
-      if #way.early > 0 then s.gap = true end
+      if #way.early > 0 or way.lost then
+        s.gap = s.gap or {}
+        s.gap[way.from] = true
+      end
     end
     s.ways = nil
   end

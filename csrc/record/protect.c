@@ -160,7 +160,7 @@ uint64_t ak_protect_limit(const ak_protect *x) {
         case AK_CIPHER_chacha20_poly1305: break; /* RFC 8446 §5.5: the sequence number ends first */
         case AK_CIPHER_aes_128_gcm:
         case AK_CIPHER_aes_256_gcm: most = (uint64_t)1 << 24; break; /* RFC 8446 §5.5: 2^24.5 full-size records */
-        default: most = (uint64_t)1 << 23; break;                    /* CCM, by RFC 9147 §4.5.3 and Appendix B; RFC 8446 is silent */
+        default: most = (uint64_t)1 << 23; break; /* CCM, of which RFC 8446 is silent: (2 * 2^10 blocks * records)^2 / 2^128 = 2^-60, the chance that §5.5 allows GCM (RFC 9147 §4.5.3) */
         }
     }
     return most > x->seq ? most - x->seq : 0;

@@ -51,6 +51,7 @@ build = {
         "csrc/binding/support.c",
         "csrc/crypto/aead.c",
         "csrc/crypto/cbc.c",
+        "csrc/crypto/chacha.c",
         "csrc/crypto/compress.c",
         "csrc/crypto/dh_check.c",
         "csrc/crypto/groups.c",

@@ -27,6 +27,10 @@ void ak_keyed_free(ak_keyed *k) {
     memset(k, 0, sizeof *k);
 }
 
+static bool init(EVP_CIPHER_CTX *ctx, bool encrypts, const EVP_CIPHER *cipher, const uint8_t *key, const OSSL_PARAM *params) {
+    return (encrypts ? EVP_EncryptInit_ex2(ctx, cipher, key, NULL, params) : EVP_DecryptInit_ex2(ctx, cipher, key, NULL, params)) == 1;
+}
+
 /* CCM must know the sizes of nonce and tag before it sees the key; the others have a 12-byte nonce and a 16-byte tag by themselves. */
 static bool start(ak_keyed *k, const EVP_CIPHER *cipher, const uint8_t *key) {
     size_t nonce = AK_AEAD_NONCE;
@@ -36,12 +40,12 @@ static bool start(ak_keyed *k, const EVP_CIPHER *cipher, const uint8_t *key) {
         OSSL_PARAM_construct_end(),
     };
     const OSSL_PARAM *params = k->ccm ? ccm : NULL;
-    int ok = k->seal ? EVP_EncryptInit_ex2(k->ctx, cipher, NULL, NULL, params) : EVP_DecryptInit_ex2(k->ctx, cipher, NULL, NULL, params);
-    if (ok != 1) return false;
-    /* Padding is the record layer's own business. The call is harmless for a stream-like cipher. */
+    bool encrypts = k->seal || k->poly1305 != NULL; /* a stream cipher is its own inverse */
+    if (!k->ccm && k->info->kind == AK_KIND_aead) return init(k->ctx, encrypts, cipher, key, NULL);
+    if (!init(k->ctx, encrypts, cipher, NULL, params)) return false;
+    /* Padding is the record layer's own business. */
     if (k->info->kind == AK_KIND_cbc && EVP_CIPHER_CTX_set_padding(k->ctx, 0) != 1) return false;
-    ok = k->seal ? EVP_EncryptInit_ex2(k->ctx, NULL, key, NULL, NULL) : EVP_DecryptInit_ex2(k->ctx, NULL, key, NULL, NULL);
-    return ok == 1;
+    return init(k->ctx, encrypts, NULL, key, NULL);
 }
 
 ak_error ak_keyed_set(ak_keyed *k, ak_provider *p, ak_cipher_id id, bool seal, const uint8_t *key) {
@@ -50,8 +54,7 @@ ak_error ak_keyed_set(ak_keyed *k, ak_provider *p, ak_cipher_id id, bool seal, c
         return AK_ERR_unsupported;
     }
     if (k->ctx != NULL && k->id == id && k->seal == seal) {
-        int ok = seal ? EVP_EncryptInit_ex2(k->ctx, NULL, key, NULL, NULL) : EVP_DecryptInit_ex2(k->ctx, NULL, key, NULL, NULL);
-        if (ok == 1) return AK_OK;
+        if (init(k->ctx, seal || k->poly1305 != NULL, NULL, key, NULL)) return AK_OK;
     } else {
         ak_keyed_free(k);
         k->ctx = EVP_CIPHER_CTX_new();
@@ -63,7 +66,8 @@ ak_error ak_keyed_set(ak_keyed *k, ak_provider *p, ak_cipher_id id, bool seal, c
         k->info = ak_cipher(id);
         k->seal = seal;
         k->ccm = is_ccm(id);
-        if (start(k, p->cipher[id], key)) return AK_OK;
+        k->poly1305 = id == AK_CIPHER_chacha20_poly1305 ? p->poly1305 : NULL;
+        if (start(k, k->poly1305 != NULL ? p->chacha20 : p->cipher[id], key)) return AK_OK;
     }
     ERR_clear_error();
     ak_keyed_free(k);
@@ -98,7 +102,7 @@ static bool seal_parts(ak_keyed *k, const uint8_t *nonce, const uint8_t *aad, in
 bool ak_aead_seal(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE], const uint8_t *aad, size_t aad_n, const uint8_t *plain, size_t n,
                   size_t tail, uint8_t *out) {
     if (k->ctx == NULL || !k->seal || n > INT_MAX / 2 || tail > INT_MAX / 2 || aad_n > INT_MAX) return false;
-    if (seal_parts(k, nonce, aad, (int)aad_n, plain, (int)n, (int)tail, out)) return true;
+    if (k->poly1305 != NULL ? ak_chacha_seal(k, nonce, aad, aad_n, plain, n, tail, out) : seal_parts(k, nonce, aad, (int)aad_n, plain, (int)n, (int)tail, out)) return true;
     ERR_clear_error();
     ak_wipe(out, n + tail + k->info->tag);
     return false;
@@ -127,7 +131,7 @@ static bool open_parts(ak_keyed *k, const uint8_t *nonce, const uint8_t *aad, in
 bool ak_aead_open(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE], const uint8_t *aad, size_t aad_n, const uint8_t *in, size_t n,
                   uint8_t *out) {
     if (k->ctx == NULL || k->seal || n > INT_MAX / 2 || aad_n > INT_MAX) return false;
-    if (open_parts(k, nonce, aad, (int)aad_n, in, (int)n, out)) return true;
+    if (k->poly1305 != NULL ? ak_chacha_open(k, nonce, aad, aad_n, in, n, out) : open_parts(k, nonce, aad, (int)aad_n, in, (int)n, out)) return true;
     ERR_clear_error();
     ak_wipe(out, n);
     return false;

@@ -10,9 +10,10 @@
 #define AK_AEAD_NONCE 12
 #define AK_CIPHER_KEY_MAX 32
 
-/* ak_keyed: a cipher of any kind with its key, for one direction. All zeros: none yet. Owns its context; borrows `info`. */
+/* ak_keyed: a cipher of any kind with its key, for one direction. All zeros: none yet. Owns its context; borrows `info`, and the provider's Poly1305. */
 typedef struct ak_keyed {
     struct evp_cipher_ctx_st *ctx;
+    struct evp_mac_ctx_st *poly1305; /* ChaCha20-Poly1305: ctx is ChaCha20 alone */
     const ak_cipher_info *info;
     ak_cipher_id id;
     bool seal; /* encrypts (else decrypts) */

@@ -3,6 +3,7 @@
 #ifndef AK_CRYPTO_INTERNAL_H
 #define AK_CRYPTO_INTERNAL_H
 
+#include "crypto/aead.h"
 #include "crypto/groups.h"
 #include "crypto/journal.h"
 #include "crypto/key.h"
@@ -69,6 +70,8 @@ struct ak_provider {
     OSSL_LIB_CTX *libctx;  /* NULL: the default one; a lab's own otherwise */
     EVP_MD *md[AK_HASH_count];             /* NULL where libcrypto has none */
     EVP_CIPHER *cipher[AK_CIPHER_count];   /* NULL where libcrypto has none, and for AK_CIPHER_null */
+    EVP_CIPHER *chacha20;                  /* what AK_CIPHER_chacha20_poly1305 is made of (chacha.c) */
+    EVP_MAC_CTX *poly1305;
     EVP_MAC *hmac;                         /* "HMAC" (the constant-time one of CBC records takes "tls-data-size") */
 
     EVP_MD_CTX *digest[AK_HASH_count];     /* kept for ak_digest */
@@ -160,6 +163,12 @@ void ak_hmac_key_free(ak_provider *p, ak_hash h, ak_hmac_key *k);
 bool ak_hmac_key_mac(const ak_hmac_key *k, ak_provider *p, ak_view a, ak_view b, uint8_t *out);
 /* ak_hmac_keys_release: frees what waits. */
 void ak_hmac_keys_release(ak_provider *p);
+
+/* ak_chacha_fetch: false: libcrypto lacks one of them. ak_chacha_seal, ak_chacha_open: as ak_aead_seal and ak_aead_open, but that the caller clears libcrypto's errors and
+ * wipes out on failure. */
+bool ak_chacha_fetch(ak_provider *p);
+bool ak_chacha_seal(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE], const uint8_t *aad, size_t aad_n, const uint8_t *plain, size_t n, size_t tail, uint8_t *out);
+bool ak_chacha_open(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE], const uint8_t *aad, size_t aad_n, const uint8_t *in, size_t n, uint8_t *out);
 
 /* ak_lab_start / ak_lab_stop: the private library context of a lab (lab.c). */
 bool ak_lab_start(ak_provider *p, ak_failure *f);

@@ -88,6 +88,8 @@ static void release(ak_provider *p) {
     }
     EVP_MD_CTX_free(p->snapshot);
     for (int c = 0; c < AK_CIPHER_count; c++) EVP_CIPHER_free(p->cipher[c]);
+    EVP_CIPHER_free(p->chacha20);
+    EVP_MAC_CTX_free(p->poly1305);
     EVP_MAC_free(p->hmac);
     ak_journal_stop(p);
     if (p->lab) ak_lab_stop(p);
@@ -101,6 +103,10 @@ static void fetch_all(ak_provider *p) {
     for (int c = 0; c < AK_CIPHER_count; c++) {
         const char *name = ak_cipher((ak_cipher_id)c)->fetch_name;
         if (name != NULL) p->cipher[c] = EVP_CIPHER_fetch(p->libctx, name, NULL);
+    }
+    if (!ak_chacha_fetch(p)) {
+        EVP_CIPHER_free(p->cipher[AK_CIPHER_chacha20_poly1305]);
+        p->cipher[AK_CIPHER_chacha20_poly1305] = NULL;
     }
     p->hmac = EVP_MAC_fetch(p->libctx, "HMAC", NULL);
     ERR_clear_error(); /* what is missing is missing: a FIPS library has no MD5 */

@@ -295,8 +295,8 @@ static void push_some(lua_State *L, const void *p, size_t n) {
 bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
     static const char *const names[] = {"version", "suite", "group", "scheme", "own_scheme", "extended_master_secret", "encrypt_then_mac", "resumed",
                                         "server_name", "alpn", "peer", "report", "session_id", "client_random", "server_random", "ocsp_response", "scts",
-                                        "role", "secure_renegotiation", "hello_retry", "tls_unique", "early_data",
-                                        "early_data_reason", "ticket_age_skew", NULL};
+                                        "role", "secure_renegotiation", "hello_retry", "client_finished", "early_data",
+                                        "early_data_reason", "ticket_age_skew", "server_finished", NULL};
     int which = 0;
     while (names[which] != NULL && strcmp(names[which], name) != 0) which++;
     switch (which) {
@@ -323,12 +323,7 @@ bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
     case 17: lua_pushstring(L, i->server ? "server" : "client"); break;
     case 18: lua_pushboolean(L, i->secure_renegotiation); break;
     case 19: lua_pushboolean(L, i->hello_retry); break;
-    case 20: { /* RFC 5929 §3: the first Finished; of a resumed session only where extended_master_secret binds it to this connection (RFC 7627 §1) */
-        bool server_first = i->resumed;
-        bool ok = (i->ems || !i->resumed) && i->version != 0 && i->version <= AK_TLS12;
-        push_some(L, server_first ? i->server_finished : i->client_finished, !ok ? 0 : server_first ? i->server_finished_n : i->client_finished_n);
-        break;
-    }
+    case 20: push_some(L, i->client_finished, i->client_finished_n); break;
     case 21: {
         static const char *const states[] = {"none", "offered", "accepted", "refused"};
         lua_pushstring(L, states[i->early_data]);
@@ -336,6 +331,7 @@ bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
     }
     case 22: push_name(L, i->early_reason); break;
     case 23: lua_pushinteger(L, i->ticket_age_skew); break;
+    case 24: push_some(L, i->server_finished, i->server_finished_n); break;
     default: return false;
     }
     return true;

@@ -35,7 +35,7 @@ local function check(c, s, expected, chunk, short)
   assert.is_truthy(s.session, s.message)
   local a, b = c.session, s.session
   for _, name in ipairs { "version", "suite", "group", "extended_master_secret", "encrypt_then_mac", "resumed", "alpn", "client_random", "server_random",
-    "tls_unique" } do
+    "client_finished", "server_finished" } do
     assert.equal(a[name], b[name], name)
   end
   for name, value in pairs(expected or {}) do assert.equal(value, a[name], name) end

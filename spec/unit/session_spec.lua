@@ -301,8 +301,10 @@ describe("a session tells", function()
     assert.equal(c.client_random, s.client_random)
     assert.equal(c.server_random, s.server_random)
     assert.equal(c.session_id, s.session_id)
-    assert.equal(c.tls_unique, s.tls_unique)
-    assert.equal(12, #c.tls_unique)
+    for _, name in ipairs { "client_finished", "server_finished" } do
+      assert.equal(c[name], s[name])
+      assert.equal(c.version == "1.3" and 32 or 12, #c[name])
+    end
     assert.equal(2, #c.peer)
     assert.equal(c.peer[1], c.peer.certificate)
     assert.equal("ok", c.report.verdict)

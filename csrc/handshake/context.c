@@ -92,7 +92,7 @@ static bool add_demands(const ak_context *c, ak_buf *out) {
     if (!c->verify) return true;
     return (c->trust == NULL || ak_trust_digest(c->trust, c->provider, digest)) && ak_buf_put(out, digest, sizeof digest) &&
            ak_buf_u8(out, c->security_level) && ak_buf_u8(out, (c->ask_untrusted ? 1u : 0u) | (c->ocsp ? 2u : 0u)) &&
-           add_list(c->schemes, c->n_schemes, out) && add_list(c->cert_schemes, c->n_cert_schemes, out);
+           add_list(c->schemes, c->n_schemes, out) && add_list(c->cert_schemes, c->n_cert_schemes, out) && ak_buf_vec(out, ak_buf_view(&c->oid_filters), 2);
 }
 
 ak_view ak_context_identity(ak_context *c) {

@@ -43,7 +43,7 @@ function interop.server_of(id, version, more) return akushu.server(context_optio
 
 -- What a context has to be given for a suite (a row of akushu.crypto.suites) in a version.
 function interop.options(role, suite, version, more)
-  local o = { versions = version, suites = { suite.name }, security_level = 0 }
+  local o = { versions = version, profile = version == "3.0" and "lab" or nil, suites = { suite.name }, security_level = 0 }
   local key = peer_suites.key(suite)
   if role == "client" then
     o.min_dh_bits = 1024 -- what some servers take by themselves at the lowest security level

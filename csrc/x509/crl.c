@@ -269,16 +269,58 @@ static bool names_meet(ak_view a, ak_view b) {
     return false;
 }
 
-/* full_name: the GeneralNames of a DistributionPointName; the other form (relative to the issuer) is not used by anybody. */
-static bool full_name(ak_view dp_name, ak_view *out) {
-    ak_rd r;
+static bool put_header(ak_buf *out, uint8_t tag, size_t n) {
+    uint8_t head[6] = {tag};
+    size_t at = 1;
+    if (n > 0xffffff) return false;
+    if (n >= 0x80) {
+        unsigned bytes = n > 0xffff ? 3 : n > 0xff ? 2 : 1;
+        head[at++] = (uint8_t)(0x80 | bytes);
+        while (bytes-- > 1) head[at++] = (uint8_t)(n >> (8 * bytes));
+    }
+    head[at++] = (uint8_t)n;
+    return ak_buf_put(out, head, at);
+}
+
+static size_t with_header(size_t n) { return n + (n < 0x80 ? 2 : n <= 0xff ? 3 : n <= 0xffff ? 4 : 5); }
+
+/* place: a DistributionPointName as GeneralNames. The form that is relative to an issuer becomes a directoryName, put together in `made`. */
+static bool place(ak_view dp_name, ak_view issuer, ak_buf *made, ak_view *out) {
+    ak_rd r, outer;
+    ak_view rdn, base;
     ak_rd_view(&r, dp_name);
-    return ak_der_get(&r, AK_DER_CONTEXT_CONSTRUCTED(0), out) && ak_rd_done(&r) && ak_names_valid(*out);
+    if (ak_der_peek(&r) == AK_DER_CONTEXT_CONSTRUCTED(0)) return ak_der_get(&r, AK_DER_CONTEXT_CONSTRUCTED(0), out) && ak_rd_done(&r) && ak_names_valid(*out);
+    ak_rd_view(&outer, issuer);
+    if (!ak_der_get(&r, AK_DER_CONTEXT_CONSTRUCTED(1), &rdn) || !ak_rd_done(&r) || !ak_der_get(&outer, AK_DER_SEQUENCE, &base)) return false;
+    size_t name = base.n + with_header(rdn.n);
+    if (!put_header(made, AK_DER_CONTEXT_CONSTRUCTED(AK_GN_directory), with_header(name)) || !put_header(made, AK_DER_SEQUENCE, name) ||
+        !ak_buf_put_view(made, base) || !put_header(made, AK_DER_SET, rdn.n) || !ak_buf_put_view(made, rdn))
+        return false;
+    *out = ak_buf_view(made);
+    return ak_names_valid(*out);
+}
+
+/* same_place: whether the distribution point of a certificate and that of a CRL have a name in common. */
+static bool same_place(ak_view ours, ak_view our_issuer, ak_view theirs, ak_view their_issuer) {
+    ak_buf a, b;
+    ak_view x, y;
+    ak_buf_init(&a, AK_CERT_MAX_BYTES * 2);
+    ak_buf_init(&b, AK_CERT_MAX_BYTES * 2);
+    bool same = place(ours, our_issuer, &a, &x) && place(theirs, their_issuer, &b, &y) && names_meet(x, y);
+    ak_buf_free(&a);
+    ak_buf_free(&b);
+    return same;
+}
+
+/* only_directory: the one directoryName of a cRLIssuer, or what it is without. */
+static ak_view only_directory(ak_view names, ak_view otherwise) {
+    ak_gn gn;
+    return ak_names_next(&names, &gn) && gn.kind == AK_GN_directory && names.n == 0 ? gn.value : otherwise;
 }
 
 /* dp_fits: whether one DistributionPoint of the certificate leads to this CRL. */
 static bool dp_fits(const ak_crl *crl, const ak_cert *c, ak_rd *dp) {
-    ak_view name = {NULL, 0}, reasons, issuer = {NULL, 0}, ours, theirs;
+    ak_view name = {NULL, 0}, reasons, issuer = {NULL, 0};
     bool has_name, has_issuer, found;
     if (!ak_der_optional(dp, AK_DER_CONTEXT_CONSTRUCTED(0), &name, &has_name) || !ak_der_optional(dp, AK_DER_CONTEXT(1), &reasons, &found) ||
         !ak_der_optional(dp, AK_DER_CONTEXT_CONSTRUCTED(2), &issuer, &has_issuer))
@@ -286,9 +328,13 @@ static bool dp_fits(const ak_crl *crl, const ak_cert *c, ak_rd *dp) {
     if (has_issuer ? !names_have(issuer, crl->issuer) || (!crl->indirect && !ak_name_eq(crl->issuer, c->issuer)) : !ak_name_eq(crl->issuer, c->issuer))
         return false;
     if (crl->idp_name.n == 0) return true;
-    if (!full_name(crl->idp_name, &theirs)) return false;
-    if (!has_name) return has_issuer && names_meet(issuer, theirs);
-    return full_name(name, &ours) && names_meet(ours, theirs);
+    if (has_name) return same_place(name, only_directory(issuer, c->issuer), crl->idp_name, crl->issuer);
+    ak_buf made;
+    ak_view theirs;
+    ak_buf_init(&made, AK_CERT_MAX_BYTES * 2);
+    bool meet = has_issuer && place(crl->idp_name, crl->issuer, &made, &theirs) && names_meet(issuer, theirs);
+    ak_buf_free(&made);
+    return meet;
 }
 
 static bool in_scope(const ak_crl *crl, const ak_cert *c) {

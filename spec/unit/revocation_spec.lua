@@ -164,6 +164,32 @@ describe("CRLs", function()
     assert.equal("unknown", r.revocation)
   end)
 
+  it("have a place that may be named in full or by what it adds to its issuer's name", function()
+    local function relative(cn) return der.context(0, der.context(1, der.sequence(der.oid "2.5.4.3", der.utf8(cn)))) end
+    local function full(...) return der.context(0, der.context(0, der.context(4, testca.name { ... }))) end
+    local long = ("long "):rep(60)
+    local one = { relative "part 1", full({ "CN", "Intermediate" }, { "CN", "part 1" }) }
+    local far = { relative(long), full({ "CN", "Intermediate" }, { "CN", long }) }
+    local elsewhere = { relative "part 2", full({ "CN", "Intermediate" }, { "CN", "part 2" }), full { "CN", "part 1" }, der.context(0, der.context(1, "\5\0")) }
+    local function verdict(point, scope, issuer)
+      local about = leaf { extensions = { { oid = "cRLDistributionPoints", value = der.sequence(der.sequence(point, issuer or "")) } } }
+      return verify({ crls = { crl(sub, { revoked = { about }, scope = idp(scope) }), root_crl } }, about).verdict
+    end
+    for _, same in ipairs { one, far } do
+      for _, a in ipairs(same) do
+        for _, b in ipairs(same) do assert.equal("certificate_revoked", verdict(a, b)) end
+        for _, b in ipairs(elsewhere) do
+          assert.equal("ok", verdict(a, b))
+          assert.equal("ok", verdict(b, a))
+        end
+      end
+    end
+    local named = der.context(2, der.context(4, testca.name "Intermediate"))
+    assert.equal("certificate_revoked", verdict(one[1], one[2], named)) -- relative to the cRLIssuer
+    assert.equal("certificate_revoked", verdict("", full { "CN", "Intermediate" }, named)) -- nothing but the cRLIssuer
+    assert.equal("ok", verdict("", one[1], named))
+  end)
+
   it("may be signed by another key of the same CA that the path vouches for", function()
     local signer = ca:intermediate(merged(period, { name = "Intermediate", key = keys[6], key_usage = { "cRLSign" } }))
     local revoking = crl(signer, { revoked = { good } })

@@ -47,10 +47,8 @@ interop.describe("NSS", { "selfserv", "tstclnt", "certutil", "pk12util", "openss
     rsa, ecdsa, other = certs.leaf("rsa", "named"), certs.leaf("ecdsa", "named"), certs.rsa "wrong_host"
     mine = { rsa = certs.rsa "client", ecdsa = certs.ecdsa "client" }
     staple = interop.stapling()
-    local root = peers.tmpfile(staple.issuer.key:reveal "pem", "root.key")
     database = peers.nss_database { cas = { rsa.ca, ecdsa.ca, staple.ca }, identities = { peers.pkcs12(rsa.chain, rsa.key, "rsa"),
-      peers.pkcs12(ecdsa.chain, ecdsa.key, "ecdsa"), peers.pkcs12(other.chain, other.key, "other.example"), peers.pkcs12(mine.rsa.chain, mine.rsa.key, "mine"),
-      peers.pkcs12(staple.ca, root, "stapler"), peers.pkcs12(staple.chain, staple.key, "stapled") } }
+      peers.pkcs12(ecdsa.chain, ecdsa.key, "ecdsa"), peers.pkcs12(other.chain, other.key, "other.example"), peers.pkcs12(mine.rsa.chain, mine.rsa.key, "mine") } }
     listener, port = net.listen()
   end)
   teardown(function() listener:close() end)
@@ -357,7 +355,8 @@ interop.describe("NSS", { "selfserv", "tstclnt", "certutil", "pk12util", "openss
   end)
 
   it("refuses what it must, and says why", function()
-    for _, case in ipairs { { certs.rsa "expired", "SEC_ERROR_EXPIRED_CERTIFICATE", "certificate_expired" }, { certs.self_signed(), "SEC_ERROR_CA_CERT_INVALID", "bad_certificate" },
+    for _, case in ipairs { { certs.rsa "expired", "SEC_ERROR_EXPIRED_CERTIFICATE", "certificate_expired" },
+      { certs.self_signed(), "SEC_ERROR_CA_CERT_INVALID", "bad_certificate" },
       { certs.rsa "wrong_host", "SSL_ERROR_BAD_CERT_DOMAIN", "bad_certificate" } } do
       local client = peers.nss_client { database = database, port = port, versions = only "1.2", args = { "-A", peers.tmpfile "ping\n" } }
       local c, _, failure = net.serve(listener, server_of(case[1], "1.2"):handshake {})

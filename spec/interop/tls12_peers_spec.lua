@@ -1,4 +1,4 @@
--- akushu, GnuTLS and nginx over loopback, TLS 1.2 and below, what gnutls_spec.lua and nginx_spec.lua leave out: every kind of suite in every version, tickets and
+-- akushu and GnuTLS over loopback, TLS 1.2 and below, what gnutls_spec.lua leaves out: every kind of suite in every version, tickets and
 -- ids, client authentication, OCSP stapling, rehandshakes. The whole list of suites is #slow.
 local akushu = require "akushu"
 local certs = require "spec.support.certs"
@@ -234,48 +234,5 @@ describe("an akushu server and gnutls-cli", function()
     assert.is_true(c:more())
     assert.truthy(client:wait_log("renegotiation", 5), client:log())
     client:stop()
-  end)
-end)
-
-describe("an akushu client and nginx", function()
-  it("reads the OCSP response that nginx staples, and resumes by ticket and by id", function()
-    local ca = testca.new { name = "stapling root" }
-    local leaf = ca:issue { names = { "localhost" } }
-    local response = ca:ocsp(leaf, { status = "good" })
-    for _, tickets in ipairs { "on", "off" } do
-      local server = peers.nginx { chain = peers.tmpfile(leaf.pem_chain, "chain.pem"), key = peers.tmpfile(leaf.pem_key, "key.pem"),
-        files = { ["index.html"] = "hello" }, http = "ssl_session_cache shared:akushu:1m;",
-        server = ("ssl_protocols TLSv1.2; ssl_session_tickets %s; ssl_stapling on; ssl_stapling_file %s;"):format(tickets, peers.tmpfile(response, "ocsp.der")) }
-      local context = akushu.client { trust = ca:trust(), versions = "1.2", ocsp = true }
-      local c, message = net.client(server.port, context:handshake { server_name = "localhost" })
-      assert(c, message)
-      assert.equal(response, c.session.ocsp_response)
-      local resumption = assert(c.session:resumption())
-      assert.equal(tickets == "on" and "ticket" or "session_id", resumption.kind)
-      c:close()
-      c = assert(net.client(server.port, context:handshake { server_name = "localhost", session = resumption }))
-      assert.is_true(c.session.resumed)
-      assert(c:send "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-      assert.truthy(assert(c:receive_all()):find("hello", 1, true))
-      c:close()
-      server:stop()
-    end
-  end)
-
-  it("shows nginx its certificate", function()
-    local id, mine = certs.rsa(), certs.leaf("ecdsa", "client")
-    local server = peers.nginx { chain = id.chain, key = id.key, files = { ["index.html"] = "hello" },
-      server = ("ssl_protocols TLSv1.2; ssl_client_certificate %s; ssl_verify_client on; ssl_verify_depth 3; add_header Seen $ssl_client_s_dn;"):format(mine.ca) }
-    for _, has in ipairs { true, false } do
-      local context = akushu.client { trust = id.trust, versions = "1.2", identity = has and mine.identity or nil }
-      local c, message = net.client(server.port, context:handshake { server_name = "localhost" })
-      assert(c, message)
-      assert(c:send "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-      local answer = assert(c:receive_all())
-      assert.equal(has, answer:find("client.example", 1, true) ~= nil)
-      assert.equal(has and "200" or "400", answer:match "^HTTP/1.1 (%d+)")
-      c:close()
-    end
-    server:stop()
   end)
 end)

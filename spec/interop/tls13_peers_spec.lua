@@ -1,4 +1,4 @@
--- TLS 1.3 between akushu and GnuTLS, nginx, curl, BoringSSL's tool, nghttpd and socat over loopback. A peer that is not installed leaves its tests
+-- TLS 1.3 between akushu and GnuTLS, BoringSSL's tool, nghttpd and socat over loopback. A peer that is not installed leaves its tests
 -- pending.
 local akushu = require "akushu"
 local certs = require "spec.support.certs"
@@ -40,11 +40,6 @@ local function reachable(proc)
   local ok = s:connect("127.0.0.1", proc.port)
   s:close()
   return ok
-end
-
-local function get(c, path)
-  assert(c:send(("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"):format(path or "/")))
-  return assert(c:receive_all())
 end
 
 -- ---- GnuTLS --------------------------------------------------------------------------------------------------------------------
@@ -199,73 +194,6 @@ describe("TLS 1.3: an akushu server and gnutls-cli", function()
         assert(c:send(("y"):rep(3000) .. "\n"))
         assert.truthy(client:wait_log(("y"):rep(3000), 10))
       end)
-  end)
-end)
-
--- ---- nginx, curl --------------------------------------------------------------------------------------------------------------------
-
-describe("TLS 1.3: an akushu client and nginx", function()
-  local settings = "ssl_protocols TLSv1.3; ssl_early_data on; location /early { add_header Early $ssl_early_data; try_files /index.html =404; }"
-
-  with("nginx", "gets a page, resumes, sends its request early", function()
-    local id = certs.ecdsa()
-    local server = peers.nginx { chain = id.chain, key = id.key, server = settings, http = "ssl_session_cache shared:akushu:1m;",
-      files = { ["index.html"] = "hello from nginx" } }
-    local context = client_context(id)
-    local c = dial(server.port, context)
-    assert.truthy(get(c):find("hello from nginx", 1, true))
-    local session = assert(c.session:resumption())
-    assert.is_true(session.max_early_data > 0)
-    c:close()
-    c = dial(server.port, context, { session = session, early = "GET /early HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" })
-    assert.equal("accepted", c.session.early_data)
-    local page = assert(c:receive_all())
-    assert.truthy(page:find("hello from nginx", 1, true), page)
-    c:close()
-    server:stop()
-  end)
-
-  with("nginx", "verifies the OCSP response that it staples", function()
-    local testca = require "akushu.testca"
-    local ca = testca.new { name = "stapling root" }
-    local leaf = ca:issue { names = { "localhost" }, ocsp_urls = { "http://127.0.0.1:1/" } }
-    local chain, key = peers.tmpfile(leaf.pem_chain, "chain.pem"), peers.tmpfile(leaf.pem_key, "key.pem")
-    for status, good in pairs { good = true, revoked = false } do
-      local response = peers.tmpfile(ca:ocsp(leaf, { status = status }), "ocsp.der")
-      local root = peers.tmpfile(ca:pem(), "ca.pem")
-      local server = peers.nginx { chain = chain, key = key, files = { ["index.html"] = "stapled" },
-        server = ("ssl_protocols TLSv1.3; ssl_stapling on; ssl_stapling_file %s; ssl_trusted_certificate %s;"):format(response, root) }
-      local hs = akushu.client({ trust = assert(akushu.trust { file = root }), versions = "1.3",
-        ocsp = true }):handshake { server_name = "localhost" }
-      local c, message, failure = net.client(server.port, hs)
-      if good then
-        assert(c, message)
-        assert.is_true(#c.session.ocsp_response > 100)
-        c:close()
-      else
-        assert.is_nil(c)
-        assert.equal("certificate_revoked", failure.code)
-      end
-      server:stop()
-    end
-  end)
-end)
-
-describe("TLS 1.3: examples/server.lua and curl", function()
-  with("curl", "for every suite that curl has", function()
-    local id = certs.ecdsa()
-    local server = peers.start_server(function(port)
-      local words = { "lua5.4", "examples/server.lua", "--listen", "127.0.0.1:" .. port, "--www", "--chain", id.chain, "--key", id.key }
-      words.env = { LUA_PATH = package.path, LUA_CPATH = package.cpath }
-      return words
-    end, "istening")
-    for _, suite in ipairs { "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256" } do
-      local curl = peers.curl { port = server.port, ca = id.ca, args = { "--tlsv1.3", "--tls13-ciphers", suite } }
-      assert.equal(0, curl:wait(15), curl:log())
-      assert.truthy(curl:log():find(suite, 1, true), curl:log())
-      curl:stop()
-    end
-    server:stop()
   end)
 end)
 

@@ -168,11 +168,12 @@ local stapling
 -- An identity with OCSP responses: chain, key, ca (file names), trust, identity, and ocsp(status) → response in DER.
 function interop.stapling()
   if not stapling then
-    local ca = testca.new { name = "stapling root", key = "rsa:2048" }
+    local root = testca.new { name = "stapling root" }
+    local ca = root:intermediate { name = "stapling CA" } -- in the chain, where curl looks for who signed a response
     local leaf = ca:issue { names = { "localhost" } }
     stapling = {
-      chain = peers.tmpfile(leaf.pem_chain, "chain.pem"), key = peers.tmpfile(leaf.pem_key, "key.pem"), ca = peers.tmpfile(ca:pem(), "ca.pem"),
-      trust = ca:trust(), identity = leaf.identity, leaf = leaf, issuer = ca,
+      chain = peers.tmpfile(leaf.pem_chain, "chain.pem"), key = peers.tmpfile(leaf.pem_key, "key.pem"), ca = peers.tmpfile(root:pem(), "ca.pem"),
+      trust = root:trust(), identity = leaf.identity,
       ocsp = function(status) return ca:ocsp(leaf, { status = status }) end,
     }
   end

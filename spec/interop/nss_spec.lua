@@ -335,14 +335,13 @@ interop.describe("NSS", { "selfserv", "tstclnt", "certutil", "pk12util", "openss
   it("TLS 1.3: selfserv takes early data #slow", function() early(11, "accepted") end) -- its guard against replays has to have seen a whole window
 
   it("TLS 1.3: tstclnt sends early data, and again when it is refused", function()
-    local log = tstclnt("1.3", server_of(rsa, "1.3", { early_data = 1000 }), { args = { "-Z", "-L", "2" }, connections = 2 }, function(c2, hs, _, i)
-      if i == 2 then
-        assert.equal("accepted", c2.session.early_data)
-        assert.equal("ping\n", hs:take_early_data())
-      else
-        assert.equal("ping\n", assert(c2:receive_until "\n"))
-      end
+    local early = 0 -- how often it was fast enough in reading its input to send it early
+    local log = tstclnt("1.3", server_of(rsa, "1.3", { early_data = 1000 }), { args = { "-Z", "-L", "15" }, connections = 15 }, function(c2, hs, _, i)
+      assert.equal(i > 1 and "accepted" or "none", c2.session.early_data)
+      local data = hs:take_early_data()
+      if data == "ping\n" then early = early + 1 else assert.equal("ping\n", data .. assert(c2:receive_until "\n")) end
     end)
+    assert.is_true(early > 0)
     assert.falsy(log:find("Early data rejected", 1, true), log)
     local taken
     tstclnt("1.3", server_of(rsa, "1.3", { early_data = 1000, on_early_data = function() return false end }), { args = { "-Z", "-L", "2" }, connections = 2 },

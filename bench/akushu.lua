@@ -14,6 +14,7 @@ function driver.new(o)
   if o.resume ~= "id" then server.sessions = false end
   server.tickets = o.resume == "ticket"
   if o.batch then client.max_fragment = o.bulk end
+  client.hooks, server.hooks = o.hooks, o.hooks
   local self = setmetatable({ host = o.host, resume = o.resume, batch = o.batch, idle = {} }, driver)
   self.client, self.server = akushu.client(client), akushu.server(server)
   if o.sockets then self.loopback = require("bench.loopback").new() end

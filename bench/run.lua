@@ -140,6 +140,27 @@ for _, row in ipairs {
   scenarios[#scenarios + 1] = row
 end
 
+-- What hooks cost: akushu with none (its time stands first) against itself with some. With none no Lua runs in a step (spec/unit/hooks_cost_spec.lua): a gate that
+-- nobody asked for is one test of a bit. A hook that never meets its message has its gate opened all the same.
+local function look() end
+local every_gate = {}
+for i, gate in ipairs { "compose", "send", "plain_out", "record_out", "record_in", "plain_in", "receive" } do every_gate[i] = { gate, "*", look } end
+
+local function hooked(hooks)
+  return function(o) return akushu_driver.new(with(o, { hooks = hooks })) end
+end
+
+local with_hooks = {
+  { "akushu", akushu_driver.new },
+  { "a hook never met", hooked { { "receive", "hello_request", look } } },
+  { "one hook", hooked { { "send", "client_hello", look } } },
+  { "all messages", hooked { { "send", "*", look }, { "receive", "*", look } } },
+  { "all gates", hooked(every_gate) },
+}
+scenarios[#scenarios + 1] = { "hooks, TLS 1.2 ECDHE-ECDSA, full", ecdhe_ecdsa, contestants = with_hooks }
+scenarios[#scenarios + 1] = { "hooks, TLS 1.3 X25519 ECDSA, full", tls13_ecdsa, contestants = with_hooks }
+scenarios[#scenarios + 1] = { "hooks, TLS 1.3 AES-128-GCM", tls13_ecdsa, bulk = 1024, contestants = with_hooks }
+
 -- ---- measuring ------------------------------------------------------------------------------------------------------------------
 
 local function median(list)
@@ -177,7 +198,7 @@ end
 
 local function enter(scenario)
   local runners = {}
-  for _, c in ipairs(contestants) do
+  for _, c in ipairs(scenario.contestants or contestants) do
     local name, new = c[1], c[2]
     local ok, made, why = pcall(new, scenario[2])
     if not ok or not made then

@@ -11,12 +11,12 @@
 const ak_schema *ak_wire_declared(lua_State *L, uint16_t type, ak_message_kind where) {
     const ak_schema *s = NULL;
     int top = lua_gettop(L);
-    luaL_checkstack(L, 4, "wire");
+    luaL_checkstack(L, 6, "wire");
     if (lua_getfield(L, LUA_REGISTRYINDEX, DECLARED) == LUA_TTABLE && lua_rawgeti(L, -1, type) == LUA_TTABLE) {
-        if (lua_rawgeti(L, -1, where) == LUA_TNIL) {
-            lua_pop(L, 1);
-            lua_rawgeti(L, -1, 0); /* everywhere */
-        }
+        int list = lua_gettop(L);
+        /* what is declared for ServerHello is meant for that of any version, unless server_hello_12 is declared besides */
+        bool found = lua_rawgeti(L, list, where) != LUA_TNIL || (where == AK_IN_server_hello_12 && lua_rawgeti(L, list, AK_IN_server_hello) != LUA_TNIL);
+        if (!found) lua_rawgeti(L, list, 0); /* everywhere */
         s = lua_touserdata(L, -1);
     }
     lua_settop(L, top);
@@ -207,7 +207,8 @@ static void add_name(lua_State *L, uint16_t number, int name) {
     lua_pop(L, 1);
 }
 
-/* declare_extension(number, name, fields): fields is one list for all messages, or { client_hello = list, server_hello = list … }. */
+/* declare_extension(number, name, fields): fields is one list for all messages, or { client_hello = list, server_hello = list … }; server_hello counts for TLS 1.2's, too,
+ * unless server_hello_12 is there. */
 int ak_wire_declare(lua_State *L) {
     lua_Integer number = luaL_checkinteger(L, 1);
     luaL_argcheck(L, number >= 0 && number <= 0xffff, 1, "a number up to 65535");

@@ -34,6 +34,10 @@ end
 
 for name, value in pairs(core.x509) do akushu[name] = value end
 
+-- The registries that people ask for most, names to numbers and numbers to names; made when they are first asked for. All of them: akushu.wire.registry.
+local registries = { suites = true, groups = true, schemes = true, extensions = true, alerts = true, versions = true }
+setmetatable(akushu, { __index = function(_, name) return registries[name] and core.wire.registry[name] or nil end })
+
 --- A class's table of methods, for files of akushu that add to it.
 local function context(role, opts)
   local fields, kept = options.blame(2, options.context, role, opts, core.x509)

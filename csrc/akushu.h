@@ -514,7 +514,7 @@ bool ak_session_renegotiation_wanted(const ak_session *s);
 const ak_context *ak_session_context(const ak_session *s);
 /* ak_session_renegotiate: client, TLS <= 1.2: a new handshake inside this connection, under its keys (RFC 5246 §7.4.1.1, RFC 5746). The session hands its record
  * protection and unread bytes over and is closed; the handshake, once done, gives the next one (ak_hs_session). Application data that comes
- * in between waits in ak_hs_application. NULL: AK_ERR_not_ready (not allowed by the context, a server, TLS 1.3), no_renegotiation (the server
+ * in between waits in ak_hs_application. ak_hs_set_resumption may give it a session to resume. NULL: AK_ERR_not_ready (not allowed by the context, a server, TLS 1.3), no_renegotiation (the server
  * does not do RFC 5746), closed … */
 ak_hs *ak_session_renegotiate(ak_session *s, ak_failure *f);
 /* ak_session_update_keys: TLS 1.3 KeyUpdate into the reply; ask_peer: update_requested. */

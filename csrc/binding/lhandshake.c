@@ -438,18 +438,22 @@ static int l_new(lua_State *L) {
     return 1;
 }
 
-/* renegotiate(context, dispatch, session): a handshake inside a connection; the session is over. */
+/* renegotiate(context, dispatch, session [, resumption]): a handshake inside a connection; the session is over. */
 static int l_renegotiate(lua_State *L) {
     ak_context *c = ak_lua_check_context(L, 1);
     ak_failure f = {0};
     luaL_checktype(L, 2, LUA_TFUNCTION);
     ak_session *s = ak_lua_check_session(L, 3);
     if (ak_session_context(s) != c) return luaL_error(L, "renegotiate: a session of another context");
+    ak_resumption *r = lua_isnoneornil(L, 4) ? NULL : ak_lua_to_resumption(L, 4);
+    if (r == NULL && !lua_isnoneornil(L, 4)) return luaL_error(L, "option 'session': a resumption that was closed");
     lhandshake *u = new(L, 1, 2);
     u->server = c->server;
     u->ticks = c->clock != NULL;
     u->h = ak_session_renegotiate(s, &f);
-    return u->h != NULL ? 1 : ak_lua_fail(L, &f);
+    if (u->h == NULL) return ak_lua_fail(L, &f);
+    if (r != NULL) ak_hs_set_resumption(u->h, r);
+    return 1;
 }
 
 /* hs:take_application_data(): what came between the messages of a renegotiation. */

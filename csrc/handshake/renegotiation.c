@@ -101,18 +101,9 @@ bool ak_renegotiation_verify_data(const ak_hs *h, bool both, ak_buf *out) {
     return ak_buf_put(out, i->client_finished, i->client_finished_n) && (!both || ak_buf_put(out, i->server_finished, i->server_finished_n));
 }
 
-ak_error ak_renegotiation_check_hello(ak_hs *h) {
-    const ak_info *before = h->renegotiation->before, *i = h->info;
-    if (!i->secure_renegotiation) return ak_hs_fail(h, AK_ERR_renegotiation_mismatch, "no renegotiation_info in a renegotiation (RFC 5746 §3.5)");
-    if (before->ems != i->ems)
-        return ak_hs_fail_alert(h, AK_ERR_ems_mismatch, AK_ALERT_illegal_parameter, "extended_master_secret changed in a renegotiation");
-    if (before->peer_chain != NULL && !ak_suite_has_certificate(i->suite) && !h->ctx->renegotiation_new_certificate)
-        return ak_hs_fail(h, AK_ERR_certificate_changed, "%s has none", i->suite->name);
-    return AK_OK;
-}
-
 static bool same_chain(const ak_chain *a, const ak_chain *b) {
-    if (a == NULL || b == NULL || a->n != b->n) return false;
+    if (a == NULL || b == NULL) return a == b;
+    if (a->n != b->n) return false;
     for (size_t i = 0; i < a->n; i++)
         if (!ak_view_eq(a->certs[i]->der, b->certs[i]->der)) return false;
     return true;
@@ -123,4 +114,14 @@ ak_error ak_renegotiation_check_certificate(ak_hs *h) {
     if (same_chain(r->before->peer_chain, h->info->peer_chain)) return AK_OK;
     r->accepted_untrusted = false; /* that was for another certificate */
     return h->ctx->renegotiation_new_certificate ? AK_OK : ak_hs_fail(h, AK_ERR_certificate_changed, NULL);
+}
+
+ak_error ak_renegotiation_check_hello(ak_hs *h) {
+    const ak_info *before = h->renegotiation->before, *i = h->info;
+    if (!i->secure_renegotiation) return ak_hs_fail(h, AK_ERR_renegotiation_mismatch, "no renegotiation_info in a renegotiation (RFC 5746 §3.5)");
+    if (before->ems != i->ems)
+        return ak_hs_fail_alert(h, AK_ERR_ems_mismatch, AK_ALERT_illegal_parameter, "extended_master_secret changed in a renegotiation");
+    if (before->peer_chain != NULL && !ak_suite_has_certificate(i->suite) && !h->ctx->renegotiation_new_certificate)
+        return ak_hs_fail(h, AK_ERR_certificate_changed, "%s has none", i->suite->name);
+    return i->resumed ? ak_renegotiation_check_certificate(h) : AK_OK; /* a session brings its certificate along */
 }

@@ -84,7 +84,7 @@ function context_methods:renegotiate(session, opts)
   local of_context = context_methods._values(self) or error("a context that was closed", 2)
   local kept = of_context.kept
   local o = options.blame(2, options.renegotiate, kept, session, opts)
-  local hs, message, failure = options.blame(2, core.renegotiate, self, hooks.dispatch, session)
+  local hs, message, failure = options.blame(2, core.renegotiate, self, hooks.dispatch, session, o.session)
   if not hs then return nil, message, failure end
   for _, h in ipairs(kept.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
   for _, h in ipairs(o.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end

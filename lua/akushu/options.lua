@@ -572,10 +572,16 @@ function options.needs_no_identity(fields)
   return true
 end
 
+local function check_resumption(value)
+  if value ~= nil and not is_class(value, "akushu.Resumption") then type_error("session", "a resumption (session:resumption(), akushu.resumption(bytes))", value) end
+end
+
 --- Checks the options of a renegotiation.
 function options.renegotiate(kept, session, opts)
   if not is_class(session, "akushu.Session") then fail("renegotiate: a session expected, got %s", type(session)) end
-  return check_all(opts or nothing, { hooks = in_handshake.hooks }, kept.role, "renegotiate")
+  local o = check_all(opts or nothing, { hooks = in_handshake.hooks, session = in_handshake.session }, kept.role, "renegotiate")
+  check_resumption(o.session)
+  return o
 end
 
 --- Checks the options of one handshake; they are used as they are.
@@ -585,7 +591,7 @@ function options.handshake(kept, opts)
   if kept.verify_host and not o.server_name then
     fail("handshake: option 'server_name' is missing: the host name could not be verified (verify = \"chain\" checks the chain alone)")
   end
-  if o.session ~= nil and not is_class(o.session, "akushu.Resumption") then type_error("session", "a resumption (session:resumption(), akushu.resumption(bytes))", o.session) end
+  check_resumption(o.session)
   return o
 end
 

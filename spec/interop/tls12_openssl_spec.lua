@@ -192,6 +192,29 @@ describe("an akushu client and openssl s_server", function()
     end
   end)
 
+  for _, tickets in ipairs { true, false } do
+    it("resumes in a renegotiation, by " .. (tickets and "ticket" or "id"), function()
+      local id = certs.rsa()
+      local server = peers.openssl_server { chain = id.chain, key = id.key, pipe = true, args = { "-tls1_2", table.unpack(tickets and {} or { "-no_ticket" }) } }
+      local context = akushu.client { trust = id.trust, versions = "1.2", renegotiation = true, tickets = tickets }
+      local c = assert(net.client(server.port, context:handshake { server_name = "localhost" }))
+      for i = 1, 3 do
+        server:write "r\n"
+        assert.is_true(c:more())
+        local resumption = i ~= 3 and assert(c.session:resumption()) or nil
+        c.hs = assert(context:renegotiate(c.session, { session = resumption }))
+        local ok, why = c:handshake()
+        assert(ok, why)
+        assert.equal(i ~= 3, c.session.resumed)
+        assert.is_true(c.session.secure_renegotiation)
+        assert(c:send(("round %d\n"):format(i)))
+        assert.truthy(server:wait_log("round " .. i, 5), server:log())
+      end
+      c:close()
+      server:stop()
+    end)
+  end
+
   it("renegotiates and shows the certificate that it was not asked for at first", function()
     local id, mine = certs.rsa(), certs.leaf("ecdsa", "client")
     local server = peers.openssl_server { chain = id.chain, key = id.key, pipe = true, args = { "-tls1_2", "-CAfile", mine.ca } }

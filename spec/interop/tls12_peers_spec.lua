@@ -148,6 +148,49 @@ describe("an akushu client and gnutls-serv", function()
     end
     server:stop()
   end)
+
+  it("renegotiates when gnutls-serv asks, with a whole handshake and with a resumption, and shows its certificate", function()
+    local id, mine = certs.ecdsa(), certs.leaf("ecdsa", "client")
+    local server = peers.gnutls_server { chain = id.chain, key = id.key, priority = "NORMAL:-VERS-ALL:+VERS-TLS1.2", args = { "--echo", "--crlf", "--x509cafile", mine.ca } }
+    for _, tickets in ipairs { true, false } do
+      local context = akushu.client { trust = id.trust, versions = "1.2", renegotiation = true, identity = mine.identity, tickets = tickets }
+      local c = assert(net.client(server.port, context:handshake { server_name = "localhost" }))
+      for i = 1, 3 do
+        assert(c:send "**REHANDSHAKE**\r\n")
+        while not c.session.renegotiation_wanted do assert.is_true(c:more()) end
+        local resumes = i ~= 1 and not tickets -- GnuTLS ends its rehandshake with an internal error when a ticket is offered in it
+        c.hs = assert(context:renegotiate(c.session, { session = resumes and assert(c.session:resumption()) or nil }))
+        local ok, why = c:handshake()
+        assert(ok, why)
+        assert.equal(resumes, c.session.resumed)
+        assert.is_true(c.session.secure_renegotiation)
+        c.buffer = ""
+        echo(c, "after it\r\n")
+      end
+      c:close()
+    end
+    server:stop()
+  end)
+end)
+
+describe("an akushu client and NSS selfserv", function()
+  it("renegotiates when it asks for a certificate after the request", function()
+    local id, mine = certs.rsa(), certs.leaf("ecdsa", "client")
+    local database = peers.nss_database { cas = { id.ca, mine.ca }, identities = { peers.pkcs12(id.chain, id.key, "spec") } }
+    local server = peers.nss_server { database = database, name = "spec", versions = "tls1.2:tls1.2", args = { "-rrrr" } }
+    local context = akushu.client { trust = id.trust, versions = "1.2", renegotiation = true, identity = mine.identity }
+    local c = assert(net.client(server.port, context:handshake { server_name = "localhost" }))
+    assert.is_nil(c.session.own_scheme)
+    assert(c:send "GET / HTTP/1.0\r\n\r\n")
+    while not c.session.renegotiation_wanted do assert.is_true(c:more()) end
+    c.hs = assert(context:renegotiate(c.session))
+    local ok, why = c:handshake()
+    assert(ok, why)
+    assert.equal("ecdsa_secp256r1_sha256", c.session.own_scheme)
+    assert.matches("200 OK", assert(c:receive_until "\r\n"))
+    c:close()
+    server:stop()
+  end)
 end)
 
 describe("an akushu server and gnutls-cli", function()

@@ -4,6 +4,7 @@ local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local core = require "akushu.core"
 local mutate = require "spec.support.mutate"
+local peers = require "spec.support.peers"
 local pump = require "spec.support.pump"
 
 local suite = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
@@ -62,10 +63,10 @@ local function records(bytes)
 end
 
 -- The second handshake. o.server: its context; o.says: the renegotiated_connection of its ServerHello (as it should be); o.strip: no renegotiation_info;
--- o.change: a hook on its ServerHello; o.hook: on the client. Returns the client's handshake, its failure, and what renegotiation_info it sent.
+-- o.change: a hook on its ServerHello; o.session: a resumption that the client offers. Returns the client's handshake, its failure, and what renegotiation_info it sent.
 local function again(known, o)
   o = o or {}
-  local hc = assert(known.context:renegotiate(known.session))
+  local hc = assert(known.context:renegotiate(known.session, { session = o.session }))
   local hs = (o.server or server()):handshake()
   local said
   hs:on("receive", "client_hello", function(m, ev)
@@ -85,7 +86,7 @@ local function again(known, o)
   local client_new, server_new, failure = false, false, nil
   local bytes = assert(hc:start())
   hs:start()
-  while bytes and #bytes > 0 and not hc.done do
+  while bytes and #bytes > 0 and not (hc.done and hs.done) do
     local to_server = {}
     for kind, _, whole in records(bytes) do
       if client_new then
@@ -283,5 +284,142 @@ describe("renegotiation", function()
       known.seal = core.record.protect(suite, V12, { key = block:sub(17, 32), iv = block:sub(37, 40), seq = 1 })
     end
     assert.equal("still here", (known.session:open(known.seal:seal(23, "still here"))))
+  end)
+end)
+
+describe("a renegotiation that resumes", function()
+  for _, kind in ipairs { "id", "ticket" } do
+    local function contexts(o)
+      o = o or {}
+      o.tickets = kind == "ticket"
+      return server(o)
+    end
+
+    local function client_options(o)
+      local all = { tickets = kind == "ticket" }
+      for k, v in pairs(o or {}) do all[k] = v end
+      return all
+    end
+
+    it("is bound to the handshake before it, and keeps what the session has: by " .. kind, function()
+      local srv = contexts()
+      local known = connect { client = client_options(), server = srv }
+      local resumption = assert(known.session:resumption())
+      ask(known)
+      local hc, failure, said, hs = again(known, { server = srv, session = resumption })
+      assert.is_nil(failure)
+      assert.is_true(hc.done and hs.done)
+      assert.is_true(hc.resumed and hs.resumed)
+      assert.equal(known.client_finished, said)
+      local one, two = assert(hc:session()), assert(hs:session())
+      assert.is_true(one.secure_renegotiation)
+      assert.equal(known.server.peer, two.peer)
+      assert.equal("localhost", one.peer[1].dns_names[1])
+      assert.equal("over", (two:open(one:seal "over")))
+      assert.equal("and out", (one:open(two:seal "and out")))
+    end)
+
+    it("is a full one where the server does not know the session: by " .. kind, function()
+      local known = connect { client = client_options(), server = contexts() }
+      local resumption = assert(known.session:resumption())
+      ask(known)
+      local hc, failure = again(known, { server = contexts(), session = resumption })
+      assert.is_nil(failure)
+      assert.is_true(hc.done)
+      assert.is_false(hc.resumed)
+    end)
+
+    it("ends where renegotiation_info is wrong or missing (RFC 5746 §3.5): by " .. kind, function()
+      for _, o in ipairs { { strip = true }, { says = ("x"):rep(24) }, { says = "" } } do
+        local srv = contexts()
+        local known = connect { client = client_options(), server = srv }
+        local resumption = assert(known.session:resumption())
+        ask(known)
+        o.server, o.session = srv, resumption
+        local hc, failure = again(known, o)
+        assert.is_false(hc.done)
+        assert.equal("renegotiation_mismatch", failure and failure.code)
+        assert.equal("handshake_failure", failure.alert)
+      end
+    end)
+
+    it("ends where the session is of another certificate than the connection (Triple Handshake): by " .. kind, function()
+      local other = certs.leaf "ec:secp384r1"
+      local trust = akushu.trust { file = certs.ecdsa().ca }
+      assert(trust:add(peers.read_file(other.ca)))
+      local second = contexts { identity = other.identity }
+      local c = client_options { trust = trust }
+      local known = connect { client = c, server = contexts() }
+      local theirs = assert(pump.run(known.context:handshake { server_name = "localhost" }, second:handshake()).session:resumption())
+      ask(known)
+      local hc, failure = again(known, { server = second, session = theirs })
+      assert.is_false(hc.done)
+      assert.equal("certificate_changed", failure and failure.code)
+      assert.equal("illegal_parameter", failure.alert)
+
+      c.renegotiation_new_certificate = true
+      known = connect { client = c, server = contexts() }
+      theirs = assert(pump.run(known.context:handshake { server_name = "localhost" }, second:handshake()).session:resumption())
+      ask(known)
+      hc, failure = again(known, { server = second, session = theirs })
+      assert.is_nil(failure)
+      assert.is_true(hc.resumed)
+      assert.equal(other.identity.chain[1], hc.peer[1])
+    end)
+
+    it("ends where extended_master_secret changes (RFC 7627 §5.3): by " .. kind, function()
+      local srv = contexts()
+      local known = connect { client = client_options(), server = srv }
+      local resumption = assert(known.session:resumption())
+      ask(known)
+      local hc, failure = again(known, { server = srv, session = resumption, change = function(m) mutate.without(m, "extended_master_secret") end })
+      assert.is_false(hc.done)
+      assert.equal("ems_mismatch", failure and failure.code)
+    end)
+
+    it("keeps the protocol of ALPN: by " .. kind, function()
+      local srv = contexts { alpn = { "h2" } }
+      local known = connect { client = client_options { alpn = { "h2" } }, server = srv }
+      local resumption = assert(known.session:resumption())
+      ask(known)
+      local hc, failure = again(known, { server = srv, session = resumption })
+      assert.is_nil(failure)
+      assert.is_true(hc.resumed)
+      assert.equal("h2", hc.alpn)
+      -- a server that answers what was not asked is refused
+      known = connect { client = client_options { alpn = { "h2" } }, server = srv }
+      ask(known)
+      hc, failure = again(known, { server = srv, change = function(m)
+        mutate.with(m, "application_layer_protocol_negotiation", { protocol_name_list = { "http/1.1" } })
+      end })
+      assert.is_false(hc.done)
+      assert.equal("unsolicited_extension", failure and failure.code)
+    end)
+
+    it("shows the client's certificate in the handshake that makes the session, and keeps it: by " .. kind, function()
+      local mine = certs.leaf("ecdsa", "client")
+      local srv = contexts { trust = mine.trust, client_auth = "require" }
+      local c = client_options { identity = mine.identity }
+      local known = connect { client = c, server = contexts() } -- nobody has asked
+      assert.is_nil(known.server.peer)
+      ask(known)
+      local hc, failure, _, hs = again(known, { server = srv })
+      assert.is_nil(failure)
+      assert.equal(mine.identity.chain[1], hs.peer[1])
+      assert.is_false(hc.resumed)
+      known = connect { client = c, server = srv }
+      local resumption = assert(known.session:resumption())
+      ask(known)
+      hc, failure, _, hs = again(known, { server = srv, session = resumption })
+      assert.is_nil(failure)
+      assert.is_true(hc.resumed)
+      assert.equal(mine.identity.chain[1], hs.peer[1])
+    end)
+  end
+
+  it("takes nothing but a resumption", function()
+    local known = connect()
+    assert.error_matches(function() known.context:renegotiate(known.session, { session = known.server }) end, "option 'session'")
+    assert.is_truthy(known.session:seal "it goes on")
   end)
 end)

@@ -315,7 +315,7 @@ interop.describe("NSS", { "selfserv", "tstclnt", "certutil", "pk12util", "openss
     end)
   end)
 
-  local function early(wait, result)
+  local function young(wait, result)
     local server = selfserv("1.3", { "-Z" })
     socket.sleep(wait)
     local context = client_of(rsa, "1.3")
@@ -331,8 +331,8 @@ interop.describe("NSS", { "selfserv", "tstclnt", "certutil", "pk12util", "openss
     c:close()
     server:stop()
   end
-  it("TLS 1.3: selfserv refuses early data while it is young", function() early(0, "refused") end)
-  it("TLS 1.3: selfserv takes early data #slow", function() early(11, "accepted") end) -- its guard against replays has to have seen a whole window
+  it("TLS 1.3: selfserv refuses early data while it is young", function() young(0, "refused") end)
+  it("TLS 1.3: selfserv takes early data #slow", function() young(11, "accepted") end) -- its guard against replays has to have seen a whole window
 
   it("TLS 1.3: tstclnt sends early data, and again when it is refused", function()
     local early = 0 -- how often it was fast enough in reading its input to send it early

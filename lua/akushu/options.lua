@@ -327,6 +327,9 @@ local in_handshake = {
   hooks = { hooks },
 }
 
+-- Of a context and of a handshake, by name: { check, role }; for the spec that looks for them in the reference.
+options.known, options.of_handshake = known, in_handshake
+
 local nothing = setmetatable({}, { __newindex = function() end })
 
 -- Each option is known, belongs to the role, and has a value that will do; out: where what the checks make of them goes.

@@ -50,7 +50,7 @@ ak_error ak_session13_message(ak_session *s, ak_view message);
 /* ak_session13_update: our KeyUpdate, and the new write key. */
 ak_error ak_session13_update(ak_session *s, bool ask_peer);
 #define AK_KEY_MARGIN 64u /* records kept back under a key: alerts, a KeyUpdate */
-/* ak_session13_keep_key_fresh: before n bytes are sealed: when the write key is near its end a KeyUpdate goes into the reply, and the next key is in force. */
+/* ak_session13_keep_key_fresh: before n bytes are sealed: when the peer has asked for it, or the write key is near its end, a KeyUpdate goes into the reply, and the next key is in force. */
 ak_error ak_session13_keep_key_fresh(ak_session *s, size_t n);
 
 #endif

@@ -281,6 +281,29 @@ describe("after the handshake", function()
       assert.equal("one two three four", attacked:received())
       assert.equal("answer", pump.transfer(attacked, attacker, "answer"))
     end)
+
+    it("a silent end that is asked for its KeyUpdate often answers once, before its next data (§4.6.3), asked by a " .. side, function()
+      local many = {}
+      for _ = 1, 5 do
+        many[#many + 1] = { 22, asking }
+        many[#many + 1] = { update = true }
+      end
+      local attacked = post(side, many, nil, nil, function(e) e.sent = {} end)
+      assert.same({}, attacked.sent)
+      local function records(bytes)
+        local n, at = 0, 1
+        while at <= #bytes do
+          at = select(4, string.unpack(">BI2s2", bytes, at))
+          n = n + 1
+        end
+        return n
+      end
+      local first = assert(attacked.session:seal "data")
+      assert.equal(2, records(first)) -- a KeyUpdate, and the data under the key after it
+      assert.equal(5 + 5 + 1 + 16, string.unpack(">I2", first, 4) + 5)
+      assert.equal(1, records(assert(attacked.session:seal "more")))
+      assert.equal(0, #attacked.session:pending())
+    end)
   end
 
   local to_server = {

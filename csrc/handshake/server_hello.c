@@ -94,6 +94,9 @@ ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s) {
     const ak_context *c = h->ctx;
     uint16_t version = s->legacy_version;
     ak_view body;
+    if (h->renegotiation != NULL && s->has_extensions && ak_ext_find(s->extensions, AK_EXT_supported_versions, &body) && body.n == 2 && body.p[0] == AK_TLS13 >> 8 &&
+        body.p[1] == (AK_TLS13 & 0xff)) /* which was not even asked for: RFC 8446 §4.1.3 has this alert for it all the same */
+        return ak_hs_fail(h, AK_ERR_unsupported_version, "TLS 1.3 in a renegotiation (RFC 8446 §4.1.3)");
     if (s->has_extensions && ak_ext_find(s->extensions, AK_EXT_supported_versions, &body) && ak_ext_client_sent(h, AK_EXT_supported_versions, NULL)) {
         struct ak_ext_supported_versions_server x;
         ak_failure why = {0};

@@ -116,6 +116,20 @@ local function again(known, o)
 end
 
 describe("renegotiation", function()
+  it("is not answered by TLS 1.3 (RFC 8446 §4.1.3)", function()
+    for _, versions in ipairs { { "1.2" }, { "1.2", "1.3" } } do
+      local known = connect { client = { versions = versions, suites = { suite, "TLS_AES_128_GCM_SHA256" } } }
+      ask(known)
+      local _, failure = again(known, { change = function(m)
+        m.cipher_suite = "TLS_AES_128_GCM_SHA256"
+        m.extensions = { { type = "supported_versions", data = { selected_version = "TLS 1.3" } },
+          { type = "key_share", data = { group = "x25519", key_exchange = ("\9"):rep(32) } } }
+      end })
+      assert.equal("local", failure.origin, failure.message)
+      assert.equal("protocol_version", failure.alert, failure.message)
+    end
+  end)
+
   it("is wanted when a HelloRequest has come, and not before", function()
     local known = connect()
     assert.is_false(known.session.renegotiation_wanted)

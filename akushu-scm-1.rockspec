@@ -171,6 +171,8 @@ build = {
     ["akushu.show"] = "lua/akushu/show.lua",
     ["akushu.testca"] = "lua/akushu/testca.lua",
     ["akushu.trace"] = "lua/akushu/trace.lua",
+    ["akushu.trace_explain"] = "lua/akushu/trace_explain.lua",
+    ["akushu.trace_text"] = "lua/akushu/trace_text.lua",
     ["akushu.usages"] = "lua/akushu/usages.lua",
     ["akushu.wire"] = "lua/akushu/wire.lua",
   },

@@ -25,7 +25,18 @@ local wire, crypto, record = core.wire, core.crypto, core.record
 local passive = {}
 
 local Passive = { __name = "akushu.PassivePeer" }
-Passive.__index = Passive
+
+-- p.data: { client =, server = }: all application data so far; put together when it is asked for, as a recording may hold a lot of it.
+Passive.__index = function(self, name)
+  if name ~= "data" then return Passive[name] end
+  local out = {}
+  for _, from in ipairs { "client", "server" } do
+    local parts = self.parts[from]
+    if #parts > 1 then self.parts[from] = { table.concat(parts) } end
+    out[from] = self.parts[from][1] or ""
+  end
+  return out
+end
 Passive.__tostring = function(self)
   return ("akushu.PassivePeer (%s, %s)"):format(self.version and "TLS " .. self.version or "no version yet", self.suite or "no suite yet")
 end
@@ -57,7 +68,7 @@ local function keys_of(v)
   return out
 end
 
-local function new_side() return { deframer = record.deframer {}, queue = {}, assembly = "", early = nil } end
+local function new_side() return { deframer = record.deframer {}, assembly = "", pieces = {}, waiting = 0, wanted = 4 } end
 
 function passive.new(keys)
   keys = keys or {}
@@ -67,8 +78,7 @@ function passive.new(keys)
   local self = setmetatable({ keylog = passive.keylog(keys.keylog), server_keys = keys_of(keys.server_key),
     premasters = list(keys.premaster),
     ephemeral = list(keys.ephemeral), masters = keys.master or {}, psks = type(keys.psk) == "table" and keys.psk or { keys.psk },
-    sessions = keys.sessions or { ids = {}, tickets = {}, psks = {} }, trace = trace.new {}, problems = {}, data = { client = "",
-      server = "" },
+    sessions = keys.sessions or { ids = {}, tickets = {}, psks = {} }, trace = trace.new {}, problems = {}, parts = { client = {}, server = {} },
     client = new_side(), server = new_side(), finished = {}, messages = {}, phase = "client_hello", secrets = {}, handshakes = 0 }, Passive)
   self.sessions.ids, self.sessions.tickets, self.sessions.psks = self.sessions.ids or {}, self.sessions.tickets or {},
     self.sessions.psks or {}
@@ -503,16 +513,23 @@ local function message(self, from, bytes)
   end
 end
 
+-- Fragments are put together when a whole message is there, not one by one: a recording may cut a long one into very many.
 local function assembled(self, from, fragment)
   local side = self[from]
-  side.assembly = side.assembly .. fragment
+  table.insert(side.pieces, fragment)
+  side.waiting = side.waiting + #fragment
+  if side.waiting < side.wanted then return end
+  side.assembly = side.assembly .. table.concat(side.pieces)
+  side.pieces = {}
   while #side.assembly >= 4 do
     local n = string.unpack(">I3", side.assembly, 2)
-    if #side.assembly < 4 + n then return end
+    if #side.assembly < 4 + n then break end
     local bytes = side.assembly:sub(1, 4 + n)
     side.assembly = side.assembly:sub(5 + n)
     message(self, from, bytes)
   end
+  side.waiting = #side.assembly
+  side.wanted = #side.assembly >= 4 and 4 + string.unpack(">I3", side.assembly, 2) or 4
 end
 
 local function alert(self, from, bytes)
@@ -530,8 +547,9 @@ local function plaintext(self, from, kind, bytes)
     self.trace:add { kind = "message", side = from, from = from, received = false, name = "change_cipher_spec", bytes = bytes }
     change_cipher_spec(self, from)
   elseif kind == 23 then
-    self.data[from] = self.data[from] .. bytes
-    if #bytes > 0 then self.trace:add { kind = "data", side = from, from = from, bytes = bytes } end
+    if #bytes == 0 then return end
+    table.insert(self.parts[from], bytes)
+    self.trace:add { kind = "data", side = from, from = from, bytes = bytes }
   else
     problem(self, from, ("a record of type %d"):format(kind))
   end

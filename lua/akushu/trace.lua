@@ -27,7 +27,7 @@
 --     done       version, suite, …
 local core = require "akushu.core"
 local show = require "akushu.show"
-local wire, crypto = core.wire, core.crypto
+local wire = core.wire
 
 local Trace = { __name = "akushu.Trace" }
 Trace.__index = Trace
@@ -363,7 +363,7 @@ function Trace:messages(from)
 end
 
 -- A secret that is not in the trace: nil, message. A name that none has is a mistake of the method's caller (which ends with this call: level 2).
-local function no_secret(self, name, side)
+function Trace:no_secret(name, side)
   if side ~= nil and side ~= "client" and side ~= "server" then error("client or server expected, got " .. tostring(side), 2) end
   local stem, more = tostring(name):match "^([^.]*)(.*)$"
   local counted = stem:match "^(.-_application_traffic_secret)_%d+$"
@@ -378,7 +378,7 @@ end
 function Trace:secret(name, side)
   local e = self:find("secret", name, side)
   if e then return e.value end
-  return no_secret(self, name, side)
+  return self:no_secret(name, side)
 end
 
 --- Everything that went over the network, one side's bytes: to compare runs.
@@ -390,263 +390,10 @@ function Trace:wire(from)
   return table.concat(out)
 end
 
--- ---- text
--- -----------------------------------------------------------------------------------------------------------------------------------
-
-local function arrow(from) return from == "server" and "client <── server" or "client ──> server" end
-
-local function first_names(list, most)
-  local out = {}
-  for i = 1, math.min(#list, most) do out[i] = tostring(list[i]) end
-  return table.concat(out, " ") .. (#list > most and (" … (%d)"):format(#list) or "")
+for _, part in ipairs { require "akushu.trace_text", (require "akushu.trace_explain") } do
+  for name, method in pairs(part) do Trace[name] = method end
 end
-
-local summaries = {}
-
-function summaries.client_hello(m) return type(m.cipher_suites) == "table" and first_names(m.cipher_suites, 2) or "" end
-
-function summaries.server_hello(m) return tostring(m.cipher_suite or m.suite or "") end
-summaries.hello_retry_request = summaries.server_hello
-
-function summaries.certificate(m)
-  local list = m.certificate_list
-  return type(list) == "table" and ("%d certificate%s"):format(#list, #list == 1 and "" or "s") or ""
-end
-
-local function summary(e)
-  local f = summaries[e.name]
-  local ok, text = pcall(function() return f and f(e.message) or "" end)
-  return ok and text ~= "" and "  " .. text or ""
-end
-
-local lines = {}
-local verdict_words = { delay = "delayed", coalesce = "put together with the next", fragment = "in pieces" }
-
-function lines.message(e, level)
-  if e.received and level < 3 then return nil end
-  if e.received then return ("%s received %s, %d bytes"):format(e.side, e.name, #e.bytes) end
-  local text = ("%s  %-22s %5d bytes%s%s%s"):format(arrow(e.from), e.name, #e.bytes, summary(e), e.dropped and "  (dropped)" or "",
-    e.how and "  (" .. verdict_words[e.how] .. ")" or e.built and "  (changed)" or "")
-  if level >= 2 then text = text .. "\n" .. show.message(e.message, { indent = "      " }) end
-  if level >= 3 then text = text .. "\n" .. show.hex(e.bytes, "      ") end
-  return text
-end
-
-function lines.record(e, level)
-  if level < 3 then return nil end
-  return ("%s %s %s%s, %d bytes\n%s"):format(e.side, e.received and "got" or "made", e.plain and "the fragment of a record: " or
-    "a record: ", e.type, #e.bytes,
-    show.hex(e.bytes, "      "))
-end
-
-function lines.secret(e, level)
-  if level < 2 then return nil end
-  return ("%s has %s = %s   (%s%s of %s)"):format(e.side, e.name, show.value(e.value, 48), e.op, e.label and (" %q"):format(e.label) or
-    "", table.concat(e.from, " and "))
-end
-
-function lines.operation(e, level)
-  if level < 3 then return nil end
-  return ("%s: %s %s, %d bytes, %.1f µs"):format(e.side, e.op, e.what, e.bytes, e.ns / 1000)
-end
-
-function lines.random(e, level)
-  return level >= 3 and ("%s draws %s: %s"):format(e.side, e.purpose, show.value(e.bytes)) or nil
-end
-
-function lines.verdict(e, level)
-  local text = ("%s hook at %s %s: %s%s%s"):format(e.side, e.gate, e.name, e.verdict, e.inject and
-    (", %d put beside it"):format(e.inject) or "",
-    e.transcript and ", transcript " .. e.transcript or "")
-  return (level >= 2 or e.verdict ~= "pass" or e.inject) and text or nil
-end
-
-function lines.question(e, level) return level >= 2 and ("%s asks: %s%s"):format(e.side, e.name, e.answer and " → " .. e.answer or
-  "") or nil end
-
-function lines.state(e, level) return level >= 2 and ("%s is in state %s"):format(e.side, e.state) or nil end
-
-function lines.alert(e) return ("%s  alert %s (%s)"):format(arrow(e.from), e.description, e.level) end
-
-function lines.data(e, level)
-  return ("%s  application data       %5d bytes%s"):format(arrow(e.from), #e.bytes, level >= 2 and "  " .. show.value(e.bytes) or "")
-end
-
-function lines.wire(e, level) return level >= 3 and ("%s  %d bytes on the wire"):format(arrow(e.from), #e.bytes) or nil end
-
-function lines.failure(e) return ("%s failed: %s (%s%s, found by %s)"):format(e.side, e.text, e.code, e.alert and ", alert " ..
-  e.alert or "",
-  e.origin == "local" and "itself" or "its peer") end
-
-function lines.done(e)
-  return ("%s is done: TLS %s, %s%s%s"):format(e.side, e.version, e.suite, e.group and ", " .. e.group or "", e.resumed and
-    ", resumed" or "")
-end
-
-function lines.note(e) return e.text end
-
---- The trace as text. level 1 (default): what went to and fro, and how it ended; 2: fields, secrets, verdicts, states; 3: everything,
--- with bytes.
-function Trace:text(level)
-  level = level or 1
-  if level ~= 1 and level ~= 2 and level ~= 3 then error("a level from 1 to 3 expected", 2) end
-  local out = {}
-  for _, e in ipairs(self.entries) do
-    local f = lines[e.kind]
-    local line = f and f(e, level)
-    if line then out[#out + 1] = line end
-  end
-  return table.concat(out, "\n")
-end
-
 Trace.__tostring = function(self) return self:text(1) end
-
---- The entries as JSON: an array of objects; bytes as hexadecimal digits, messages with their fields.
-function Trace:json()
-  local out = {}
-  for i, e in ipairs(self.entries) do
-    local o = {}
-    for k, v in pairs(e) do
-      if type(v) == "string" and (k == "bytes" or k == "value" or k == "built" or k == "context" or
-        k == "secret") then o[k] = show.to_hex(v)
-      elseif k ~= "context" or type(v) ~= "table" then o[k] = v end
-    end
-    if e.kind == "message" then o.message = e.message end
-    out[i] = o
-  end
-  return show.json(out)
-end
-
--- ---- explain
--- -------------------------------------------------------------------------------------------------------------------------------
-
--- The messages whose transcript hash this is: names, or nil when it is none of this side's prefixes.
-local function covered(self, side, hash_value)
-  local hash = ({ [20] = "sha1", [32] = "sha256", [48] = "sha384", [36] = "md5_sha1", [64] = "sha512" })[#hash_value]
-  if not hash then return nil end
-  local bytes, names = "", {}
-  if crypto.digest(hash, "") == hash_value then return { "nothing" } end
-  for _, e in ipairs(self.entries) do
-    if e.kind == "message" and e.side == side and not e.dropped and e.name ~= "change_cipher_spec" and e.name ~= "hello_request" then
-      -- RFC 8446 §4.4.1: before a HelloRetryRequest the first ClientHello is replaced by its hash
-      if e.name == "hello_retry_request" then
-        local value = crypto.digest(hash, bytes)
-        bytes = string.pack(">BI3", 254, #value) .. value
-      end
-      bytes = bytes .. e.bytes
-      names[#names + 1] = e.name
-      if crypto.digest(hash, bytes) == hash_value then return names end
-    end
-  end
-  return nil
-end
-
-local Explanation = { __name = "akushu.Explanation" }
-Explanation.__index = Explanation
-Explanation.__tostring = function(self)
-  local out = { ("%s (%s's): %s"):format(self.name, self.side, show.value(self.value, 64)), ("  made by  %s%s"):format(self.op,
-    self.label and (" with label %q"):format(self.label) or "") }
-  for _, from in ipairs(self.from) do out[#out + 1] = "  from     " .. from end
-  if self.messages then out[#out + 1] = ("  over     the transcript %s"):format(table.concat(self.messages, ", ")) end
-  if self.context then out[#out + 1] = ("  %s  %s"):format(self.messages and "hash   " or "context", show.value(self.context, 64)) end
-  for _, use in ipairs(self.used_by) do out[#out + 1] = "  used by  " .. use end
-  return table.concat(out, "\n")
-end
-
-local function add_once(list, seen, text)
-  if seen[text] then return end
-  seen[text] = true
-  list[#list + 1] = text
-end
-
---- What a secret was made of and what it was used for: a table with name, value, op, label, from, context, messages (of the transcript
--- hash), used_by; printable. nil, message when the trace does not have it; a name that no secret has raises. side: whose ("client" unless
--- only the server has it).
-function Trace:explain(name, side)
-  local e = side and self:find("secret", name, side) or not side and (self:find("secret", name, "client") or self:find("secret", name))
-  if not e then return no_secret(self, name, side) end
-  local x = { name = e.name, side = e.side, value = e.value, op = e.op, label = e.label, from = e.from, context = e.context, used_by = {} }
-  x.messages = e.context and covered(self, e.side, e.context)
-  local seen = {}
-  for _, other_entry in ipairs(self.entries) do
-    if other_entry.side == e.side then
-      if other_entry.kind == "secret" then
-        for _, from in ipairs(other_entry.from) do
-          if from == e.name then add_once(x.used_by, seen, other_entry.name) end
-        end
-      elseif other_entry.kind == "operation" and (other_entry.op == "seal" or other_entry.op == "open") and
-        other_entry.secret == e.value then
-        add_once(x.used_by, seen, (other_entry.op == "seal" and "sealing records" or "opening records") .. " (" .. other_entry.what .. ")")
-      end
-    end
-  end
-  if e.name == "key_block" then
-    for _, o in ipairs(self.entries) do
-      if o.side == e.side and o.kind == "operation" and (o.op == "seal" or o.op == "open") and o.secret and e.value:find(o.secret, 1,
-        true) then
-        add_once(x.used_by, seen, (o.op == "seal" and "sealing records" or "opening records") .. " (" .. o.what .. ")")
-      end
-    end
-  end
-  return setmetatable(x, Explanation)
-end
-
--- ---- cost
--- -----------------------------------------------------------------------------------------------------------------------------------
-
-local Cost = { __name = "akushu.Cost" }
-Cost.__index = Cost
-
-local function add_cost(into, e)
-  local key = e.op .. (e.what ~= "" and " " .. e.what or "")
-  local row = into.by_operation[key]
-  if not row then
-    row = { name = key, count = 0, bytes = 0, microseconds = 0, public_key = e.public_key }
-    into.by_operation[key] = row
-    table.insert(into, row)
-  end
-  row.count, row.bytes, row.microseconds = row.count + 1, row.bytes + e.bytes, row.microseconds + e.ns / 1000
-  local sum = e.public_key and into.public_key or into.symmetric
-  sum.count, sum.bytes, sum.microseconds = sum.count + 1, sum.bytes + e.bytes, sum.microseconds + e.ns / 1000
-end
-
---- What it cost: cost.client and cost.server, each a list of { name, count, bytes, microseconds, public_key } and the sums public_key,
--- symmetric; sent: bytes over the network. Printable.
-function Trace:cost()
-  local cost = {}
-  for _, side in ipairs { "client", "server" } do
-    local sum = function() return { count = 0, bytes = 0, microseconds = 0 } end
-    local c = { by_operation = {}, public_key = sum(), symmetric = sum(), sent = 0 }
-    for _, e in ipairs(self.entries) do
-      if e.kind == "operation" and e.side == side then
-        -- Key derivations inside records' and secrets' making are symmetric work like the records themselves.
-        local labelled = derivations[e.op] and setmetatable({ what = "" }, { __index = e }) or e
-        add_cost(c, labelled)
-      elseif e.kind == "wire" and e.from == side then
-        c.sent = c.sent + #e.bytes
-      end
-    end
-    table.sort(c, function(a, b) return a.name < b.name end)
-    cost[side] = c
-  end
-  return setmetatable(cost, Cost)
-end
-
-Cost.__tostring = function(self)
-  local out = {}
-  for _, side in ipairs { "client", "server" } do
-    local c = self[side]
-    out[#out + 1] = ("%s: %d bytes sent"):format(side, c.sent)
-    for _, row in ipairs(c) do
-      out[#out + 1] = ("  %-40s %4d ×  %8d bytes %10.1f µs"):format(row.name, row.count, row.bytes, row.microseconds)
-    end
-    for _, sum in ipairs { "public_key", "symmetric" } do
-      out[#out + 1] = ("  %-40s %4d ×  %8d bytes %10.1f µs"):format("= " .. sum:gsub("_", " "), c[sum].count, c[sum].bytes,
-        c[sum].microseconds)
-    end
-  end
-  return table.concat(out, "\n")
-end
 
 trace.class = Trace
 return trace

@@ -157,6 +157,7 @@ ak_error ak_receive_certificate_request12(ak_hs *h, ak_view body) {
     ak_view types, names;
     ak_error e;
     if (h->phase == 1) return take_answer(h);
+    if (!ak_suite_has_certificate(h->info->suite)) return ak_hs_fail(h, AK_ERR_anonymous_asks, "(RFC 5246 §7.4.4)");
     if (h->info->version >= AK_TLS12) {
         struct ak_certificate_request_12 r;
         e = ak_decode_certificate_request_12(body, &r, &why);

@@ -37,8 +37,9 @@ bool ak_asks_certificate(const ak_context *c, const ak_suite *s) {
 
 static bool server_asks(const ak_hs *h) { return ak_asks_certificate(h->ctx, h->info->suite); }
 
+/* An anonymous server's has a row for the sake of its alert (RFC 5246 §7.4.4). */
 static ak_when has_certificate_request(const ak_hs *h) {
-    if (h->info->resumed || !ak_suite_has_certificate(h->info->suite)) return AK_NO;
+    if (h->info->resumed || (!ak_suite_has_certificate(h->info->suite) && (h->server || h->info->suite->auth != AK_AUTH_anon))) return AK_NO;
     if (h->server) return server_asks(h) ? AK_YES : AK_NO;
     return h->client_certificate_requested ? AK_NO : AK_MAYBE;
 }

@@ -217,6 +217,13 @@ end)
 -- ---- CertificateRequest ----------------------------------------------------------------------------------------------------------
 
 describe("a CertificateRequest", function()
+  it("of an anonymous server ends the handshake (RFC 5246 §7.4.4)", function()
+    local anonymous = { suites = { "TLS_DH_anon_WITH_AES_128_GCM_SHA256" } }
+    mutate.expect { attack = "client", setup = "rsa", client = anonymous, server = anonymous, message = "server_hello_done",
+      change = function(_, ev) ev:before(message("certificate_request", "\1\1\0\2\4\1\0\0")) end, code = "anonymous_asks", alert = "handshake_failure",
+      state = "wait_certificate_request" }
+  end)
+
   local function row(name, body, code)
     return { name, attack = "client", setup = "client_auth", message = "certificate_request",
       change = send(message("certificate_request", body)),

@@ -1,9 +1,10 @@
--- akushu and GnuTLS's gnutls-serv and gnutls-cli over loopback, both ways.
+-- GnuTLS's gnutls-serv and gnutls-cli over loopback, both ways: data, certificates that must be refused, and extended_master_secret and encrypt_then_mac left out.
+-- Suites, resumption and the rest are in gnutls_tls12_spec.lua and gnutls_tls13_spec.lua.
 local akushu = require "akushu"
 local certs = require "spec.support.certs"
+local interop = require "spec.support.interop"
 local net = require "spec.support.net"
 local peers = require "spec.support.peers"
-local suites = require "spec.support.suites"
 
 local everything = "NORMAL:-VERS-ALL:+VERS-TLS1.2:+RSA:+SHA256:+SHA384"
 
@@ -30,7 +31,7 @@ local function echo(c, text)
   assert.equal(text, assert(c:receive(#text)))
 end
 
-describe("an akushu client and gnutls-serv", function()
+interop.describe("an akushu client and gnutls-serv", { "gnutls-serv" }, function()
   for _, key in ipairs { "rsa", "ecdsa" } do
     describe("with a certificate for " .. key, function()
       local server, id
@@ -39,28 +40,6 @@ describe("an akushu client and gnutls-serv", function()
         server = peers.gnutls_server { chain = id.chain, key = id.key, priority = everything, args = { "--echo", "--crlf", "--noticket" } }
       end)
       teardown(function() server:stop() end)
-
-      for _, list in ipairs { suites.classic, suites.modern } do
-        for _, suite in ipairs(suites.with_key(list, key)) do
-          it("speaks " .. suite.name, function()
-            local c = assert(dial(server, client_context(id, { suites = { suite.name } })))
-            assert.equal(suite.name, c.session.suite)
-            echo(c, "one for all\r\n")
-            c:close()
-          end)
-        end
-      end
-
-      it("resumes a session by its id", function()
-        local context = client_context(id)
-        local first = assert(dial(server, context))
-        local resumption = assert(first.session:resumption())
-        first:close()
-        local second = assert(dial(server, context, { session = resumption }))
-        assert.is_true(second.session.resumed)
-        echo(second, "again\r\n")
-        second:close()
-      end)
 
       it("does without extended_master_secret and without encrypt_then_mac", function()
         local suite = key == "rsa" and "TLS_RSA_WITH_AES_128_CBC_SHA" or "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"
@@ -99,7 +78,7 @@ describe("an akushu client and gnutls-serv", function()
   end)
 end)
 
-describe("an akushu server and gnutls-cli", function()
+interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
   local listener, port
   setup(function() listener, port = net.listen() end)
   teardown(function() listener:close() end)
@@ -117,40 +96,6 @@ describe("an akushu server and gnutls-cli", function()
     assert(c:send "PONG from akushu\n")
     assert.truthy(client:wait_log("PONG from akushu", 10), client:log())
   end
-
-  for _, list in ipairs { suites.classic, suites.modern } do
-    for _, suite in ipairs(list) do
-      it("speaks " .. suite.name, function()
-        local id = certs.leaf(suite.key)
-        local client, c, message = meet(id, server_context(id), { priority = suite.gnutls })
-        assert(c, message)
-        assert.equal(suite.name, c.session.suite)
-        assert.equal("localhost", c.session.server_name)
-        talk(client, c)
-        client:finish_input()
-        assert.equal("", assert(c:receive_all()))
-        c:close()
-        assert.equal(0, client:wait(5))
-        client:stop()
-      end)
-    end
-  end
-
-  it("resumes by session id", function()
-    local id = certs.rsa()
-    local context = server_context(id, { tickets = false })
-    local client, c, message = meet(id, context, { args = { "--resume", "--noticket" } })
-    assert(c, message)
-    assert.is_false(c.session.resumed)
-    c:close()
-    c, message = net.serve(listener, context:handshake {})
-    assert(c, message)
-    assert.is_true(c.session.resumed)
-    talk(client, c)
-    assert.truthy(client:log():find "This is a resumed session", client:log())
-    c:close()
-    client:stop()
-  end)
 
   it("does without extended_master_secret and without encrypt_then_mac", function()
     local id = certs.rsa()

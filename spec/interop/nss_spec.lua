@@ -310,7 +310,7 @@ interop.describe("NSS", { "selfserv", "tstclnt", "certutil", "pk12util", "openss
       assert.equal("ping\n", assert(c2:receive_until "\n"))
       assert.is_nil(c2.session.peer)
       interop.put(c2, c2.session:request_certificate())
-      assert.is_true(c2:more())
+      while not c2.session.peer do assert.is_true(c2:more()) end
       assert.equal(mine.rsa.identity.chain[1], c2.session.peer[1])
     end)
   end)

@@ -187,7 +187,7 @@ interop.describe("Python's ssl", { "python3" }, function()
         assert.is_nil(c.session.peer)
         interop.put(c, c.session:request_certificate())
         assert(c:send "who are you\n")
-        assert.is_true(c:more())
+        while not c.session.peer do assert.is_true(c:more()) end
         assert.equal(mine.identity.chain[1], c.session.peer[1])
       end)
   end)

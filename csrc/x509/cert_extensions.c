@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define MAX_POLICIES 64
+#define MAX_POINTS 64 /* distribution points of CRLs */
 
 /* each: enters SEQUENCE SIZE (1..MAX) in `v`; r walks its elements. */
 static bool each(ak_view v, ak_rd *r) {
@@ -194,12 +195,13 @@ static bool read_inhibit_any_policy(ak_cert *c, ak_view v) {
 
 static bool read_crl_dps(ak_cert *c, ak_view v) {
     ak_rd r, dp;
+    size_t n = 0;
     if (!each(v, &r)) return false;
     c->crl_dps = ak_view_of(r.p, ak_rd_left(&r));
     while (ak_rd_left(&r) > 0) {
         ak_view name, reasons, issuer;
         bool found;
-        if (!ak_der_enter(&r, AK_DER_SEQUENCE, &dp)) return false;
+        if (++n > MAX_POINTS || !ak_der_enter(&r, AK_DER_SEQUENCE, &dp)) return false;
         if (!ak_der_optional(&dp, AK_DER_CONTEXT_CONSTRUCTED(0), &name, &found)) return false;
         if (!ak_der_optional(&dp, AK_DER_CONTEXT(1), &reasons, &found)) return false;
         if (!ak_der_optional(&dp, AK_DER_CONTEXT_CONSTRUCTED(2), &issuer, &found)) return false;

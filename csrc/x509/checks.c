@@ -315,14 +315,14 @@ static void check_settled(ak_search *s, size_t n, const bool settled[AK_PATH_MAX
 
 /* ---- the whole path ---- */
 
-void ak_check_path(ak_search *s, size_t n, bool anchored, ak_findings *f, ak_findings *warnings) {
+void ak_check_path(ak_search *s, size_t n, bool anchored, bool vouched, ak_findings *f, ak_findings *warnings) {
     ak_path path = {s->path, n, anchored};
     for (size_t i = 0; i < n - (anchored ? 1 : 0); i++) ak_check_profile(s->path[i], i, ak_trust_strict(s->t), f, warnings);
     ak_check_constraints(&path, &s->names_work, f);
     ak_check_policies(&path, ak_trust_policies(s->t), f);
     s->r->revocation = AK_REVOCATION_none;
     s->r->revocation_by = NULL;
-    if (!anchored) return; /* nobody whose word on revocation counts */
+    if (!vouched) return;
     bool settled[AK_PATH_MAX] = {false};
     check_ocsp(s, n, settled, f, warnings);
     check_crls(s, n, settled, f, warnings);

@@ -48,8 +48,9 @@ ak_error ak_check_signature(ak_search *s, ak_cert *cert, ak_cert *issuer);
 void ak_check_leaf(ak_search *s, ak_cert *leaf, ak_findings *f);
 /* ak_check_issuer: whether path[at], which may be an anchor, may issue path[at - 1]; not the signature. */
 void ak_check_issuer(ak_search *s, size_t at, bool anchor, ak_findings *f);
-/* ak_check_path: what can be said of a path as a whole: names, policies, profile, revocation. */
-void ak_check_path(ak_search *s, size_t n, bool anchored, ak_findings *f, ak_findings *warnings);
+/* ak_check_path: what can be said of a path as a whole: names, policies, profile; and revocation when it is vouched for, that is anchored with good signatures all
+ * the way: of others nobody's word counts, and whoever made them up shall not choose what there is to look up. */
+void ak_check_path(ak_search *s, size_t n, bool anchored, bool vouched, ak_findings *f, ak_findings *warnings);
 /* ak_check_warnings: what is worth knowing of a path that was chosen. */
 void ak_check_warnings(ak_search *s, size_t n, bool anchored, ak_findings *warnings);
 /* ak_explain_signature, ak_explain_end: the words for a wrong signature of path[at] by path[at + 1], and for a path that ends without an anchor. */

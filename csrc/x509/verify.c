@@ -92,7 +92,7 @@ static void remember(ak_search *s, size_t n, bool anchored, ak_error e, size_t d
 
 static bool accept(ak_search *s, size_t n) {
     ak_findings quiet = {.quiet = true}, warnings = {0};
-    ak_check_path(s, n, true, &quiet, &warnings);
+    ak_check_path(s, n, true, true, &quiet, &warnings);
     if (quiet.first != AK_OK) {
         ak_findings_free(&warnings);
         remember(s, n, true, quiet.first, quiet.first_depth);
@@ -147,13 +147,15 @@ static bool better(const ak_findings *a, bool a_anchored, const ak_findings *b, 
 
 static void judge(ak_search *s, size_t n, bool anchored) {
     ak_findings f = {0}, warnings = {0};
+    bool vouched = anchored;
     for (size_t i = 1; i < n; i++) {
         ak_check_issuer(s, i, anchored && i == n - 1, &f);
         ak_error e = ak_check_signature(s, s->path[i - 1], s->path[i]);
         if (e != AK_OK) ak_explain_signature(s, i - 1, e, &f);
+        vouched = vouched && e == AK_OK;
     }
     if (!anchored) ak_explain_end(s, n, &f);
-    ak_check_path(s, n, anchored, &f, &warnings);
+    ak_check_path(s, n, anchored, vouched, &f, &warnings);
     if (s->n_best == 0 || better(&f, anchored, &s->best_reasons, s->best_anchored)) {
         ak_findings_free(&s->best_reasons);
         ak_findings_free(&s->warnings);

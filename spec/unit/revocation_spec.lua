@@ -190,6 +190,24 @@ describe("CRLs", function()
     assert.equal("ok", verdict("", one[1], named))
   end)
 
+  it("are asked only about paths whose signatures are good", function()
+    local forged = leaf { tamper = true }
+    local crls = { crl(sub, { revoked = { forged } }), crl(ca, { revoked = { sub } }) }
+    local r = is("certificate_signature", verify({ crls = crls }, forged))
+    assert.equal("none", r.revocation)
+    for _, reason in ipairs(r.reasons) do assert.are_not.equal("certificate_revoked", reason.code) end
+    r = is("certificate_revoked", verify({ crls = crls }, leaf { not_after = NOW - 1 })) -- signed by the CA: withdrawn, and expired
+    assert.equal("certificate_expired", r.reasons[#r.reasons].code)
+    -- nor may a certificate send them to any number of places
+    local function places(n)
+      local urls = {}
+      for i = 1, n do urls[i] = "http://x/" .. i end
+      return leaf { crl_urls = urls }
+    end
+    is("ok", verify({}, places(64)))
+    is("bad_certificate", verify({}, places(65)))
+  end)
+
   it("may be signed by another key of the same CA that the path vouches for", function()
     local signer = ca:intermediate(merged(period, { name = "Intermediate", key = keys[6], key_usage = { "cRLSign" } }))
     local revoking = crl(signer, { revoked = { good } })

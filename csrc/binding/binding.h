@@ -46,6 +46,8 @@ void ak_lua_push_failure(lua_State *L, const ak_failure *f, const ak_report *rep
 bool ak_lua_join(lua_State *L, int idx);
 /* ak_lua_bytes: the bytes of an argument; raises when it has none. */
 ak_view ak_lua_bytes(lua_State *L, int arg);
+/* ak_lua_secret_bytes: the same, or those of a Secret; good while the argument is. */
+ak_view ak_lua_secret_bytes(lua_State *L, int arg);
 /* ak_lua_bytes_option: the same of an option; `what` names it in the error. */
 ak_view ak_lua_bytes_option(lua_State *L, int idx, const char *what);
 /* ak_lua_check_view: the bytes of an argument that is a text. */

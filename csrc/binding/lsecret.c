@@ -13,6 +13,11 @@ void ak_lua_push_secret(lua_State *L, ak_view bytes) {
     if (!ak_buf_put_view(b, bytes)) luaL_error(L, "akushu: out of memory");
 }
 
+ak_view ak_lua_secret_bytes(lua_State *L, int arg) {
+    const ak_buf *b = luaL_testudata(L, arg, CLASS);
+    return b != NULL ? ak_buf_view(b) : ak_lua_bytes(L, arg);
+}
+
 /* secret(bytes): bytes that a script has (a PSK, a key) as a Secret. */
 static int l_new(lua_State *L) {
     ak_lua_push_secret(L, ak_lua_bytes(L, 1));

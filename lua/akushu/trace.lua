@@ -363,7 +363,7 @@ function Trace:messages(from)
 end
 
 -- A secret that is not in the trace: nil, message. A name that none has is a mistake of the method's caller (which ends with this call: level 2).
-function Trace:no_secret(name, side)
+function Trace:_no_secret(name, side)
   if side ~= nil and side ~= "client" and side ~= "server" then error("client or server expected, got " .. tostring(side), 2) end
   local stem, more = tostring(name):match "^([^.]*)(.*)$"
   local counted = stem:match "^(.-_application_traffic_secret)_%d+$"
@@ -378,7 +378,7 @@ end
 function Trace:secret(name, side)
   local e = self:find("secret", name, side)
   if e then return e.value end
-  return self:no_secret(name, side)
+  return self:_no_secret(name, side)
 end
 
 --- Everything that went over the network, one side's bytes: to compare runs.

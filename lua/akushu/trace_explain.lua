@@ -51,7 +51,7 @@ end
 -- only the server has it).
 function methods:explain(name, side)
   local e = side and self:find("secret", name, side) or not side and (self:find("secret", name, "client") or self:find("secret", name))
-  if not e then return self:no_secret(name, side) end
+  if not e then return self:_no_secret(name, side) end
   local x = { name = e.name, side = e.side, value = e.value, op = e.op, label = e.label, from = e.from, context = e.context, used_by = {} }
   x.messages = e.context and covered(self, e.side, e.context)
   local seen = {}

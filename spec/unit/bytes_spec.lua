@@ -45,6 +45,9 @@ local takers = {
   ["context:set_ticket_keys"] = { ("k"):rep(96), function(b)
     local s = server()
     s:set_ticket_keys(b)
+    local again = server()
+    again:set_ticket_keys(s:ticket_keys())
+    assert.equal(s:ticket_keys(), again:ticket_keys())
     return s:ticket_keys():reveal()
   end },
   ["option ticket_keys"] = { ("k"):rep(96), function(b) return server({ ticket_keys = b }):ticket_keys():reveal() end },

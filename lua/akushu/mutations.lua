@@ -11,7 +11,7 @@
 --
 --     drop        it is not sent
 --     duplicate   it is sent twice
---     swap        it is sent after the next one
+--     swap        it is sent after the next one of its flight; the last one has none, and goes out as it is (m.last: true)
 --     truncate    its body ends before byte `at`; its length says so
 --     extend      its body is `size` bytes longer; its length says so
 --     empty       it has no body
@@ -181,10 +181,20 @@ local function sent_messages(trace, o)
     if e.kind == "message" and not e.received then
       count[e.from] = count[e.from] + 1
       if (o.from == nil or o.from == e.from) and (o.message == nil or o.message == e.name) then
-        out[#out + 1] = { from = e.from, n = count[e.from], name = e.name, bytes = e.bytes }
+        out[#out + 1] = { from = e.from, n = count[e.from], name = e.name, bytes = e.bytes, entry = e }
       end
     end
   end
+  local following
+  local is_last = {}
+  for i = #trace.entries, 1, -1 do
+    local e = trace.entries[i]
+    if e.kind == "message" and not e.received then
+      is_last[e] = following ~= e.from
+      following = e.from
+    end
+  end
+  for _, message in ipairs(out) do message.last = is_last[message.entry] or nil end
   return out
 end
 
@@ -201,7 +211,7 @@ function mutations.list(trace, kinds, o)
   for _, kind in ipairs(kinds) do check_kind(kind, 3) end
   local random, messages, out = generator(o.seed or "mutations"), sent_messages(trace, o), {}
   local function one(kind, message)
-    out[#out + 1] = fill(mutations.new { kind = kind, from = message.from, n = message.n, name = message.name }, message, random)
+    out[#out + 1] = fill(mutations.new { kind = kind, from = message.from, n = message.n, name = message.name, last = message.last }, message, random)
   end
   if o.count then
     for _ = 1, #messages > 0 and o.count or 0 do one(kinds[1 + random(#kinds)], messages[1 + random(#messages)]) end

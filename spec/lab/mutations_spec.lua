@@ -93,6 +93,11 @@ describe("mutations", function()
     local sent = #good:messages()
     assert.equal(sent, #good:mutations "drop")
     assert.equal(3 * sent, #good:mutations { "drop", "duplicate", "swap" })
+    local last = {}
+    for _, m in ipairs(good:mutations "swap") do
+      if m.last then last[#last + 1] = m.from .. " " .. m.name end
+    end
+    assert.same({ "client client_hello", "server server_hello_done", "client finished", "server finished" }, last)
     assert.equal(5 * sent, #good:mutations({ "bitflip" }, { each = 5 }))
     assert.equal(#good:messages "client", #good:mutations("drop", { from = "client" }))
     local finished = good:mutations({ "drop" }, { message = "finished" })

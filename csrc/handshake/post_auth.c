@@ -59,6 +59,13 @@ bool ak_post_auth_pending(const ak_session *s) { return s->post_auth != NULL && 
 
 bool ak_post_auth_waits(const ak_session *s) { return s->post_auth != NULL && s->post_auth->asks != NULL; }
 
+/* Its base key is the traffic secret of the moment; before it nothing of the answer is bound to a key. */
+bool ak_post_auth_holds_key(const ak_session *s) {
+    if (s->server || !ak_post_auth_waits(s)) return false;
+    const ak_outgoing *o = &s->post_auth->asks->out_msg;
+    return (o->row != NULL && o->row->message == AK_HT_finished) || ak_post_auth_between_records(s);
+}
+
 bool ak_post_auth_between_records(const ak_session *s) { return ak_post_auth_waits(s) && s->post_auth->asks->flight.stage != AK_FLUSH_idle; }
 
 void ak_post_auth_data_came(ak_session *s) {

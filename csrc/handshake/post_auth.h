@@ -20,6 +20,8 @@ bool ak_post_auth_pending(const ak_session *s);
 bool ak_post_auth_waits(const ak_session *s);
 /* ak_post_auth_between_records: … in the middle of its messages: what is sealed now would stand between them. */
 bool ak_post_auth_between_records(const ak_session *s);
+/* ak_post_auth_holds_key: a client's Finished is being made: the write key must stay. */
+bool ak_post_auth_holds_key(const ak_session *s);
 /* ak_post_auth_data_came: application data: a client's requests are counted anew. */
 void ak_post_auth_data_came(ak_session *s);
 

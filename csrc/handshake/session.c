@@ -195,7 +195,7 @@ static ak_error before_data(ak_session *s, size_t n, uint8_t *out, size_t *out_n
     if (e != AK_OK) return e;
     if (s->write_closed) return ak_fail(f, AK_ERR_write_closed, NULL);
     if (ak_post_auth_between_records(s)) return ak_fail(f, AK_ERR_not_ready, "the records of an authentication are being sealed");
-    if (s->info->version >= AK_TLS13 && !ak_post_auth_waits(s) && ak_session13_keep_key_fresh(s, n) != AK_OK) return refuse_use(s, f);
+    if (s->info->version >= AK_TLS13 && !ak_post_auth_holds_key(s) && ak_session13_keep_key_fresh(s, n) != AK_OK) return refuse_use(s, f);
     if (s->reply.n != 0) memcpy(out, s->reply.p, s->reply.n);
     *out_n = s->reply.n;
     return AK_OK;
@@ -434,7 +434,7 @@ ak_error ak_session_update_keys(ak_session *s, bool ask_peer, ak_failure *f) {
     if (e != AK_OK) return e;
     if (s->info->version < AK_TLS13) return ak_fail(f, AK_ERR_not_ready, "TLS 1.3 alone has KeyUpdate");
     if (s->write_closed) return ak_fail(f, AK_ERR_write_closed, NULL);
-    if (ak_post_auth_waits(s)) return ak_fail(f, AK_ERR_not_ready, "an authentication waits for the application, under the keys of the moment");
+    if (ak_post_auth_holds_key(s)) return ak_fail(f, AK_ERR_not_ready, "an authentication waits for the application, under the keys of the moment");
     e = ak_session13_update(s, ask_peer);
     if (e != AK_OK && f != NULL) *f = s->failure;
     return e;

@@ -628,14 +628,10 @@ local function read(transport, session)
   end
 end
 
-local function echo(c, transport, session, held)
+local function echo(c, transport, session)
   while true do
     local what, plain = read(transport, session)
     if what ~= "data" then return what end
-    if held then
-      transport:send(held)
-      held = nil
-    end
     if c.key_update then transport:send(assert(session:update_keys())) end
     write(transport, session, xor(plain))
   end
@@ -661,7 +657,6 @@ local function after_handshake(c, transport, session, state)
     transport:send(assert(session:alert(30)))
     return nil
   end
-  local held
   if state.early_hello then
     if session.early_data == "accepted" then
       if state.rest_of_hello ~= "" then write(transport, session, state.rest_of_hello) end
@@ -669,14 +664,14 @@ local function after_handshake(c, transport, session, state)
       write(transport, session, "hello")
     end
   elseif c.read_with_unfinished_write then
-    held = seal(transport, session, "hello")
-    transport:send(held:sub(1, 1))
-    held = held:sub(2)
+    local hello = seal(transport, session, "hello") -- one byte, and the rest with what is sent next, be it an answer to a KeyUpdate
+    transport:send(hello:sub(1, 1))
+    transport.unfinished = hello:sub(2)
   elseif c.shim_writes_first and not state.wrote_hello then
     write(transport, session, "hello")
   end
   if state.early_left ~= "" then write(transport, session, xor(state.early_left)) end
-  local ended = not c.shim_shuts_down and echo(c, transport, session, held) or nil
+  local ended = not c.shim_shuts_down and echo(c, transport, session) or nil
   local resumption = not c.server and session:resumption() or nil
   if not c.server and session.version == "1.3" then
     local wanted = not c.expect_no_session and not c.shim_shuts_down

@@ -189,7 +189,7 @@ size_t ak_session_seal_size(const ak_session *s, size_t n) {
            (pads(s) ? ak_seal_padded_size(s->ctx, s->write, AK_CT_application_data, n, s->max_send) : ak_seal_many_size(s->write, n, s->max_send, splits(s)));
 }
 
-/* before_data: what leaves first, as it was sealed first: what waits in the reply, and a KeyUpdate where the peer has asked for one or the key is near its end. */
+/* before_data: what leaves first, as it was sealed first: what waits in the reply, and a KeyUpdate where the key is near its end. */
 static ak_error before_data(ak_session *s, size_t n, uint8_t *out, size_t *out_n, ak_failure *f) {
     ak_error e = refuse_use(s, f);
     if (e != AK_OK) return e;
@@ -198,6 +198,7 @@ static ak_error before_data(ak_session *s, size_t n, uint8_t *out, size_t *out_n
     if (s->info->version >= AK_TLS13 && !ak_post_auth_holds_key(s) && ak_session13_keep_key_fresh(s, n) != AK_OK) return refuse_use(s, f);
     if (s->reply.n != 0) memcpy(out, s->reply.p, s->reply.n);
     *out_n = s->reply.n;
+    s->key_update_answered = false;
     return AK_OK;
 }
 
@@ -339,6 +340,16 @@ static ak_error record_in(ak_session *s, uint8_t type, const uint8_t *p, size_t 
     }
 }
 
+/* answer_key_update: RFC 8446 §4.6.3: once all that came is read; and whoever is asked several times while it is silent answers once: no data has gone out
+ * under the key that it would leave. */
+static ak_error answer_key_update(ak_session *s) {
+    if (!s->key_update_pending || s->closed || s->write_closed || s->stopped) return AK_OK;
+    s->key_update_pending = false;
+    if (s->key_update_answered) return AK_OK;
+    s->key_update_answered = true;
+    return ak_session13_update(s, false);
+}
+
 ak_error ak_session_open(ak_session *s, ak_view in, uint8_t *out, size_t *out_n, ak_failure *f) {
     *out_n = 0;
     ak_error e = refuse_use(s, f);
@@ -368,6 +379,7 @@ ak_error ak_session_open(ak_session *s, ak_view in, uint8_t *out, size_t *out_n,
         if (kept == 0 && n != 0 && type != AK_CT_application_data) ak_wipe(out + *out_n, n);
         *out_n += kept;
     }
+    if (e == AK_OK) e = answer_key_update(s);
     if (!s->closed && !ak_deframer_keep(&s->deframer) && e == AK_OK) e = ak_session_fail(s, AK_ERR_out_of_memory, NULL);
     if (e == AK_OK || *out_n > 0) return AK_OK; /* data first; the next call says what came after it */
     if (e == AK_ERR_closed && s->failure.error == AK_OK) return ak_fail(f, AK_ERR_closed, "the peer said close_notify");

@@ -29,6 +29,7 @@ struct ak_session {
     ak_secret read_secret, write_secret, resumption_master; /* TLS 1.3 */
     struct ak_post_auth *post_auth; /* TLS 1.3: NULL: not possible here */
     bool key_update_pending; /* TLS 1.3: the peer asked for ours */
+    bool key_update_answered; /* and got it, and no data has gone out since */
     bool stopped;       /* a message asked the application something: what follows it in the assembly waits */
     bool own_padded;    /* alerts and handshake messages: by these, and not by the policy */
     uint16_t alert_padding, handshake_padding;
@@ -50,7 +51,7 @@ ak_error ak_session13_message(ak_session *s, ak_view message);
 /* ak_session13_update: our KeyUpdate, and the new write key. */
 ak_error ak_session13_update(ak_session *s, bool ask_peer);
 #define AK_KEY_MARGIN 64u /* records kept back under a key: alerts, a KeyUpdate */
-/* ak_session13_keep_key_fresh: before n bytes are sealed: when the peer has asked for it, or the write key is near its end, a KeyUpdate goes into the reply, and the next key is in force. */
+/* ak_session13_keep_key_fresh: before n bytes are sealed: when the write key is near its end a KeyUpdate goes into the reply, and the next key is in force. */
 ak_error ak_session13_keep_key_fresh(ak_session *s, size_t n);
 
 #endif

@@ -102,11 +102,10 @@ ak_error ak_session13_update(ak_session *s, bool ask_peer) {
     return next_write_key(s);
 }
 
-/* RFC 8446 §5.5, §4.6.3. The KeyUpdate stands in the data's own way, before it. What the peer asked for waits until then, too: who is silent while it asks several
- * times answers once, and reading makes nothing that has to be written. */
+/* RFC 8446 §5.5. The KeyUpdate stands in the data's own way, before it. */
 ak_error ak_session13_keep_key_fresh(ak_session *s, size_t n) {
     uint64_t records = (uint64_t)(n / ak_session_fragment(s)) + 1;
-    return !s->key_update_pending && ak_protect_limit(s->write) > records + AK_KEY_MARGIN ? AK_OK : ak_session13_update(s, false);
+    return ak_protect_limit(s->write) > records + AK_KEY_MARGIN ? AK_OK : ak_session13_update(s, false);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------------------------------ */

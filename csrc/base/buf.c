@@ -32,7 +32,7 @@ void ak_rd_init(ak_rd *r, const void *p, size_t n) {
     r->bad = false;
 }
 
-static const uint8_t *take(ak_rd *r, size_t n) {
+static inline const uint8_t *take(ak_rd *r, size_t n) {
     if (r->bad || (size_t)(r->end - r->p) < n) {
         r->bad = true;
         return NULL;
@@ -54,7 +54,7 @@ bool ak_rd_u16(ak_rd *r, uint16_t *out) {
     return p != NULL;
 }
 
-static bool read_uint(ak_rd *r, uint64_t *out, unsigned n) {
+static inline bool read_uint(ak_rd *r, uint64_t *out, unsigned n) {
     const uint8_t *p = take(r, n);
     uint64_t v = 0;
     for (unsigned i = 0; p != NULL && i < n; i++) v = (v << 8) | p[i];
@@ -123,7 +123,7 @@ void ak_buf_clear(ak_buf *b) {
     b->bad = false;
 }
 
-bool ak_buf_reserve(ak_buf *b, size_t n) {
+bool ak_buf_enlarge(ak_buf *b, size_t n) {
     if (b->bad) return false;
     if (n <= b->cap - b->n) return true;
     if (n > b->max || b->n > b->max - n) {
@@ -167,7 +167,7 @@ bool ak_buf_put(ak_buf *b, const void *p, size_t n) {
     return to != NULL;
 }
 
-static bool put_uint(ak_buf *b, uint64_t v, unsigned n) {
+static inline bool put_uint(ak_buf *b, uint64_t v, unsigned n) {
     uint8_t *p = ak_buf_grow(b, n);
     for (unsigned i = n; p != NULL && i > 0; i--, v >>= 8) p[i - 1] = (uint8_t)v;
     return p != NULL;

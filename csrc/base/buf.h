@@ -83,7 +83,8 @@ void ak_buf_free(ak_buf *b);
 /* ak_buf_clear: n = 0, error forgotten, memory kept (wiped if secret). */
 void ak_buf_clear(ak_buf *b);
 /* ak_buf_reserve: room for n more bytes; false (and bad) beyond max or out of memory. */
-bool ak_buf_reserve(ak_buf *b, size_t n);
+bool ak_buf_enlarge(ak_buf *b, size_t n); /* the rare half of it */
+static inline bool ak_buf_reserve(ak_buf *b, size_t n) { return (!b->bad && n <= b->cap - b->n) || ak_buf_enlarge(b, n); }
 /* ak_buf_grow: appends n uninitialised bytes and returns where they are, or NULL. */
 uint8_t *ak_buf_grow(ak_buf *b, size_t n);
 bool ak_buf_put(ak_buf *b, const void *p, size_t n);

@@ -189,8 +189,7 @@ static void called(lua_State *L, lhandshake *u, bool raised) {
     lua_settop(L, FIXED);
 }
 
-static int drive(lua_State *L) {
-    lhandshake *u = check_any(L, 1);
+static int drive(lua_State *L, lhandshake *u) {
     for (;;) {
         ak_status s = ak_hs_run(u->h);
         u->asked = s == AK_EVENT ? ak_hs_event(u->h)->kind : AK_EV_none;
@@ -208,7 +207,7 @@ static int resumed(lua_State *L, int status, lua_KContext k) {
     (void)k;
     if (u->h == NULL) return gone(L, u);
     called(L, u, status != LUA_YIELD && status != LUA_OK);
-    return drive(L);
+    return drive(L, u);
 }
 
 static void enter(lua_State *L, lhandshake *u) {
@@ -238,7 +237,7 @@ static int l_start(lua_State *L) {
         u->running = false;
         return luaL_error(L, "%s", f.detail);
     }
-    return drive(L);
+    return drive(L, u);
 }
 
 static int l_step(lua_State *L) {
@@ -254,7 +253,7 @@ static int l_step(lua_State *L) {
     enter(L, u);
     if (!ak_hs_started(u->h)) ak_hs_start(u->h, &f);
     ak_hs_feed(u->h, in);
-    return drive(L);
+    return drive(L, u);
 }
 
 static int l_pending(lua_State *L) {

@@ -177,8 +177,12 @@ bool ak_hmac_key_mac(const ak_hmac_key *k, ak_provider *p, ak_view a, ak_view b,
 
 bool ak_running_init(ak_running *r, ak_provider *p, ak_hash h) {
     r->ctx = NULL;
+    r->provider = p;
     r->hash = known(h);
-    return start(&r->ctx, p->md[r->hash]) || failed();
+    struct ak_contexts *waiting = &p->contexts[r->hash];
+    if (waiting->n == 0) return start(&r->ctx, p->md[r->hash]) || failed();
+    r->ctx = waiting->ctx[--waiting->n];
+    return true;
 }
 
 bool ak_running_add(ak_running *r, ak_view v) { return r->ctx != NULL && (absorb(r->ctx, v) || failed()); }
@@ -190,6 +194,7 @@ bool ak_running_value(const ak_running *r, ak_provider *p, uint8_t out[AK_HASH_M
 
 bool ak_running_copy(ak_running *to, const ak_running *from) {
     to->ctx = NULL;
+    to->provider = from->provider;
     to->hash = from->hash;
     if (from->ctx == NULL) return false;
     to->ctx = EVP_MD_CTX_new();
@@ -198,7 +203,11 @@ bool ak_running_copy(ak_running *to, const ak_running *from) {
     return failed();
 }
 
+/* What was hashed is gone when it waits. */
 void ak_running_free(ak_running *r) {
-    EVP_MD_CTX_free(r->ctx);
+    if (r->ctx == NULL) return;
+    struct ak_contexts *waiting = &r->provider->contexts[r->hash];
+    if (waiting->n < AK_CONTEXTS && start(&r->ctx, r->provider->md[r->hash])) waiting->ctx[waiting->n++] = r->ctx;
+    else EVP_MD_CTX_free(r->ctx);
     r->ctx = NULL;
 }

@@ -20,6 +20,12 @@
 #define AK_KEY_SLOTS 4      /* operation contexts kept in a key */
 #define AK_GOOD_PRIMES 4    /* accepted DH primes that are remembered */
 
+/* ak_pool: random bytes, wiped as they are used. */
+typedef struct ak_pool {
+    size_t left; /* at the end of bytes */
+    uint8_t bytes[AK_POOL_SIZE];
+} ak_pool;
+
 /* ak_pads: HMAC over one hash (RFC 2104) for a key that is used once or twice: its two pads, absorbed anew for every value. They are there only between
  * ak_pads_set and ak_pads_clear. */
 typedef struct ak_pads {
@@ -56,6 +62,8 @@ typedef struct ak_hmac_key {
 } ak_hmac_key;
 #define AK_HMAC_KEYS 8        /* at most so many wait, of each hash */
 
+#define AK_CONTEXTS 4         /* at most so many contexts wait, of each hash */
+
 /* ak_group_slot: what is kept for one group: a keygen context, and a key with nothing but its parameters to import peers' values with. */
 typedef struct ak_group_slot {
     enum { AK_GROUP_unprobed, AK_GROUP_ready, AK_GROUP_missing } state;
@@ -75,6 +83,10 @@ struct ak_provider {
     EVP_MAC *hmac;                         /* "HMAC" (the constant-time one of CBC records takes "tls-data-size") */
 
     EVP_MD_CTX *digest[AK_HASH_count];     /* kept for ak_digest */
+    struct ak_contexts {
+        EVP_MD_CTX *ctx[AK_CONTEXTS];
+        unsigned n;
+    } contexts[AK_HASH_count];             /* of running hashes that have ended, started anew */
     EVP_MD_CTX *snapshot;                  /* kept for copies of another context: ak_running_value, ak_hmac_key_mac */
     ak_pads pads[AK_HASH_count];
     struct ak_hmac_keys {
@@ -107,9 +119,8 @@ struct ak_provider {
     char why[128];         /* it refused because of this */
     bool dry;              /* the source has refused since the last ak_random_prime */
     struct ossl_provider_st *lab_provider, *default_provider;
-    uint8_t pool[AK_POOL_SIZE];
-    size_t pool_left;
-    pid_t pool_pid;        /* whose pool it is: discarded in a forked child */
+    ak_pool *pool;         /* pages of its own; NULL until the first use, and in a lab */
+    pid_t pool_pid;        /* whose pool it is: another process discards it. 0: the kernel empties it in a forked child */
 };
 
 /* ak_key: see key.h. A copy among a provider's twins has no reference to it (`provider` is NULL), as the provider owns it. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 const char *ak_libcrypto_version(void) { return OpenSSL_version(OPENSSL_VERSION); }
@@ -74,6 +75,13 @@ static void release_blocks(ak_provider *p) {
     }
 }
 
+static void free_pool(ak_provider *p) {
+    if (p->pool == NULL) return;
+    ak_wipe(p->pool, sizeof *p->pool);
+    munmap(p->pool, sizeof *p->pool);
+    p->pool = NULL;
+}
+
 static void release(ak_provider *p) {
     ak_twins_release(p);
     ak_groups_release(p);
@@ -81,7 +89,9 @@ static void release(ak_provider *p) {
     for (size_t i = 0; i < sizeof imports / sizeof imports[0]; i++) EVP_PKEY_CTX_free(imports[i]);
     ak_hmac_keys_release(p);
     release_blocks(p);
+    free_pool(p);
     for (int h = 0; h < AK_HASH_count; h++) {
+        while (p->contexts[h].n > 0) EVP_MD_CTX_free(p->contexts[h].ctx[--p->contexts[h].n]);
         EVP_MD_CTX_free(p->digest[h]);
         EVP_MD_CTX_free(p->pads[h].work);
         EVP_MD_free(p->md[h]);
@@ -176,14 +186,31 @@ static const char *purpose_name(ak_purpose purpose) {
     return names[purpose];
 }
 
-static bool refill(ak_provider *p) {
-    if (RAND_bytes_ex(p->libctx, p->pool, sizeof p->pool, 0) != 1) {
+/* make_pool: pages that a forked child finds full of zeros, so that `left` is 0 there, where the kernel does that: asking it who we are for every few bytes costs more
+ * than the bytes. */
+static bool make_pool(ak_provider *p) {
+    void *pages = mmap(NULL, sizeof *p->pool, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) return false;
+    p->pool = pages;
+    p->pool_pid = getpid();
+#ifdef MADV_WIPEONFORK
+    if (madvise(pages, sizeof *p->pool, MADV_WIPEONFORK) == 0) p->pool_pid = 0;
+#endif
+    return true;
+}
+
+/* pooled: n bytes are there, and nobody else has them. */
+static bool pooled(ak_provider *p, size_t n) {
+    if (p->pool == NULL && !make_pool(p)) return false;
+    ak_pool *pool = p->pool;
+    if (pool->left >= n && (p->pool_pid == 0 || p->pool_pid == getpid())) return true;
+    pool->left = 0;
+    if (p->pool_pid != 0) p->pool_pid = getpid();
+    if (RAND_bytes_ex(p->libctx, pool->bytes, sizeof pool->bytes, 0) != 1) {
         ERR_clear_error();
-        p->pool_left = 0;
         return false;
     }
-    p->pool_left = sizeof p->pool;
-    p->pool_pid = getpid();
+    pool->left = sizeof pool->bytes;
     return true;
 }
 
@@ -198,16 +225,16 @@ bool ak_random(ak_provider *p, ak_purpose purpose, uint8_t *out, size_t n) {
         else if (purpose != AK_PURPOSE_blinding) ak_journal_random(p, purpose_name(purpose), ak_view_of(out, n));
         return ok;
     }
-    if (n > sizeof p->pool / 4 || is_secret_purpose(purpose)) {
+    if (n > AK_POOL_SIZE / 4 || is_secret_purpose(purpose)) {
         if (RAND_priv_bytes_ex(p->libctx, out, n, 0) == 1) return true;
         ERR_clear_error();
         return false;
     }
-    if ((p->pool_left < n || p->pool_pid != getpid()) && !refill(p)) return false;
-    uint8_t *from = p->pool + (sizeof p->pool - p->pool_left);
+    if (!pooled(p, n)) return false;
+    uint8_t *from = p->pool->bytes + (sizeof p->pool->bytes - p->pool->left);
     memcpy(out, from, n);
     ak_wipe(from, n);
-    p->pool_left -= n;
+    p->pool->left -= n;
     return true;
 }
 

@@ -84,6 +84,7 @@ bool ak_hmac(ak_provider *p, ak_hash h, ak_view key, ak_view a, ak_view b, ak_vi
 /* ak_running: a running hash (the transcript) whose value can be taken at any point without ending it. */
 typedef struct ak_running {
     struct evp_md_ctx_st *ctx;
+    ak_provider *provider; /* borrowed */
     ak_hash hash;
 } ak_running;
 bool ak_running_init(ak_running *r, ak_provider *p, ak_hash h);

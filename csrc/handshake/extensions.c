@@ -525,9 +525,10 @@ ak_error ak_ext_answer_all(ak_hs *h, ak_message_kind where, bool optional, ak_bu
     for (size_t i = 0; i < ak_ext_rows_count; i++) {
         const ak_ext_row *r = &ak_ext_rows[i];
         size_t one = out->n;
+        if (r->answer == NULL) continue;
         bool asked = ak_ext_client_sent(h, r->type, NULL) || (r->type == AK_EXT_renegotiation_info && h->info->secure_renegotiation) ||
                      (r->type == AK_EXT_cookie && where == AK_IN_hello_retry_request); /* RFC 8446 §4.2.2 */
-        if (r->answer == NULL || !asked || (h->info->version == AK_SSL30 && r->type != AK_EXT_renegotiation_info)) continue;
+        if (!asked || (h->info->version == AK_SSL30 && r->type != AK_EXT_renegotiation_info)) continue;
         ak_buf_u16(out, r->type);
         size_t mark = ak_buf_open(out, 2);
         ak_error e = finish_one(h, out, one, mark, r->answer(h, where, out));

@@ -38,7 +38,7 @@ local function compile()
   local file = assert(io.open(name .. ".c", "w"))
   file:write(source)
   file:close()
-  local command = ("cc -shared -fPIC $(pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/include/lua5.4) -o %s.so %s.c"):format(name, name)
+  local command = ("env -u LD_PRELOAD cc -shared -fPIC $(pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/include/lua5.4) -o %s.so %s.c"):format(name, name)
   local ok = os.execute(command)
   local run = ok and package.loadlib(name .. ".so", "luaopen_run")
   for _, ending in ipairs { "", ".c", ".so" } do os.remove(name .. ending) end

@@ -1,9 +1,10 @@
--- akushu and OpenSSL's s_server and s_client over loopback, both ways.
+-- OpenSSL's s_server and s_client over loopback, both ways, TLS 1.2: data and ends, certificates that must be refused, extensions left out, renegotiation refused.
+-- Suites and the rest are in openssl_tls12_spec.lua and openssl_tls13_spec.lua.
 local akushu = require "akushu"
 local certs = require "spec.support.certs"
+local interop = require "spec.support.interop"
 local net = require "spec.support.net"
 local peers = require "spec.support.peers"
-local suites = require "spec.support.suites"
 
 local big = {}
 for i = 1, 65536 do big[i] = ("%015x\n"):format(i * 2654435761 % 2 ^ 40 // 1 | 0) end
@@ -28,7 +29,7 @@ local function dial(server, context, more)
   return net.client(server.port, context:handshake(o))
 end
 
-describe("an akushu client and openssl s_server", function()
+interop.describe("an akushu client and openssl s_server", { "openssl" }, function()
   for _, key in ipairs { "rsa", "ecdsa" } do
     describe("with a certificate for " .. key, function()
       local server, id
@@ -38,19 +39,6 @@ describe("an akushu client and openssl s_server", function()
         server = peers.openssl_server { chain = id.chain, key = id.key, args = { "-tls1_2", "-cipher", "ALL", "-rev", "-no_ticket" } }
       end)
       teardown(function() server:stop() end)
-
-      for _, list in ipairs { suites.classic, suites.modern } do
-        for _, suite in ipairs(suites.with_key(list, key)) do
-          it("speaks " .. suite.name, function()
-            local c = assert(dial(server, client_context(id, { suites = { suite.name } })))
-            assert.equal(suite.name, c.session.suite)
-            assert.equal("1.2", c.session.version)
-            assert(c:send "one for all\n")
-            assert.equal("lla rof eno\n", assert(c:receive_until "\n"))
-            c:close()
-          end)
-        end
-      end
 
       it("does without extended_master_secret and without encrypt_then_mac", function()
         for _, off in ipairs { "extended_master_secret", "encrypt_then_mac" } do
@@ -189,7 +177,7 @@ describe("an akushu client and openssl s_server", function()
   end)
 end)
 
-describe("an akushu server and openssl s_client", function()
+interop.describe("an akushu server and openssl s_client", { "openssl" }, function()
   local listener, port
   setup(function() listener, port = net.listen() end)
   teardown(function() listener:close() end)
@@ -208,25 +196,6 @@ describe("an akushu server and openssl s_client", function()
     assert.equal("ping\n", assert(c:receive_until "\n"))
     assert(c:send "PONG from akushu\n")
     assert.truthy(client:wait_log("PONG from akushu", 10), client:log())
-  end
-
-  for _, list in ipairs { suites.classic, suites.modern } do
-    for _, suite in ipairs(list) do
-      it("speaks " .. suite.name, function()
-        local id = certs.leaf(suite.key)
-        local client, c, message = meet(id, server_context(id), { "-cipher", suite.openssl })
-        assert(c, message)
-        assert.equal(suite.name, c.session.suite)
-        assert.equal("localhost", c.session.server_name)
-        talk(client, c)
-        client:finish_input() -- s_client says close_notify
-        assert.equal("", assert(c:receive_all()))
-        c:close()
-        assert.equal(0, client:wait(5))
-        assert.truthy(client:log():find("Verify return code: 0", 1, true))
-        client:stop()
-      end)
-    end
   end
 
   it("negotiates encrypt_then_mac only when both can", function()

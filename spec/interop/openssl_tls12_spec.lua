@@ -1,59 +1,34 @@
--- akushu and OpenSSL over loopback, TLS 1.2 and below, what openssl_spec.lua leaves out: every kind of suite in every version, sessions resumed by id and by ticket,
--- client authentication, OCSP stapling, renegotiation asked for by the server. The whole list of suites is #slow.
+-- OpenSSL's s_server and s_client over loopback, both ways, TLS 1.2 and below: every suite in every version, sessions resumed by id and by ticket, client
+-- authentication, ALPN, server names, max_fragment_length, OCSP stapling, renegotiation asked for by the server. openssl_spec.lua has data and refusals,
+-- openssl_tls13_spec.lua TLS 1.3.
+--
+-- What OpenSSL 3.0 has no way to: record_size_limit, certificate compression, SSL 3.0 (Debian builds it without).
 local akushu = require "akushu"
 local certs = require "spec.support.certs"
+local interop = require "spec.support.interop"
 local net = require "spec.support.net"
 local peer_suites = require "spec.support.peer_suites"
 local peers = require "spec.support.peers"
 local testca = require "akushu.testca"
 
-local all = peer_suites.openssl()
-local some = peer_suites.some(all)
+local all, foreign = peer_suites.openssl()
 local every = ":ALL:COMPLEMENTOFALL:@SECLEVEL=0"
-local versions = { { "1.2", 0x0303, "-tls1_2" }, { "1.1", 0x0302, "-tls1_1" }, { "1.0", 0x0301, "-tls1" } }
-
-local psk = { identity = "somebody", key = ("\1\2\3\4\5\6\7\8"):rep(4) }
-local psk_hex = psk.key:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
-
-local function merge(...)
-  local out = {}
-  for _, t in pairs { ... } do
-    for k, v in pairs(t) do out[k] = v end
-  end
-  return out
-end
-
--- What akushu has to be given for a suite.
-local function options(role, suite, version, more)
-  local o = { versions = version, suites = { suite.name }, security_level = 0 }
-  local key = peer_suites.key(suite)
-  if role == "client" then
-    o.min_dh_bits = 1024 -- what s_server takes by itself at this security level, where no certificate says more
-    if key then o.trust = certs.leaf(key).trust else o.verify = false end
-  elseif key then
-    o.identity = certs.leaf(key).identity
-  end
-  if peer_suites.needs_psk(suite) then o.psk = psk end
-  return merge(o, more or {})
-end
-
--- Which rows a version has.
-local function rows_of(list, number)
-  local out = {}
-  for _, row in ipairs(list) do
-    if row.min <= number then out[#out + 1] = row end
-  end
-  return out
-end
+local versions, psk, psk_hex, merge, options = interop.versions, interop.psk, interop.psk_hex, interop.merge, interop.options
+local protocols = { ["1.0"] = "TLSv1", ["1.1"] = "TLSv1.1", ["1.2"] = "TLSv1.2" }
 
 local function reversed(c, text)
   assert(c:send(text .. "\n"))
   assert.equal(text:reverse() .. "\n", assert(c:receive_until "\n"))
 end
 
-describe("an akushu client and openssl s_server", function()
+interop.describe("an akushu client and openssl s_server", { "openssl" }, function()
+  it("misses no suite without a reason", function()
+    assert.is_true(#all > 100)
+    assert.same({}, peer_suites.unexplained(foreign))
+  end)
+
   for _, v in ipairs(versions) do
-    describe("TLS " .. v[1], function()
+    describe("has the suites of", function()
       local server
       setup(function()
         local rsa, ecdsa = certs.rsa(), certs.ecdsa()
@@ -84,15 +59,10 @@ describe("an akushu client and openssl s_server", function()
         c:close()
       end
 
-      for _, row in ipairs(rows_of(some, v[2])) do
-        it(row.suite.name .. ", and resumes", function() speaks(row) end)
-      end
-      for _, row in ipairs(rows_of(all, v[2])) do
-        it(row.suite.name .. ", and resumes #slow", function() speaks(row) end)
-      end
+      interop.each_suite(all, v, speaks, ", and resumes")
 
-      it("resumes by id and by ticket, and a ticket is renewed or kept", function()
-        local row = rows_of(some, v[2])[1]
+      it(("TLS %s: resumes by id and by ticket, and a ticket is renewed or kept"):format(v[1]), function()
+        local row = interop.rows_of(all, v[2])[1]
         for _, tickets in ipairs { true, false } do
           local c, context = dial(row.suite, { tickets = tickets })
           local resumption = assert(c.session:resumption())
@@ -110,6 +80,31 @@ describe("an akushu client and openssl s_server", function()
       end)
     end)
   end
+
+  it("agrees on ALPN, says its server name, and is granted max_fragment_length, in every version", function()
+    local id, other = certs.rsa(), certs.rsa "wrong_host"
+    for _, v in ipairs(versions) do
+      local server = peers.openssl_server { chain = id.chain, key = id.key, pipe = true, args = { v[3], "-cipher", every, "-alpn", "one,two", "-servername", "other.example",
+        "-cert2", other.chain, "-key2", other.key } }
+      local suite = v[1] == "1.2" and "TLS_RSA_WITH_AES_128_GCM_SHA256" or "TLS_RSA_WITH_AES_128_CBC_SHA"
+      local context = akushu.client { trust = id.trust, versions = v[1], security_level = 0, alpn = { "two", "one" }, suites = { suite }, max_fragment_length = 512 }
+      local c = interop.dial(server.port, context)
+      assert.equal("one", c.session.alpn) -- the server's order
+      local longest = interop.longest_record(c)
+      server:write(("l"):rep(3000) .. "\n")
+      assert.equal(3001, #assert(c:receive_until "\n"))
+      assert.is_true(longest() > 512 and longest() < 512 + 64, longest())
+      assert(server:wait_log("ALPN protocols selected: one", 5), server:log())
+      assert(server:wait_log("Hostname in TLS extension: \"localhost\"", 5), server:log())
+      c:close()
+      c = assert(net.client(server.port, akushu.client({ verify = false, versions = v[1], security_level = 0, suites = { suite } }):handshake {
+        server_name = "other.example" }))
+      assert.is_true(c.session.peer.certificate:matches "other.example")
+      assert(server:wait_log("Switching server context", 5), server:log())
+      c:close()
+      server:stop()
+    end
+  end)
 
   it("shows its certificate when it is asked, in every version", function()
     local id = certs.rsa()
@@ -233,7 +228,7 @@ describe("an akushu client and openssl s_server", function()
   end)
 end)
 
-describe("an akushu server and openssl s_client", function()
+interop.describe("an akushu server and openssl s_client", { "openssl" }, function()
   local listener, port
   setup(function() listener, port = net.listen() end)
   teardown(function() listener:close() end)
@@ -266,17 +261,14 @@ describe("an akushu server and openssl s_client", function()
     assert.equal(v[1], c.session.version)
     assert.is_true(c.session.extended_master_secret)
     talk(client, c)
+    local log = client:log()
+    assert.truthy(log:find(("Protocol  : %s\n"):format(protocols[v[1]]), 1, true) and log:find(("Cipher    : %s\n"):format(row.peer), 1, true), log)
     c:close()
     client:stop()
   end
 
   for _, v in ipairs(versions) do
-    for _, row in ipairs(rows_of(some, v[2])) do
-      it(("TLS %s: %s"):format(v[1], row.suite.name), function() speaks(row, v) end)
-    end
-    for _, row in ipairs(rows_of(all, v[2])) do
-      it(("TLS %s: %s #slow"):format(v[1], row.suite.name), function() speaks(row, v) end)
-    end
+    interop.each_suite(all, v, function(row) speaks(row, v) end)
 
     it(("TLS %s: resumes by id and by ticket"):format(v[1]), function()
       for _, tickets in ipairs { true, false } do
@@ -299,6 +291,23 @@ describe("an akushu server and openssl s_client", function()
       end
     end)
   end
+
+  it("agrees on ALPN, hears server names, and grants max_fragment_length, in every version", function()
+    for _, v in ipairs(versions) do
+      local context = akushu.server { identity = certs.rsa().identity, versions = v[1], profile = "compatible", security_level = 0, alpn = { "two", "one" } }
+      local client, c, message = meet(context, nil, { v[3], "-cipher", "DEFAULT:@SECLEVEL=0", "-alpn", "one,two", "-maxfraglen", "512" })
+      assert(c, message)
+      assert.same({ "two", "localhost" }, { c.session.alpn, c.session.server_name })
+      local longest = interop.longest_record(c)
+      client:write(("l"):rep(3000) .. "\n")
+      assert.equal(3001, #assert(c:receive_until "\n"))
+      assert.is_true(longest() > 512 and longest() < 512 + 64, longest())
+      talk(client, c)
+      assert.truthy(client:log():find("ALPN protocol: two", 1, true), client:log())
+      c:close()
+      client:stop()
+    end
+  end)
 
   it("believes a client's certificate, and asks for it in vain", function()
     for _, v in ipairs(versions) do

@@ -160,6 +160,30 @@ interop.describe("an akushu client and openssl s_server", { "openssl" }, functio
     end
   end)
 
+  it("takes a Diffie-Hellman group that nobody has named, unless it is smaller than the client wants", function()
+    local id, file = certs.rsa(), peers.tmpfile("", "dh.pem")
+    assert(os.execute(("openssl dhparam -dsaparam -out %s 2048 >/dev/null 2>&1"):format(peers.quote(file))))
+    local server = peers.openssl_server { chain = id.chain, key = id.key, pipe = true, args = { "-tls1_2", "-cipher", "ALL", "-dhparam", file } }
+    for least, good in pairs { [2048] = true, [3072] = false } do
+      local context = akushu.client { trust = id.trust, versions = "1.2", suites = { "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256" }, groups = { "x25519" }, min_dh_bits = least }
+      local hs, bits = context:handshake { server_name = "localhost" }, nil
+      hs:on("receive", "server_key_exchange", function(m) bits = 8 * #m.params.dh_p end)
+      local c, _, failure = net.client(server.port, hs)
+      assert.equal(2048, bits)
+      if good then
+        assert(c, failure and failure.message)
+        assert(c:send "by a group of its own\n")
+        assert.truthy(server:wait_log("by a group of its own", 5), server:log())
+        c:close()
+      else
+        assert.is_nil(c)
+        assert.equal("weak_dh_group", failure.code)
+        assert.equal("insufficient_security", failure.alert)
+      end
+    end
+    server:stop()
+  end)
+
   it("renegotiates when s_server asks, as often as it asks", function()
     local id = certs.rsa()
     for _, v in ipairs(versions) do

@@ -317,3 +317,26 @@ describe("many connections in one file", function()
     check(classic(s, 1), keylog, "twice")
   end)
 end)
+
+describe("a long recording", function()
+  it("is read in a time that grows with its length, however it is cut", function()
+    local lab, keylog = akushu.lab { seed = "long" }, {}
+    local client = lab:client { versions = "1.3", keylog = function(line) keylog[#keylog + 1] = line end }:handshake { server_name = "localhost" }
+    local server = lab:server { versions = "1.3" }:handshake {}
+    server:on("send", "*", function(_, ev)
+      if ev.content_type == "handshake" then ev:fragment(1) end
+    end)
+    local t = lab:run(client, server, { data = { ("question"):rep(500000), "answer" } })
+    assert.is_true(t.ok, t.client.message)
+    local p = passive.new { keylog = keylog }
+    local began = os.clock()
+    for _, e in ipairs(t:all "wire") do
+      for at = 1, #e.bytes, 1400 do p:feed(e.from, e.bytes:sub(at, at + 1399)) end
+    end
+    p:finish()
+    assert.is_true(os.clock() - began < 10)
+    assert.same({}, p.problems)
+    assert.equal(("question"):rep(500000), p.data.client)
+    assert.equal("answer", p.data.server)
+  end)
+end)

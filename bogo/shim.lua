@@ -399,7 +399,7 @@ end
 
 --- What is known once a handshake is finished.
 local function check_handshake(c, info, state)
-  local version = ({ ["1.2"] = 0x0303, ["1.3"] = 0x0304 })[info.version]
+  local version = ({ ["1.0"] = 0x0301, ["1.1"] = 0x0302, ["1.2"] = 0x0303, ["1.3"] = 0x0304 })[info.version]
   local function same(what, wanted, got) expect(wanted == nil or wanted == got, "%s: %s instead of %s", what, tostring(got), tostring(wanted)) end
   same("OCSP response", c.expect_ocsp_response, info.ocsp_response or "")
   same("SCT list", c.expect_signed_cert_timestamps, info.scts or "")

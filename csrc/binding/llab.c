@@ -94,7 +94,10 @@ static void ask_function(lua_State *L, int arg, ak_lab_source *source) {
     lua_State *thread = lua_newthread(L);
     int ref = luaL_ref(L, LUA_REGISTRYINDEX);
     asking *a = calloc(1, sizeof *a);
-    if (a == NULL) luaL_error(L, "akushu: out of memory");
+    if (a == NULL) {
+        luaL_error(L, "akushu: out of memory");
+        return;
+    }
     a->L = thread;
     a->ref = ref;
     a->scratch = scratch;

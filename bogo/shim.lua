@@ -161,6 +161,7 @@ local function versions_of(c)
   local low, high = c.min_version or (c.cipher and 0x0303 or not c.no_tls1 and 0x0301 or not c.no_tls11 and 0x0302 or 0x0303), math.min(c.max_version or 0x0304, 0x0304)
   if c.no_tls13 and high == 0x0304 then high = 0x0303 end
   if c.no_tls12 and high == 0x0303 then high = 0x0302 elseif c.no_tls12 and low < 0x0304 then low = 0x0304 end
+  if c.no_tls11 and high == 0x0302 then high = 0x0301 end
   if low > high then quit(1, ":NO_SUPPORTED_VERSIONS_ENABLED:") end
   return low, high
 end
@@ -419,7 +420,7 @@ local function check_handshake(c, info, state)
   same("ALPN", c.server and (c.select_alpn or "") or c.expect_alpn or "", info.alpn or "")
   if c.expect_extended_master_secret then same("extended master secret", true, info.extended_master_secret or version == 0x0304) end
   if c.expect_secure_renegotiation then same("secure renegotiation", true, info.secure_renegotiation or version == 0x0304) end
-  same("signature scheme", c.expect_peer_signature_algorithm, wire_number("schemes", info.scheme))
+  same("signature scheme", c.expect_peer_signature_algorithm, wire_number("schemes", info.scheme) or 0)
   same("group", c.expect_curve_id, wire_number("groups", info.group))
   local suite = wire_number("suites", info.suite)
   same("suite", c.expect_cipher, suite)

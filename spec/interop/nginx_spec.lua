@@ -154,18 +154,25 @@ interop.describe("nginx", { "nginx", "openssl" }, function()
   end)
 
   it("TLS 1.3: takes a request as early data, follows our KeyUpdates", function()
-    local context = client_of(certs.rsa(), "1.3")
+    local context = client_of(certs.rsa(), "1.3", { reuse_tickets = true }) -- nginx turns libssl's guard against replays off
     local c = interop.dial(other.port, context)
     for i = 1, 4 do interop.put(c, c.session:update_keys(i % 2 == 0)) end
     assert.equal("", seen(get(c)).Early or "")
     local resumption = assert(c.session:resumption())
     assert.is_true(resumption.max_early_data > 0)
     c:close()
-    c = interop.dial(other.port, context, { session = resumption, early = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" })
-    assert.equal("accepted", c.session.early_data)
-    local said = seen(assert(c:receive_all()))
-    assert.same({ "r", "1" }, { said.Reused, said.Early })
-    c:close()
+    -- $ssl_early_data is "1" for who answers before the handshake is over; now and then nginx is not that quick
+    local early = false
+    for _ = 1, 10 do
+      c = interop.dial(other.port, context, { session = resumption, early = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" })
+      assert.equal("accepted", c.session.early_data)
+      local said = seen(assert(c:receive_all()))
+      assert.equal("r", said.Reused)
+      c:close()
+      early = said.Early == "1"
+      if early then break end
+    end
+    assert.is_true(early)
   end)
 
   it("moves a megabyte each way", function()

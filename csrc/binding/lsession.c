@@ -17,12 +17,13 @@ typedef struct lsession {
 /* User values: 1: an external store's remove, or nil; 2: where the peer may be authenticated after the handshake: what the handshake's hooks and questions need
  * (lhandshake.c), or nil. */
 
-ak_session *ak_lua_check_session(lua_State *L, int arg) {
-    lsession *u = ak_lua_check(L, arg, CLASS);
+static ak_session *living(lua_State *L, const lsession *u, int arg) {
     luaL_argcheck(L, u->s != NULL, arg, "a session that was released");
     ak_lua_not_asking(L, ak_session_provider(u->s));
     return u->s;
 }
+
+ak_session *ak_lua_check_session(lua_State *L, int arg) { return living(L, ak_lua_check(L, arg, CLASS), arg); }
 
 void ak_lua_push_session(lua_State *L, ak_session *s) {
     lsession *u = lua_newuserdatauv(L, sizeof *u, 2);
@@ -114,7 +115,7 @@ static int seal_padded(lua_State *L, lsession *u, ak_view plain) {
 
 static int l_seal(lua_State *L) {
     lsession *u = ak_lua_check(L, 1, CLASS);
-    ak_session *s = ak_lua_check_session(L, 1);
+    ak_session *s = living(L, u, 1);
     ak_view plain = ak_lua_bytes(L, 2);
     ak_failure f = {0};
     luaL_Buffer b;
@@ -195,16 +196,15 @@ static int go_on(lua_State *L, int status, lua_KContext k) {
     }
 }
 
-static ak_session *not_waiting(lua_State *L) {
-    const lsession *u = ak_lua_check(L, 1, CLASS);
+static ak_session *not_waiting(lua_State *L, const lsession *u) {
     if (u->waiting) luaL_error(L, "this session is waiting for a hook: it can't be opened or asked until that returns");
     ask_padding(L, u);
-    return ak_lua_check_session(L, 1);
+    return living(L, u, 1);
 }
 
 static int l_open(lua_State *L) {
     lsession *u = ak_lua_check(L, 1, CLASS);
-    ak_session *s = not_waiting(L);
+    ak_session *s = not_waiting(L, u);
     ak_view in = ak_lua_bytes(L, 2);
     ak_failure f = {0};
     luaL_Buffer b;
@@ -255,7 +255,7 @@ static int l_update_keys(lua_State *L) {
 /* session:request_certificate(): a TLS 1.3 server asks the client for its certificate; session.peer has it when the answer has been opened. */
 static int l_request_certificate(lua_State *L) {
     lsession *u = ak_lua_check(L, 1, CLASS);
-    ak_session *s = not_waiting(L);
+    ak_session *s = not_waiting(L, u);
     ak_failure f = {0};
     ak_error e = ak_session_request_certificate(s, &f);
     if (e != AK_OK || ak_session_event(s) == NULL) return reply_or_failure(L, s, e, &f);

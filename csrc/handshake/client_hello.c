@@ -96,6 +96,7 @@ static bool keep(ak_hs *h, ak_view message) {
     if (!ak_buf_put(&h->client_hello_bytes, message.p + 4, message.n - 4)) return false;
     if (ak_decode_client_hello(ak_buf_view(&h->client_hello_bytes), &h->client_hello, &ignored) != AK_OK)
         memset(&h->client_hello, 0, sizeof h->client_hello);
+    h->client_extensions = h->client_hello.has_extensions ? ak_ext_set(h->client_hello.extensions) : 0;
     if (h->client_hello.random.n == 32) memcpy(h->info->client_random, h->client_hello.random.p, 32);
     h->client_version = h->client_hello.legacy_version;
     if (h->client_hello.session_id.n <= 32) {

@@ -8,6 +8,10 @@
 
 bool ak_ext_client_sent(const ak_hs *h, uint16_t type, ak_view *body) {
     ak_view ignored;
+    if (type < 64 && (h->client_extensions >> type & 1) == 0) {
+        if (body != NULL) *body = ak_view_of(NULL, 0);
+        return false;
+    }
     return h->client_hello.has_extensions && ak_ext_find(h->client_hello.extensions, type, body != NULL ? body : &ignored);
 }
 

@@ -160,6 +160,7 @@ struct ak_hs {
     /* the hellos, as they were really sent */
     ak_buf client_hello_bytes, server_hello_bytes;
     struct ak_client_hello client_hello;
+    uint64_t client_extensions; /* a bit for each type below 64 that it has */
     struct ak_server_hello server_hello;
     uint16_t client_version; /* legacy_version of the (first) ClientHello */
 

@@ -52,6 +52,16 @@ bool ak_ext_find(ak_view extensions, uint16_t wanted, ak_view *data) {
     return false;
 }
 
+uint64_t ak_ext_set(ak_view extensions) {
+    ak_rd r;
+    uint16_t type;
+    ak_view data;
+    uint64_t set = 0;
+    for (ak_rd_view(&r, extensions); ak_ext_next(&r, &type, &data);)
+        if (type < 64) set |= (uint64_t)1 << type;
+    return set;
+}
+
 /* The types seen so far: a short list for the blocks that real peers send, a bit for each of the 65,536 types for the others. */
 struct seen {
     size_t n;

@@ -181,6 +181,8 @@ size_t ak_list_vec_count(ak_view list, unsigned prefix);
 
 /* ak_ext_next: the next extension of a block; false at its end (or on bytes that are none: r->bad). */
 bool ak_ext_next(ak_rd *r, uint16_t *type, ak_view *data);
+/* ak_ext_set: a bit for each type below 64 that is there. */
+uint64_t ak_ext_set(ak_view extensions);
 /* ak_ext_find: the first extension of this type. */
 bool ak_ext_find(ak_view extensions, uint16_t type, ak_view *data);
 /* ak_extensions_check: AK_ERR_decode_error, or AK_ERR_duplicate_extension when a type stands twice; the number of extensions in *count (may be

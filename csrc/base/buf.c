@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An empty piece of assembly that may look at what p points to: what was stored there has to be there, and nothing is known of p. */
-#define AK_LOOK_AT(p) __asm__ __volatile__("" : "+r"(p) : : "memory")
+/* An empty piece of assembly that may look at what p points to, and write there: what was stored has to be there, and nothing is known of it afterwards. */
+#define AK_LOOK_AT(p) __asm__ __volatile__("" : : "r"(p) : "memory")
 
 void ak_wipe(void *p, size_t n) {
     if (p == NULL || n == 0) return;

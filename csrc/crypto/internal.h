@@ -48,9 +48,9 @@ typedef struct ak_blocks {
 #endif
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(AK_EVERY_BLOCK_IS_NEW)
-#define AK_BLOCKS_KEPT 0 /* use after free is to be seen */
+#define AK_BLOCK_BYTES 0 /* use after free is to be seen */
 #else
-#define AK_BLOCKS_KEPT 4 /* of each size: a handshake's life is short */
+#define AK_BLOCK_BYTES 65536 /* of each size: as a collector gives back what many connections had, at once */
 #endif
 
 /* ak_hmac_key: HMAC for a key that is used several times: two contexts that have absorbed its pads and are copied for every value. With libcrypto 3.0

@@ -56,7 +56,7 @@ void ak_block_free(ak_provider *p, void *b, size_t n) {
     if (b == NULL) return;
     ak_blocks *waiting = blocks_of(p, n);
     ak_wipe(b, n);
-    if (waiting == NULL || waiting->n >= AK_BLOCKS_KEPT) {
+    if (waiting == NULL || (waiting->n + 1) * n > AK_BLOCK_BYTES) {
         free(b);
         return;
     }

@@ -68,7 +68,7 @@ bool ak_provider_asking(const ak_provider *p);
 bool ak_random_prime(ak_provider *p, ak_purpose purpose);
 
 /* ak_block_new: n zeroed bytes for an object that every connection makes; NULL: out of memory. ak_block_free: wiped, and kept for the next one of that size
- * (a few at a time) instead of going through the allocator, which tidies up whenever something of more than a kilobyte comes or goes. b was made by
+ * (up to 64 KiB of each) instead of going through the allocator, which tidies up whenever something of more than a kilobyte comes or goes. b was made by
  * ak_block_new or malloc with the same n; NULL is allowed. */
 void *ak_block_new(ak_provider *p, size_t n);
 void ak_block_free(ak_provider *p, void *b, size_t n);

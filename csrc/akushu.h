@@ -40,6 +40,8 @@
 #define AK_MESSAGE_MAX_DEFAULT 65536u
 #define AK_CLIENT_HELLO_MAX (2u + 32u + 33u + 65536u + 256u + 65537u) /* version, random, session id, suites, compression, extensions: RFC 8446 §4.1.2 */
 #define AK_HANDSHAKE_MEMORY (17u * AK_MESSAGE_MAX_DEFAULT + 4u * 18432u)
+/* Beside it: application data that comes during a renegotiation waits for ak_hs_application_taken; more fails with too_much_application_data. */
+#define AK_RENEGOTIATION_DATA (1u << 20)
 
 /* ==== context ======================================================================================================= */
 

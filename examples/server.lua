@@ -33,6 +33,8 @@ if not options.listen then misuse "--listen ADDR:PORT is missing" end
 local address, port = support.address(options.listen, 0)
 local patience = support.seconds(options, 30)
 local most_clients = support.count(options, "clients", 200)
+-- select has room for so many descriptors, and some are not clients'
+if most_clients > socket._SETSIZE - 24 then misuse("--clients %d: at most %d", most_clients, socket._SETSIZE - 24) end
 local connections_left = support.count(options, "connections", math.huge)
 
 io.stdout:setvbuf "line"
@@ -144,9 +146,11 @@ end
 
 -- What to answer so far, and whether that is all: (text, whether the connection ends with it). nil: the request is not complete yet.
 local function www(state, plain, session, peer)
-  state.request = (state.request or "") .. plain
-  if #state.request > 16384 then return response("431 Request Header Fields Too Large", "text/plain", "too long\n"), true end
-  if not state.request:find "\r?\n\r?\n" then return nil end
+  local before = state.request or ""
+  state.request = before .. plain
+  local head = state.request:find("\n\r?\n", math.max(#before - 1, 1)) -- what comes behind it, a body or more requests, is passed over
+  if (head or #state.request) > 16384 then return response("431 Request Header Fields Too Large", "text/plain", "too long\n"), true end
+  if not head then return nil end
   local method = state.request:match "^(%u+) %S+ HTTP/1%.%d\r?\n"
   if not method then return response("400 Bad Request", "text/plain", "this is no request\n"), true end
   if method ~= "GET" and method ~= "HEAD" then
@@ -187,6 +191,7 @@ local function converse(sock, peer)
   local session <close> = hs:session()
   say("%s: %s", peer, support.describe(session))
   local handler, state, data = options.www and www or echo, {}, ""
+  limit = socket.gettime() + patience
   while true do
     local plain, reply
     plain, reply, failure = session:open(data)
@@ -197,7 +202,8 @@ local function converse(sock, peer)
       end
       return farewell(sock, session:close())
     end
-    limit = socket.gettime() + patience
+    -- A request gets the time once, or whoever sends a byte now and then would keep its place for ever; to echo, data must keep coming.
+    if plain ~= "" and not options.www then limit = socket.gettime() + patience end
     if reply and reply ~= "" and not send(sock, reply, limit) then return end
     local answer, last = handler(state, plain, session, peer)
     if answer then
@@ -273,7 +279,9 @@ local function serve()
     local readable, writable = socket.select(readers, writers, math.max(first - now, 0))
     if readable[listener] then
       local sock = listener:accept()
-      if sock then
+      if sock and sock:getfd() >= socket._SETSIZE then
+        sock:close() -- descriptors that others have opened left no room: select would raise
+      elseif sock then
         connections_left, clients = connections_left - 1, clients + 1
         sock:settimeout(0)
         sock:setoption("tcp-nodelay", true)

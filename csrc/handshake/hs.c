@@ -45,7 +45,7 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
     ak_buf_init(&h->psk_hint, 65535);
     ak_buf_init_secret(&h->psk_secret, 65535);
     ak_buf_init(&h->staple, 1 << 24);
-    ak_buf_init_secret(&h->application, AK_BUF_NO_LIMIT);
+    ak_buf_init_secret(&h->application, AK_RENEGOTIATION_DATA);
     ak_buf_init_secret(&h->secrets.premaster, 4096);
     ak_buf_init_secret(&h->scratch, 1 << 20);
     ak_buf_init_secret(&h->keylog, 1 << 16);

@@ -91,7 +91,8 @@ static void plain_in(ak_hs *h, uint8_t type, ak_view v) {
     case AK_CT_application_data:
         if (ak_hs_application_data(h, v)) break; /* early data */
         if (h->renegotiation != NULL && !h->read_protected) { /* RFC 5246 §11: it may come until the keys change */
-            if (!ak_buf_put_view(&h->application, v)) ak_hs_no_memory(h);
+            if (v.n > AK_RENEGOTIATION_DATA - h->application.n) ak_hs_fail(h, AK_ERR_too_much_application_data, "%u bytes are kept", AK_RENEGOTIATION_DATA);
+            else if (!ak_buf_put_view(&h->application, v)) ak_hs_no_memory(h);
             break;
         }
         ak_hs_fail(h, early(h) ? AK_ERR_application_data_early : AK_ERR_unexpected_record, "%zu bytes of application data while in %s", v.n, ak_hs_state(h));

@@ -1,7 +1,10 @@
 -- The example programs as a user runs them: what a mistake is told in, which rights files with secrets have, what is left behind.
+local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local lfs = require "lfs"
+local net = require "spec.support.net"
 local peers = require "spec.support.peers"
+local socket = require "socket"
 
 local id = certs.ecdsa()
 local nowhere = "/nowhere/at/all"
@@ -59,6 +62,7 @@ describe("the examples say in one line", function()
     { { "examples/server.lua", "--listen", "127.0.0.1:70000" }, 2, "a port is a number from 0 to 65535" },
     { at("--clients", "0"), 2, "--clients 0: a number from 1 on is expected" },
     { at("--clients", "-4"), 2, "--clients -4: a number from 1 on is expected" },
+    { at("--clients", "2000"), 2, "--clients 2000: at most 1000" },
     { at("--connections", "1.5"), 2, "--connections 1.5: a number from 1 on is expected" },
     { at("--chain", nowhere), 1, nowhere .. ": No such file or directory" },
     { at("--chain", id.chain, "--key", id.key, "--verify-ca", nowhere), 1, nowhere .. ": No such file or directory" },
@@ -164,5 +168,37 @@ describe("the example server's page", function()
         assert.matches("\r\nAllow: GET, HEAD\r\n", got)
       end
     end
+  end)
+
+  -- A connection: says these pieces, one a tenth of a second, until the server has closed it; all that came, and seconds that took.
+  local function talk(port, pieces)
+    local hs = akushu.client({ trust = id.trust }):handshake { server_name = "localhost" }
+    local conn <close> = assert(net.client(port, hs))
+    local began = socket.gettime()
+    for _, piece in ipairs(pieces) do
+      if conn.closed or not conn:send(piece) then break end
+      if #pieces > 1 and socket.select({ conn.sock }, nil, 0.1)[conn.sock] and not conn:more() then break end
+    end
+    while not conn.closed and conn:more() do end
+    return conn.buffer, socket.gettime() - began
+  end
+
+  it("answers a request with whatever comes behind it", function()
+    for _, more in ipairs { ("GET / HTTP/1.1\r\n\r\n"):rep(2000), ("x"):rep(100000) } do
+      assert.matches("^HTTP/1.1 200 OK\r\n", (talk(s.port, { "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" .. more })))
+    end
+    assert.matches("^HTTP/1.1 431 ", (talk(s.port, { "GET / HTTP/1.1\r\nX: " .. ("x"):rep(17000) .. "\r\n\r\n" })))
+    assert.matches("^HTTP/1.1 200 ", (talk(s.port, { "GET / HTTP/1.1\r", "\n\r", "\n" })))
+    assert.matches("^HTTP/1.1 200 ", (talk(s.port, { "GET / HTTP/1.1\n", "\n" })))
+  end)
+
+  it("is not kept from others by those who send a byte now and then", function()
+    local slow <close> = server("--www", "--timeout", "1", "--chain", id.chain, "--key", id.key)
+    local bytes = {}
+    for i = 1, 60 do bytes[i] = "x" end
+    local got, took = talk(slow.port, bytes)
+    assert.equal("", got)
+    assert.is_true(took >= 0.5 and took < 4, took)
+    assert.is_truthy(slow:wait_log("timeout", 5), slow:log())
   end)
 end)

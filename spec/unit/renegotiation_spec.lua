@@ -217,6 +217,29 @@ describe("renegotiation", function()
     assert.equal("", hc:take_application_data())
   end)
 
+  it("keeps at most 1 MiB of it until somebody takes it", function()
+    local known = connect()
+    ask(known)
+    local hc = assert(known.context:renegotiate(known.session))
+    assert(hc:start())
+    local record, mib = ("x"):rep(16384), 1048576
+    local function send(n)
+      local sealed = {}
+      for i = 1, n // #record do sealed[i] = known.seal:seal(23, record) end
+      return hc:step(table.concat(sealed))
+    end
+    for _ = 1, 3 do -- who takes it goes on for ever
+      assert.equal("", send(mib))
+      assert.equal(mib, #hc:take_application_data())
+    end
+    assert.equal("", send(mib))
+    local out, _, failure = hc:step(known.seal:seal(23, "y"))
+    assert.is_nil(out)
+    assert.equal("too_much_application_data", failure.code)
+    assert.equal("unexpected_message", failure.alert)
+    assert.equal(mib, #hc:take_application_data())
+  end)
+
   describe("ends with a failure when the server", function()
     local function ends(name, o, code, alert, contexts)
       it(name, function()

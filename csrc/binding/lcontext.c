@@ -353,8 +353,9 @@ static void p_role(lua_State *L, void *o) {
 /* find_certificate_compression(name): its number; nil: unknown, or its library is not there. */
 static int l_find_compression(lua_State *L) {
     uint32_t id;
+    const char *name = luaL_checkstring(L, 1); /* it may raise: before there is something to free */
     ak_compressors *c = ak_compressors_new();
-    if (ak_number(AK_REG_certificate_compression_algorithms, luaL_checkstring(L, 1), &id) && ak_compress_usable(c, (uint16_t)id)) lua_pushinteger(L, id);
+    if (ak_number(AK_REG_certificate_compression_algorithms, name, &id) && ak_compress_usable(c, (uint16_t)id)) lua_pushinteger(L, id);
     else lua_pushnil(L);
     ak_compressors_free(c);
     return 1;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define RSA_MAX_BYTES 2048 /* 16384 bits; libcrypto itself refuses to use more */
+#define RSA_MAX_EXPONENT_BITS 33
 
 static bool oid_is(ak_view v, const char *oid, size_t n) { return ak_view_eq(v, ak_view_of(oid, n)); }
 #define OID_IS(v, oid) oid_is(v, oid, sizeof(oid) - 1)
@@ -109,15 +110,16 @@ static unsigned bits_of(ak_view number) {
 }
 
 static EVP_PKEY *import_rsa(ak_provider *p, ak_view bits, bool pss, const ak_key *restrictions, unsigned *key_bits) {
-    uint8_t n_store[RSA_MAX_BYTES], e_store[8];
+    uint8_t n_store[RSA_MAX_BYTES], e_store[(RSA_MAX_EXPONENT_BITS + 7) / 8];
     ak_rd r, key;
     ak_view n, e;
     ak_rd_view(&r, bits);
     if (!ak_der_enter(&r, AK_DER_SEQUENCE, &key) || !ak_rd_done(&r) || !ak_der_unsigned(&key, &n) || !ak_der_unsigned(&key, &e) ||
         !ak_rd_done(&key))
         return NULL;
-    /* An even modulus or exponent is no RSA key; an exponent over 64 bits is refused by libcrypto when it comes to using it. */
-    if (n.n > sizeof n_store || e.n > sizeof e_store || (n.p[n.n - 1] & 1) == 0 || (e.p[e.n - 1] & 1) == 0 ||
+    /* An even modulus or exponent is no RSA key. A signature costs what the exponent is long, and it is the peer who chooses it: nobody needs more than 33 bits,
+     * and others take no more. */
+    if (n.n > sizeof n_store || e.n > sizeof e_store || bits_of(e) > RSA_MAX_EXPONENT_BITS || (n.p[n.n - 1] & 1) == 0 || (e.p[e.n - 1] & 1) == 0 ||
         (e.n == 1 && e.p[0] < 3) || bits_of(n) < 256)
         return NULL;
     *key_bits = bits_of(n);

@@ -31,7 +31,7 @@ static bool false_start(const ak_hs *h) {
 
 bool ak_hs_may_send(const ak_hs *h) {
     bool between = h->server ? ak_hs_is_13(h) && h->info->server_finished_n != 0 : false_start(h);
-    return between && ak_protect_active(h->write) && ak_hs_settled(h);
+    return between && h->write != NULL && ak_protect_active(h->write) && ak_hs_settled(h); /* NULL: the session has it */
 }
 
 ak_error ak_hs_send(ak_hs *h, ak_view data, ak_failure *f) {

@@ -138,9 +138,12 @@ static void violation(checker *k, const ak_gn *name, const char *how) {
     k->stop = true; /* one violation per certificate and CA is enough to say */
 }
 
-/* spend: long names are long to compare. False: nothing is left of the work that the whole verification may cost. */
+/* spend: long names are long to compare. A directory name is read attribute by attribute, and that already before it is known whether the other is one, too.
+ * False: nothing is left of the work that the whole verification may cost. */
 static bool spend(checker *k, const ak_gn *name, const ak_gn *base) {
-    size_t cost = base->kind == name->kind ? 1 + (name->value.n + base->value.n) / 64 : 1;
+    size_t cost = 1;
+    if (base->kind == AK_GN_directory) cost += base->value.n / 2;
+    else if (base->kind == name->kind) cost += (name->value.n + base->value.n) / 64;
     if (*k->work >= cost) {
         *k->work -= (unsigned)cost;
         return true;

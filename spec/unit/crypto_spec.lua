@@ -535,6 +535,7 @@ describe("public keys", function()
       exponent_1 = spki(oid.rsa .. null, sequence(integer(n), integer "\1")),
       even_exponent = spki(oid.rsa .. null, sequence(integer(n), integer "\4")),
       huge_exponent = spki(oid.rsa .. null, sequence(integer(n), integer(("\1"):rep(9)))),
+      exponent_of_34_bits = spki(oid.rsa .. null, sequence(integer(n), integer "\2\0\0\0\1")),
       huge_modulus = spki(oid.rsa .. null, sequence(integer(("\x7f"):rep(2049)), integer(e))),
       zero_modulus = spki(oid.rsa .. null, sequence(integer "\0", integer(e))),
       negative_modulus = spki(oid.rsa .. null, sequence(tlv(2, n), integer(e))),

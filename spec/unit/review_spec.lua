@@ -384,3 +384,22 @@ it("a class's properties are read of its own objects alone", function()
     end
   end
 end)
+
+it("a handshake whose session was taken has nothing to send ahead", function()
+  for _, version in ipairs { "1.3", "1.2" } do
+    local c, s = client { max_version = version, false_start = true }, server { max_version = version }
+    local a, b = pump.run(c:handshake { server_name = "localhost" }, s:handshake())
+    assert.is_truthy(a.session and b.session)
+    for _, hs in ipairs { a.hs, b.hs } do
+      assert.is_false(hs.may_send)
+      local out, _, failure = hs:send "data"
+      assert.is_nil(out)
+      assert.equal("not_ready", failure.code)
+    end
+  end
+end)
+
+it("what is no name of a way to compress certificates leaves nothing behind", function()
+  local find = require("akushu.core").find_certificate_compression -- under the address sanitizer: leaks are found
+  for _, wrong in ipairs { false, {}, print } do assert.has_error(function() find(wrong) end) end
+end)

@@ -669,6 +669,24 @@ describe("name constraints (RFC 5280 §4.2.1.10)", function()
     assert.is_true(os.clock() - start < 5)
     assert.is_truthy(reasons(r):find "verify_budget")
   end)
+
+  it("a long directory name among the constraints costs what it is long, for every name and on every path", function()
+    local parts, names = {}, {}
+    for i = 1, 1200 do
+      parts[i] = der.set(der.sequence(der.oid "2.5.4.3", der.utf8("part " .. i)))
+      names[i] = "a" .. i .. ".example"
+    end
+    local subtree = der.sequence(der.context(4, der.sequence(table.concat(parts))))
+    local constraint = { oid = "2.5.29.30", critical = true, value = der.sequence(der.context(1, subtree)) }
+    local tops = {}
+    for i = 1, 6 do tops[i] = root { name = "T", key = keys[i + 2], subject_key_id = false, authority_key_id = false } end
+    local mid = inter(tops[1], { extensions = { constraint }, subject_key_id = false, authority_key_id = false })
+    local chain = leaf(mid, { names = names, authority_key_id = false }).chain
+    for i = 1, 6 do chain[#chain + 1] = tops[i].certificate end
+    local start = os.clock()
+    assert.is_false(trust:verify(chain, { time = NOW }).ok)
+    assert.is_true(os.clock() - start < 1)
+  end)
 end)
 
 describe("policies (RFC 5280 §6.1)", function()

@@ -64,6 +64,7 @@ build = {
         "csrc/crypto/mac.c",
         "csrc/crypto/provider.c",
         "csrc/crypto/rsa_premaster.c",
+        "csrc/crypto/share.c",
         "csrc/crypto/signatures.c",
         "csrc/crypto/source.c",
         "csrc/crypto/spki.c",

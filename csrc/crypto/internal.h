@@ -151,6 +151,17 @@ struct ak_key {
 ak_key *ak_key_native(ak_provider *p, ak_key *k);
 void ak_twins_release(ak_provider *p);
 
+/* ak_hybrid: what a hybrid group is made of. */
+typedef struct ak_hybrid {
+    uint16_t id, classic;             /* its own, and that of its (EC)DH part */
+    uint16_t kem_key, kem_ciphertext; /* bytes */
+    bool kem_first;                   /* in values and in the secret */
+} ak_hybrid;
+#define AK_KEM_SECRET 32
+/* ak_hybrid_of: NULL: the group is none. */
+const ak_hybrid *ak_hybrid_of(const ak_group *g);
+/* ak_group_slot_of: what the provider keeps for a group, made on first use; NULL when libcrypto has no such group. */
+ak_group_slot *ak_group_slot_of(ak_provider *p, const ak_group *g);
 /* ak_group_params: EC: a kept key with the group's parameters and nothing else. NULL when libcrypto has no such group. */
 EVP_PKEY *ak_group_params(ak_provider *p, const ak_group *g);
 /* ak_import_point: a public key with these parameters and this encoded value; NULL when it is not valid there. */

@@ -211,7 +211,8 @@ bool ak_ticket_keys_rotate(ak_ticket_keys *k, int64_t now);
 
 /* ==== session store ==================================================================================================== */
 
-/* ak_store: sessions by id, in memory, bounded: at most `max` sessions, the oldest leaves first; each lives `lifetime` seconds. */
+/* ak_store: sessions by id, in memory, bounded in number and bytes: the oldest leaves first; each lives `lifetime` seconds. */
+#define AK_STORE_BYTES 4096u /* a session has, on average: the store holds max of them at most, and max times as many bytes (but always one session) */
 ak_store *ak_store_new(size_t max);
 ak_store *ak_store_ref(ak_store *s);
 void ak_store_free(ak_store *s);

@@ -323,7 +323,7 @@ static ak_error record_in(ak_session *s, uint8_t type, const uint8_t *p, size_t 
     }
     if (type != AK_CT_handshake && s->assembly.n > 0)
         return ak_session_fail(s, s->excess ? AK_ERR_excess_handshake_data : AK_ERR_interleaved_message, "a record of type %u in the middle of a handshake message", type);
-    if (type != AK_CT_alert) s->warnings = 0;
+    if (type != AK_CT_alert && n != 0) s->warnings = 0; /* empty records between them do not make them fewer */
     switch (type) {
     case AK_CT_application_data:
         if (ak_post_auth_pending(s)) return ak_session_fail(s, AK_ERR_unexpected_record, "data between the messages of an authentication (RFC 8446 §4.6.2)");

@@ -1,4 +1,4 @@
-/* store.c: a server's sessions by id, in memory, bounded. A hash table with chains, and a list in order of age. */
+/* store.c: a server's sessions by id, in memory, bounded in number and in bytes. A hash table with chains, and a list in order of age. */
 #include "akushu.h"
 
 #include <stdlib.h>
@@ -17,6 +17,7 @@ typedef struct entry {
 struct ak_store {
     unsigned refs;
     size_t max, count, n_buckets;
+    size_t bytes, most_bytes; /* of all values */
     entry **buckets;
     entry *oldest, *newest;
 };
@@ -26,6 +27,7 @@ ak_store *ak_store_new(size_t max) {
     if (s == NULL) return NULL;
     s->refs = 1;
     s->max = max == 0 ? 1 : max;
+    s->most_bytes = s->max < SIZE_MAX / AK_STORE_BYTES ? s->max * AK_STORE_BYTES : SIZE_MAX;
     s->n_buckets = 16;
     while (s->n_buckets < s->max && s->n_buckets < 1u << 20) s->n_buckets *= 2;
     s->buckets = calloc(s->n_buckets, sizeof(entry *));
@@ -63,6 +65,7 @@ static void drop(ak_store *s, entry **where) {
     if (e->newer != NULL) e->newer->older = e->older;
     else s->newest = e->older;
     s->count--;
+    s->bytes -= e->value.n;
     ak_buf_free(&e->value);
     free(e);
 }
@@ -77,7 +80,8 @@ void ak_store_free(ak_store *s) {
 bool ak_store_put(ak_store *s, ak_view id, ak_view value, int64_t expires) {
     if (id.n == 0 || id.n > 32) return false;
     ak_store_remove(s, id);
-    while (s->count >= s->max) drop(s, find(s, ak_view_of(s->oldest->id, s->oldest->id_n)));
+    /* a client may send 64 KiB of certificates: whoever has a good one could otherwise make every session that large */
+    while (s->count >= s->max || (s->count != 0 && s->bytes + value.n > s->most_bytes)) drop(s, find(s, ak_view_of(s->oldest->id, s->oldest->id_n)));
     entry *e = calloc(1, sizeof *e);
     if (e == NULL) return false;
     ak_buf_init_secret(&e->value, 1 << 20);
@@ -98,6 +102,7 @@ bool ak_store_put(ak_store *s, ak_view id, ak_view value, int64_t expires) {
     else s->oldest = e;
     s->newest = e;
     s->count++;
+    s->bytes += value.n;
     return true;
 }
 

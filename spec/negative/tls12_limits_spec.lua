@@ -211,6 +211,15 @@ describe("floods", function()
     end, code = "too_many_warnings", alert = "unexpected_message", state = "open" }
   end)
 
+  it("warning alerts and empty records by turns", function()
+    mutate.expect { setup = "ecdhe", attack = "client", message = "finished", change = function(_, ev)
+      for _ = 1, 60 do
+        ev:after { content_type = 21, bytes = "\1\100" }
+        ev:after { content_type = 23, bytes = "" }
+      end
+    end, code = "too_many_warnings", alert = "unexpected_message", state = "open" }
+  end)
+
   it("100,000 empty records", function()
     local taken, f = until_refused(server(), record(23, ""), 100000)
     assert.equal(1, taken)

@@ -2,6 +2,7 @@
 local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local mutate = require "spec.support.mutate"
+local peers = require "spec.support.peers"
 local pump = require "spec.support.pump"
 
 local function meet(c, s, session)
@@ -30,6 +31,28 @@ describe("the store in memory", function()
     assert.is_false(resumes(c, s, sessions[1])) -- and makes a new one, which drives out the oldest
     assert.is_false(resumes(c, s, sessions[3]))
     assert.equal(3, s:stored_sessions())
+  end)
+
+  it("keeps at most 4 KiB for each of so many, whatever chains clients show", function()
+    local leaf = certs.ecdsa "client"
+    local names = {}
+    for i = 1, 60 do names[i] = ("%s.%s%d.example"):format(("a"):rep(60), ("b"):rep(20), i) end
+    local more = require("akushu.testca").self_signed { key = "ec:secp256r1", names = names }
+    local long = assert(akushu.identity { chain = peers.read_file(leaf.chain) .. more.pem_chain:rep(5), key = leaf.key })
+    local function fill(identity, n)
+      local c = akushu.client { trust = leaf.trust, identity = identity, versions = "1.2", tickets = false }
+      local s = akushu.server { identity = certs.ecdsa().identity, trust = leaf.trust, client_auth = "require", versions = "1.2", tickets = false, sessions = n }
+      local last
+      for _ = 1, 2 * n do last = meet(c, s):resumption() end
+      assert.is_true(resumes(c, s, last))
+      return s:stored_sessions()
+    end
+    assert.equal(20, fill(leaf.identity, 20))
+    local kept, bytes = fill(long, 20), 0
+    for _, certificate in ipairs(long.chain) do bytes = bytes + #certificate.der end
+    assert.is_true(bytes > 20000)
+    assert.is_true(kept >= 1 and kept * bytes <= 20 * 4096, kept)
+    assert.equal(1, fill(long, 1)) -- one is always kept
   end)
 
   it("of one session", function()

@@ -153,7 +153,7 @@ static void headline(const ak_report *r, ak_buf *out) {
         ak_printf(out, "%s vouches for itself: its certificate is signed with its own key. Anybody could have made it.\n", host);
         break;
     case AK_ERR_certificate_expired:
-        ak_printf(out, "The proof of who %s is has expired", host);
+        ak_printf(out, "The proof of who %s is %s", host, leaf != NULL && leaf->not_after < r->time ? "expired" : "has expired");
         if (leaf != NULL && leaf->not_after < r->time) {
             ak_puts(out, " ");
             span(r->time - leaf->not_after, out);

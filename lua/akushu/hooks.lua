@@ -146,7 +146,10 @@ local function encode(value, context)
   if type(value) == "string" then return value end
   if type(value) ~= "table" then error("a hook must return a message, a string, false or nothing; it returned a " .. type(value), 0) end
   if value.type == "change_cipher_spec" then return value.bytes end
-  return wire.encode(value, context)
+  -- What is wrong with the message is no fault of this file's: no position of it in front.
+  local ok, bytes = pcall(wire.encode, value, context)
+  if not ok then error(("%s: %s"):format(value.type or "what a hook returned", bytes), 0) end
+  return bytes
 end
 
 local function run_one(hook, event, bytes, context, answer)
@@ -389,14 +392,22 @@ function hooks.wrong(gate, message, fn)
   end
   if not of_messages[gate] and message ~= "*" and not content_numbers[message] then return "no content type '" .. message .. "'" end
   local mt = getmetatable(fn)
-  if type(fn) ~= "function" and not (type(mt) == "table" and mt.__call) then return "a function expected" end
+  if type(fn) ~= "function" and not (type(mt) == "table" and mt.__call) then return "a function expected, got " .. type(fn) end
   return nil
+end
+
+-- A message's name as events carry it: "ClientHello" is taken for "client_hello", as wire.number takes it.
+local function event_name(gate, message)
+  if not of_messages[gate] or message == "hello_retry_request" then return message end
+  local number = wire.number("handshake_types", message)
+  return number and wire.name("handshake_types", number) or message
 end
 
 --- Handshake:on(gate, message, fn). Returns the handshake, so that calls chain.
 function hooks.on(hs, gate, message, fn)
   local wrong, bit = hooks.wrong(gate, message, fn), gate_bit[gate]
   if wrong then error(wrong, 2) end
+  message = event_name(gate, message)
   local values = hs:_values()
   values.hooks = values.hooks or {}
   values.hooks[gate] = values.hooks[gate] or {}

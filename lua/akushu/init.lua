@@ -62,9 +62,15 @@ local function new_handshake(of, kept, opts)
   return core_handshake(of, hooks.dispatch, o.server_name, o.session)
 end
 
+-- A dot where a colon belongs is the mistake of who called the method.
+local function no_context(what, self)
+  if type(self) ~= "userdata" then error(("%s: a context expected (context:%s, with a colon), got %s"):format(what, what, type(self)), 3) end
+  error("a context that was closed", 3)
+end
+
 --- One handshake in this context: handshake{ server_name =, session =, hooks = }.
 function context_methods:handshake(opts)
-  local of_context = context_values(self) or error("a context that was closed", 2)
+  local of_context = type(self) == "userdata" and context_values(self) or no_context("handshake", self)
   local kept = of_context.kept
   local hs, message, failure = options.blame(2, new_handshake, self, kept, opts)
   if not hs then return nil, message, failure end
@@ -81,7 +87,7 @@ end
 -- The session is over; once the handshake is done hs:session() gives the next. hs:take_application_data(): what the server
 -- sent in between.
 function context_methods:renegotiate(session, opts)
-  local of_context = context_methods._values(self) or error("a context that was closed", 2)
+  local of_context = type(self) == "userdata" and context_values(self) or no_context("renegotiate", self)
   local kept = of_context.kept
   local o = options.blame(2, options.renegotiate, kept, session, opts)
   local hs, message, failure = options.blame(2, core.renegotiate, self, hooks.dispatch, session, o.session)

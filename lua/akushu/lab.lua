@@ -216,6 +216,7 @@ end
 function Lab:server(opts)
   opts = copy(opts)
   local key = opts.key
+  if key ~= nil and type(key) ~= "string" then error("option 'key': a kind of key such as \"rsa\" or \"ec:secp256r1\" expected, got " .. type(key), 2) end
   opts.key = nil
   if opts.identity == nil and opts.on_identity == nil then opts.identity = self:identity(key or opts.profile == "classic" and "rsa" or
     "ecdsa") end
@@ -352,7 +353,7 @@ local run_options = { early = true, chunk = true, data = true, network = true, c
   trace = true }
 
 local function handshake_of(peer, opts)
-  local class = getmetatable(peer).__name
+  local class = type(peer) == "userdata" and getmetatable(peer).__name or type(peer)
   if class == "akushu.Handshake" then return peer end
   if class ~= "akushu.Context" then error("lab:run: a context or a handshake expected, got " .. class, 3) end
   if peer.role == "server" then return assert(peer:handshake {}) end
@@ -454,6 +455,7 @@ end
 -- at its start, the mutations (a list, see mutations.lua; nil: none) are put in, and the two are run. Returns the trace; the same lab, setup
 -- and list give the same bytes.
 function Lab:attempt(setup, list)
+  if type(setup) ~= "function" then error("lab:attempt: a function expected that gives client and server, got " .. type(setup), 2) end
   local fresh = self:again()
   local client, server, opts = setup(fresh)
   opts = opts or {}
@@ -467,6 +469,8 @@ end
 --- Reduces a list of mutations to the smallest part that still makes a difference: differs(trace) → boolean; without it: the outcome is
 -- another than without any mutation. Returns the list, and the trace of it; nil when the whole list makes none.
 function Lab:shrink(setup, list, differs)
+  if type(setup) ~= "function" then error("lab:shrink: a function expected that gives client and server, got " .. type(setup), 2) end
+  if type(list) ~= "table" then error("lab:shrink: a list of mutations expected, got " .. type(list), 2) end
   if not differs then
     local usual = self:attempt(setup):outcome()
     differs = function(t) return t:outcome() ~= usual end

@@ -204,11 +204,13 @@ end
 function mutations.list(trace, kinds, o)
   o = o or {}
   for name in pairs(o) do
-    if not list_options[name] then error(("mutations: unknown option '%s'"):format(tostring(name)), 3) end
+    if not list_options[name] then error(("mutations: unknown option '%s'"):format(tostring(name)), 2) end
   end
+  if o.from ~= nil and o.from ~= "client" and o.from ~= "server" then error("mutations: 'from' is \"client\" or \"server\"", 2) end
+  if o.message ~= nil and type(o.message) ~= "string" then error("mutations: 'message': the name of a message expected, got " .. type(o.message), 2) end
   kinds = kinds or mutations.kinds
   if type(kinds) == "string" then kinds = { kinds } end
-  for _, kind in ipairs(kinds) do check_kind(kind, 3) end
+  for _, kind in ipairs(kinds) do check_kind(kind, 2) end
   local random, messages, out = generator(o.seed or "mutations"), sent_messages(trace, o), {}
   local function one(kind, message)
     out[#out + 1] = fill(mutations.new { kind = kind, from = message.from, n = message.n, name = message.name, last = message.last }, message, random)

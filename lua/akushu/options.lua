@@ -39,11 +39,14 @@ local function is(kind)
   end
 end
 
+local function shown(value) return type(value) == "string" and "'" .. value .. "'" or tostring(value) end
+
 local function one_of(...)
-  local allowed, list = {}, { ... }
-  for _, v in ipairs(list) do allowed[v] = true end
+  local allowed, names = {}, {}
+  for i, v in ipairs { ... } do allowed[v], names[i] = true, type(v) == "string" and '"' .. v .. '"' or tostring(v) end
+  local list = #names > 1 and table.concat(names, ", ", 1, #names - 1) .. " or " .. names[#names] or names[1]
   return function(name, value)
-    if not allowed[value] then fail("option '%s': one of %s expected, got '%s'", name, table.concat(list, ", "), tostring(value)) end
+    if not allowed[value] then fail("option '%s': %s expected, got %s", name, list, shown(value)) end
     return value
   end
 end
@@ -210,18 +213,14 @@ local function psk_modes(name, value)
   return bits
 end
 
+-- A float that is a whole number will do, as everywhere in Lua: 2 * 3600.0, 1e4.
 local boolean, integer, any = is "boolean", function(name, value)
-  if math.type(value) ~= "integer" then type_error(name, "an integer", value) end
-  return value
+  local whole = math.type(value) and math.tointeger(value)
+  if not whole then type_error(name, "an integer", value) end
+  return whole
 end, function(_, value) return value end
 
-local function or_boolean(...)
-  local other = one_of(...)
-  return function(name, value)
-    if type(value) == "boolean" then return value end
-    return other(name, value)
-  end
-end
+local function or_boolean(name) return one_of(true, false, name) end
 
 -- A list in it holds suites of one rank: among those a server follows the client's order. Comes out flat, with equal[i] = 1 for a suite of the rank before it.
 local function suite_list(name, value)
@@ -412,7 +411,7 @@ end
 local function profile_suites(o)
   local profile = o.profile or options.default_profile
   local suites = core.profile(profile)
-  if not suites then fail("option 'profile': unknown profile '%s'", profile) end
+  if not suites then fail("option 'profile': unknown profile '%s'; there are modern, compatible, classic, lab", profile) end
   return suites
 end
 

@@ -678,6 +678,7 @@ end
 --- A capture file (pcap or pcapng) with any number of connections: a list of passive peers that have read them, each with .address = {
 -- client =, server = }. Connections in which no ClientHello is seen are left out. keys as for passive.new.
 function passive.pcap(bytes, keys)
+  if type(bytes) ~= "string" then error("passive.pcap: the bytes of a capture expected, got " .. type(bytes), 2) end
   local streams = require("akushu.pcap").streams(bytes)
   local out = {}
   keys = keys or {}

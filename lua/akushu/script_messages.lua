@@ -7,6 +7,21 @@ local Peer, other = script_peer.class, script_peer.other
 
 local function extension(name, data) return { type = name, data = data } end
 
+local of_hello = {
+  client_hello = { suites = true, groups = true, schemes = true, server_name = true, versions = true, shares = true, extensions = true, more = true, fields = true },
+  server_hello = { suite = true, version = true, group = true, extended_master_secret = true, session_id = true, extensions = true, more = true, fields = true },
+}
+
+-- An option that nobody knows would be left out without a word: another message than was meant.
+local function check(what, o)
+  if o == nil then return {} end
+  if type(o) ~= "table" then error(("peer:%s: a table of options expected, got %s"):format(what, type(o)), 3) end
+  for name in pairs(o) do
+    if not of_hello[what][name] then error(("peer:%s: unknown option '%s' (a field of the message goes into 'fields')"):format(what, tostring(name)), 3) end
+  end
+  return o
+end
+
 local function merged(fields, o)
   for k, v in pairs(o) do fields[k] = v end
   return fields
@@ -15,7 +30,7 @@ end
 --- A ClientHello: o.suites, groups, schemes, server_name, versions (e.g. { "TLS 1.3" }: then with key shares, for o.shares), extensions
 -- (all of them, instead), more (added after those), fields (any field of the message).
 function Peer:client_hello(o)
-  o = o or {}
+  o = check("client_hello", o)
   local groups = o.groups or { "x25519", "secp256r1" }
   local list = {}
   if o.server_name then
@@ -45,7 +60,7 @@ end
 --- A ServerHello: o.suite, version ("TLS 1.3": with a key share for o.group), extensions, more, fields. The session id is the client's
 -- in TLS 1.3.
 function Peer:server_hello(o)
-  o = o or {}
+  o = check("server_hello", o)
   local list = {}
   if o.version == "TLS 1.3" then
     list[#list + 1] = extension("supported_versions", { selected_version = "TLS 1.3" })

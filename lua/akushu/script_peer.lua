@@ -257,7 +257,12 @@ function Peer:send_records(content_type, bytes)
 end
 
 local function send_message(self, m)
-  local bytes = type(m) == "string" and m or wire.encode(m, context_of(self, self.role, m.type))
+  local bytes = m
+  if type(m) == "table" then
+    local ok
+    ok, bytes = pcall(wire.encode, m, context_of(self, self.role, m.type))
+    if not ok then error("peer:send: " .. bytes, 2) end -- a tail call of peer:send: its caller
+  end
   -- A message goes out under the keys before it; what it changes comes after.
   self:send_records("handshake", bytes)
   if #bytes >= 4 then took(self, self.role, bytes) end
@@ -414,12 +419,15 @@ local function is(item, name)
   return item.kind == "message" and (name == "*" or item.name == name)
 end
 
-local function check_name(name, level)
+-- Checked, and as items carry it: "ServerHello" is taken for "server_hello", as wire.number takes it.
+local function known_name(name, level)
   if type(name) ~= "string" then error("the name of a message expected, or \"*\"", level + 1) end
   if name ~= "*" and not kinds[name] and name ~= "hello_retry_request" and not wire.number("handshake_types", name) and
     not name:find "^message_%d+$" then
     error("no message '" .. name .. "'", level + 1)
   end
+  local number = name ~= "hello_retry_request" and not kinds[name] and wire.number("handshake_types", name)
+  return number and wire.name("handshake_types", number) or name
 end
 
 -- What came, in words.
@@ -450,7 +458,7 @@ end
 --- The message of this name, or "change_cipher_spec", "data", "alert", "close"; "*": any message. Anything else ends the script: `unexpected`, or `timeout`, with
 -- what came in its failure's item.
 function Peer:expect(name, o)
-  check_name(name, 2)
+  name = known_name(name, 2)
   local item, why = self:receive(o)
   if not is(item, name) then not_what(name, item, why, o and o.timeout) end
   return result(item)
@@ -465,7 +473,7 @@ function Peer:try(name, o)
     if getmetatable(got[2]) ~= Stop then error(got[2], 0) end
     return nil, got[2]
   end
-  check_name(name, 2)
+  name = known_name(name, 2)
   local item, why = self:receive(o)
   if is(item, name) then return result(item) end
   if not item then return nil, nil, why end

@@ -243,5 +243,31 @@ describe("a script as server", function()
     assert.has_error(function() akushu.script("client", 1) end)
     assert.has_error(function() akushu.script("client", print, { lib = 1 }) end, "akushu.script: unknown option 'lib'")
     assert.has_error(function() akushu.script("client", print):run(1) end)
+    local function says(fn)
+      local ok, message = akushu.script("client", fn):run { send = function() end, receive = function() return "" end }
+      assert.is_nil(ok)
+      return message
+    end
+    for _, case in ipairs {
+      { "peer:client_hello: unknown option 'versons'", function(p) p:send(p:client_hello { versons = { "TLS 1.3" } }) end },
+      { "peer:server_hello: unknown option 'cipher_suite'", function(p) p:send(p:server_hello { cipher_suite = 1 }) end },
+      { "peer:client_hello: a table of options expected, got string", function(p) p:send(p:client_hello "x") end },
+      { "peer:send: there is no message 'client_helo'", function(p) p:send { type = "client_helo" } end },
+      { "peer:send: legacy_version: missing", function(p) p:send { type = "client_hello" } end },
+      { "no message 'server_helo'", function(p) p:expect "server_helo" end },
+    } do
+      local message = says(case[2])
+      assert.matches(case[1], message, 1, true)
+      assert.matches("^[^:]*script_spec.lua:%d+: ", message)
+    end
+  end)
+
+  it("takes a message's name as the RFCs write it, too", function()
+    local lab = akushu.lab { seed = "names" }
+    assert(akushu.script("client", function(peer)
+      peer:send(peer:client_hello { versions = { "TLS 1.3" }, server_name = "localhost" })
+      peer:expect "ServerHello"
+      peer:expect "encrypted_extensions"
+    end, { lab = lab }):run(lab:server { versions = "1.3" }:handshake {}))
   end)
 end)

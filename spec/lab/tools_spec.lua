@@ -6,6 +6,28 @@ local function hello_script(peer)
   for _, name in ipairs { "server_hello", "certificate", "server_key_exchange", "server_hello_done" } do peer:expect(name) end
 end
 
+describe("the lab's tools say which argument is wrong:", function()
+  local lab = akushu.lab { seed = "mistakes" }
+
+  it("run, attempt, shrink, mutations, a capture", function()
+    local trace = lab:run(lab:client {}, lab:server {})
+    for said, fn in pairs {
+      ["lab:run: a context or a handshake expected, got nil"] = function() lab:run() end,
+      ["lab:attempt: a function expected that gives client and server, got nil"] = function() lab:attempt() end,
+      ["lab:shrink: a function expected that gives client and server, got table"] = function() lab:shrink {} end,
+      ["lab:shrink: a list of mutations expected, got nil"] = function() lab:shrink(print) end,
+      ["mutations: 'from' is \"client\" or \"server\""] = function() trace:mutations({ "drop" }, { from = "clien" }) end,
+      ["passive.pcap: the bytes of a capture expected, got nil"] = function() require("akushu.passive").pcap() end,
+      ["option 'key': a kind of key such as \"rsa\" or \"ec:secp256r1\" expected, got boolean"] = function() lab:server { key = true } end,
+    } do
+      local ok, message = pcall(fn)
+      assert.is_false(ok)
+      assert.matches(said, message, 1, true)
+      assert.matches("^[^:]*tools_spec.lua:%d+: ", message)
+    end
+  end)
+end)
+
 describe("lab:compare", function()
   local lab = akushu.lab { seed = "compare" }
 

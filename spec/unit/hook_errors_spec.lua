@@ -47,6 +47,22 @@ describe("a hook that raises", function()
     end
   end)
 
+  it("or leaves a message that is none: what is wrong with it, and no line of akushu's own", function()
+    for said, change in pairs {
+      ["client_hello: client_hello has no field 'nosuch'"] = function(msg) msg.nosuch = 1 end,
+      ["client_hello: random: must have 32 bytes, not 5"] = function(msg) msg.random = "short" end,
+      ["client_hello: cipher_suites[1]: there is no 'TLS_FOO' among the suites"] = function(msg) msg.cipher_suites = { "TLS_FOO" } end,
+      ["what a hook returned: a message needs a type"] = function() return {} end,
+    } do
+      local hc = pair "rsa"
+      hc:on("compose", "client_hello", change)
+      local out, _, failure = hc:start()
+      assert.is_nil(out)
+      assert.equal("hook_failed", failure.code)
+      assert.equal(1, failure.detail:find(said, 1, true), failure.detail)
+    end
+  end)
+
   it("with nil, and with an object that cannot be shown", function()
     local hc = pair "rsa"
     hc:on("send", "*", function() error(nil) end)

@@ -547,6 +547,14 @@ describe("hooks of one gate", function()
     assert.same({ "server_hello", "certificate" }, seen)
   end)
 
+  it("take a message's name as the RFCs write it, too", function()
+    local seen = {}
+    local hc = pair()
+    for _, name in ipairs { "client_hello", "ClientHello" } do hc:on("send", name, function(_, ev) seen[#seen + 1] = ev.name end) end
+    assert(hc:start())
+    assert.same({ "client_hello", "client_hello" }, seen)
+  end)
+
   it("are checked when they are added", function()
     local hc = pair()
     assert.has_error(function() hc:on("nogate", "*", print) end, "no gate 'nogate'")

@@ -353,6 +353,25 @@ describe("the options of a handshake", function()
   end)
 end)
 
+describe("what an option may be", function()
+  it("is said, booleans and names", function()
+    for name, said in pairs { verify = 'true, false or "chain"', extended_master_secret = 'true, false or "require"', renegotiation = 'true, false or "fatal"',
+      middlebox_compat = 'true, false or "always"' } do
+      assert.has_error(function() client { [name] = "none" } end, ("option '%s': %s expected, got 'none'"):format(name, said))
+      assert.has_error(function() client { [name] = 1 } end, ("option '%s': %s expected, got 1"):format(name, said))
+    end
+    assert.has_error(function() akushu.client { verify = false, profile = "strong" } end,
+      "option 'profile': unknown profile 'strong'; there are modern, compatible, classic, lab")
+  end)
+
+  it("a float that is a whole number is one", function()
+    assert(client { session_lifetime = 2 * 3600.0, max_fragment = 1e4 })
+    assert.has_error(function() client { session_lifetime = 1.5 } end, "option 'session_lifetime': an integer expected, got 1.5")
+    assert.has_error(function() client { session_lifetime = 1e9 } end, "option 'session_lifetime': an integer from 1 to 604800 expected")
+    assert.has_error(function() client { session_lifetime = "2h" } end, "option 'session_lifetime': an integer expected, got string")
+  end)
+end)
+
 describe("a mistake stands at the line where it was made", function()
   -- The message of what fn raises, without its position, which must be that of the line where fn begins.
   local function at_its_line(fn)
@@ -377,6 +396,9 @@ describe("a mistake stands at the line where it was made", function()
     assert.equal("handshake: unknown option 'x'", at_its_line(function() local x = c:handshake { x = 1 } return x end))
     assert.equal("option 'server_name': a b is not a host name or address", at_its_line(function() local x = c:handshake { server_name = "a b" } return x end))
     assert.equal("a context that was closed", at_its_line(function() local x = closed:handshake { server_name = "localhost" } return x end))
+    assert.equal("handshake: a context expected (context:handshake, with a colon), got table",
+      at_its_line(function() local x = c.handshake { server_name = "localhost" } return x end))
+    assert.equal("renegotiate: a context expected (context:renegotiate, with a colon), got nil", at_its_line(function() local x = c.renegotiate() return x end))
     assert.equal("renegotiate: a session expected, got nil", at_its_line(function() local x = c:renegotiate() return x end))
     assert.equal("no gate 'x'", at_its_line(function() local x = hs:on("x", "*", nothing) return x end))
     assert.equal("lab: unknown option 'x'", (at_its_line(function() local x = lab:client { x = 1 } return x end):gsub("^akushu.client", "lab")))

@@ -152,7 +152,8 @@ if options.insecure then say "nothing was verified" end
 local request = ("GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: akushu\r\nConnection: close\r\n\r\n"):format(path, server_name)
 support.check(send(support.check(session:seal(request))))
 
-local answer, data = {}, ""
+-- Of the answer its beginning is kept, and its length: it may be larger than memory.
+local beginning, received, data = "", 0, ""
 local ended
 repeat
   local plain, reply
@@ -161,7 +162,8 @@ repeat
     if failure.code ~= "closed" then fail(session:pending(), reply, failure) end
     ended = true
   else
-    answer[#answer + 1] = plain
+    if #beginning < 65536 then beginning = beginning .. plain end
+    received = received + #plain
     io.stdout:write(plain)
     send(reply or "")
     -- "" asks once more for what came behind that data: the server's close_notify, perhaps
@@ -177,9 +179,9 @@ repeat
         if not ok then
           io.stdout:flush()
           -- HTTP may know better: with all of Content-Length there, nothing can be missing.
-          local head, body = table.concat(answer):match "^(.-\r\n\r\n)(.*)$"
+          local head = beginning:match "^.-\r\n\r\n"
           local length = head and tonumber(head:match "\r\n[Cc]ontent%-[Ll]ength:%s*(%d+)")
-          if not body or #body ~= length then die("failed: %s", support.explain(message, failure)) end
+          if not length or received - #head ~= length then die("failed: %s", support.explain(message, failure)) end
           say "the server left without close_notify, but the response is complete"
         end
       end

@@ -202,3 +202,30 @@ describe("the example server's page", function()
     assert.is_truthy(slow:wait_log("timeout", 5), slow:log())
   end)
 end)
+
+describe("the example client, left without close_notify,", function()
+  -- The server's answer → the client's exit code, and what it said.
+  local function get(answer)
+    local listener, port = net.listen()
+    local client = peers.lua { "examples/client.lua", "--ca", id.ca, "--timeout", "15", "localhost:" .. port }
+    local conn = assert(net.accept(listener, akushu.server({ identity = id.identity }):handshake()))
+    assert(conn:handshake())
+    assert(conn:receive_until "\r\n\r\n")
+    assert(conn:send(answer))
+    conn.sock:close()
+    listener:close()
+    local code = client:wait(20)
+    return code, client:stop():log()
+  end
+
+  it("takes an answer for whole that has all of its Content-Length, and no other", function()
+    local body = ("x"):rep(300000) -- longer than what is kept of it
+    local head = "HTTP/1.0 200 OK\r\nContent-Length: %s\r\n\r\n"
+    for length, expected in pairs { ["300000"] = 0, ["299999"] = 1, ["300001"] = 1, [("9"):rep(30)] = 1 } do
+      local code, said = get(head:format(length) .. body)
+      assert.equal(expected, code, length)
+      assert.is_truthy(said:find(expected == 0 and "but the response is complete" or "truncated", 1, true), length)
+    end
+    assert.equal(1, (get("HTTP/1.0 200 OK\r\n\r\n" .. body)))
+  end)
+end)

@@ -177,10 +177,10 @@ void ak_session_pad_own(ak_session *s, size_t alerts, size_t handshake) {
     s->handshake_padding = (uint16_t)(handshake < AK_PLAINTEXT_MAX ? handshake : AK_PLAINTEXT_MAX);
 }
 
-/* update_room: for a KeyUpdate before the data (ak_session13_keep_key_fresh). */
+/* update_room: for what before_data adds to the reply: an answer to the peer's KeyUpdate, and one of our own. */
 static size_t update_room(const ak_session *s) {
     const ak_padding *p = &s->ctx->record_padding;
-    return 64 + (s->own_padded ? s->handshake_padding : p->all ? p->n : 0u);
+    return 2 * (32u + (s->own_padded ? s->handshake_padding : p->all ? p->n : 0u));
 }
 
 size_t ak_session_seal_size(const ak_session *s, size_t n) {
@@ -189,13 +189,25 @@ size_t ak_session_seal_size(const ak_session *s, size_t n) {
            (pads(s) ? ak_seal_padded_size(s->ctx, s->write, AK_CT_application_data, n, s->max_send) : ak_seal_many_size(s->write, n, s->max_send, splits(s)));
 }
 
+/* answer_key_update: RFC 8446 §4.6.3: once all that came is read; and whoever is asked several times while it is silent answers once: no data has gone out
+ * under the key that it would leave. What could not be answered then (a close_notify came with it, or an authentication asked the application) is before the next data. */
+static ak_error answer_key_update(ak_session *s) {
+    if (!s->key_update_pending) return AK_OK;
+    s->key_update_pending = false;
+    if (s->key_update_answered) return AK_OK;
+    s->key_update_answered = true;
+    return ak_session13_update(s, false);
+}
+
 /* before_data: what leaves first, as it was sealed first: what waits in the reply, and a KeyUpdate where the key is near its end. */
 static ak_error before_data(ak_session *s, size_t n, uint8_t *out, size_t *out_n, ak_failure *f) {
     ak_error e = refuse_use(s, f);
     if (e != AK_OK) return e;
     if (s->write_closed) return ak_fail(f, AK_ERR_write_closed, NULL);
     if (ak_post_auth_between_records(s)) return ak_fail(f, AK_ERR_not_ready, "the records of an authentication are being sealed");
-    if (s->info->version >= AK_TLS13 && !ak_post_auth_holds_key(s) && ak_session13_keep_key_fresh(s, n) != AK_OK) return refuse_use(s, f);
+    bool held = ak_post_auth_holds_key(s);
+    if (held && s->key_update_pending) return ak_fail(f, AK_ERR_not_ready, "a KeyUpdate must go out first, and an authentication holds the key");
+    if (s->info->version >= AK_TLS13 && !held && (answer_key_update(s) != AK_OK || ak_session13_keep_key_fresh(s, n) != AK_OK)) return refuse_use(s, f);
     if (s->reply.n != 0) memcpy(out, s->reply.p, s->reply.n);
     *out_n = s->reply.n;
     s->key_update_answered = false;
@@ -340,16 +352,6 @@ static ak_error record_in(ak_session *s, uint8_t type, const uint8_t *p, size_t 
     }
 }
 
-/* answer_key_update: RFC 8446 §4.6.3: once all that came is read; and whoever is asked several times while it is silent answers once: no data has gone out
- * under the key that it would leave. */
-static ak_error answer_key_update(ak_session *s) {
-    if (!s->key_update_pending || s->closed || s->write_closed || s->stopped) return AK_OK;
-    s->key_update_pending = false;
-    if (s->key_update_answered) return AK_OK;
-    s->key_update_answered = true;
-    return ak_session13_update(s, false);
-}
-
 ak_error ak_session_open(ak_session *s, ak_view in, uint8_t *out, size_t *out_n, ak_failure *f) {
     *out_n = 0;
     ak_error e = refuse_use(s, f);
@@ -379,7 +381,7 @@ ak_error ak_session_open(ak_session *s, ak_view in, uint8_t *out, size_t *out_n,
         if (kept == 0 && n != 0 && type != AK_CT_application_data) ak_wipe(out + *out_n, n);
         *out_n += kept;
     }
-    if (e == AK_OK) e = answer_key_update(s);
+    if (e == AK_OK && !s->closed && !s->write_closed && !s->stopped) e = answer_key_update(s);
     if (!s->closed && !ak_deframer_keep(&s->deframer) && e == AK_OK) e = ak_session_fail(s, AK_ERR_out_of_memory, NULL);
     if (e == AK_OK || *out_n > 0) return AK_OK; /* data first; the next call says what came after it */
     if (e == AK_ERR_closed && s->failure.error == AK_OK) return ak_fail(f, AK_ERR_closed, "the peer said close_notify");

@@ -246,9 +246,7 @@ it("authentication after the handshake: the key stays while Finished is made", f
     if armed then coroutine.yield "made" end
   end } } }
   armed = true
-  -- the server wants a KeyUpdate before the client's next data (RFC 8446 §4.6.3); it comes when it may
-  local request = assert(s.session:update_keys(true)) .. assert(s.session:request_certificate())
-  local co = coroutine.create(function() return c.session:open(request) end)
+  local co = coroutine.create(function() return c.session:open(s.session:request_certificate()) end)
   local _, what = coroutine.resume(co)
   assert.equal("made", what)
   local none, _, failure = c.session:update_keys()
@@ -262,6 +260,51 @@ it("authentication after the handshake: the key stays while Finished is made", f
   assert.is_nil(s.failure)
   assert.is_truthy(s.session.peer)
   talk(c, s)
+end)
+
+-- RFC 8446 §4.6.3: the KeyUpdate that the peer asked for is sent before the next data.
+describe("authentication after the handshake and a KeyUpdate that came before it", function()
+  it("no data goes out while Finished is made", function()
+    local armed = false
+    local c, s = connect { hooks = { { "send", "finished", function()
+      if armed then coroutine.yield "made" end
+    end } } }
+    armed = true
+    local request = assert(s.session:update_keys(true)) .. assert(s.session:request_certificate())
+    local co = coroutine.create(function() return c.session:open(request) end)
+    local _, what = coroutine.resume(co)
+    assert.equal("made", what)
+    local none, _, failure = c.session:seal "meanwhile"
+    assert.is_nil(none)
+    assert.equal("not_ready", failure.code)
+    local ok, _, reply = coroutine.resume(co)
+    assert.is_true(ok)
+    s:deliver(reply)
+    assert.is_nil(s.failure)
+    assert.is_truthy(s.session.peer)
+    talk(c, s)
+  end)
+
+  it("data while the certificate is chosen has the KeyUpdate before it", function()
+    local armed = false
+    local c, s = connect { hooks = { { "receive", "certificate_request", function()
+      if armed then coroutine.yield "asked" end
+    end } } }
+    armed = true
+    local request = assert(s.session:update_keys(true)) .. assert(s.session:request_certificate())
+    local co = coroutine.create(function() return c.session:open(request) end)
+    local _, what = coroutine.resume(co)
+    assert.equal("asked", what)
+    local sent = assert(c.session:seal "meanwhile")
+    assert.equal(5 + 5 + 17 + 5 + 9 + 17, #sent)
+    s:deliver(sent)
+    assert.equal("meanwhile", s:received())
+    local ok, _, reply = coroutine.resume(co)
+    assert.is_true(ok)
+    s:deliver(reply)
+    assert.is_truthy(s.session.peer)
+    talk(c, s)
+  end)
 end)
 
 it("authentication after the handshake: nothing is sealed between its records", function()

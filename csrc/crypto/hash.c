@@ -203,11 +203,15 @@ bool ak_running_copy(ak_running *to, const ak_running *from) {
     return failed();
 }
 
-/* What was hashed is gone when it waits. */
+/* A context that waits has forgotten the hash; of what was hashed it may still have the end, less than a block. That is a transcript, which holds no secret. */
 void ak_running_free(ak_running *r) {
     if (r->ctx == NULL) return;
     struct ak_contexts *waiting = &r->provider->contexts[r->hash];
-    if (waiting->n < AK_CONTEXTS && start(&r->ctx, r->provider->md[r->hash])) waiting->ctx[waiting->n++] = r->ctx;
-    else EVP_MD_CTX_free(r->ctx);
+    if (waiting->n < AK_CONTEXTS && start(&r->ctx, r->provider->md[r->hash])) {
+        waiting->ctx[waiting->n++] = r->ctx;
+    } else {
+        EVP_MD_CTX_free(r->ctx);
+        failed();
+    }
     r->ctx = NULL;
 }

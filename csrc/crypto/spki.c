@@ -187,6 +187,7 @@ static EVP_PKEY *import_ec(ak_provider *p, ak_rd *algorithm, ak_view point, uint
 static ak_key *finish(ak_provider *p, EVP_PKEY *pkey, ak_key_kind kind, unsigned bits, uint16_t group, const ak_key *restrictions,
                       ak_failure *f) {
     /* all that ak_key_wrap would ask libcrypto for is known here */
+    ERR_clear_error(); /* a key can be made while something beside it was out of memory */
     ak_key *k = calloc(1, sizeof *k);
     if (k == NULL) {
         EVP_PKEY_free(pkey);

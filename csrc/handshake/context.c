@@ -152,9 +152,9 @@ ak_info *ak_info_new(ak_provider *p, bool server) {
     i->refs = 1;
     i->provider = ak_provider_ref(p);
     i->server = server;
-    ak_buf_init(&i->ocsp_response, 1 << 24);
-    ak_buf_init(&i->scts, 1 << 16);
-    ak_buf_init(&i->psk_identity, 65535);
+#define MAKE(field, max) ak_buf_init(&i->field, max);
+    AK_INFO_BUFS(MAKE)
+#undef MAKE
     return i;
 }
 
@@ -170,9 +170,9 @@ void ak_info_free(ak_info *i) {
         free(i->peer_chain);
     }
     if (i->report != NULL) ak_report_free(i->report);
-    ak_buf_free(&i->ocsp_response);
-    ak_buf_free(&i->scts);
-    ak_buf_free(&i->psk_identity);
+#define FREE(field, max) ak_buf_free(&i->field);
+    AK_INFO_BUFS(FREE)
+#undef FREE
     ak_resumption_free(i->resumption);
     for (size_t k = 0; k < i->n_tickets; k++) ak_resumption_free(i->tickets[k]);
     ak_provider *p = i->provider;

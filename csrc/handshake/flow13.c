@@ -91,8 +91,9 @@ const ak_row ak_rows_post_auth[] = {
 bool ak_flow13_init(ak_hs *h) {
     ak_flow13 *f = ak_block_new(h->p, sizeof *f);
     if (f == NULL) return false;
-    ak_buf_init(&f->cookie, 65535);
-    ak_buf_init(&f->oid_filters, 65535);
+#define MAKE(field) ak_buf_init(&f->field, 65535);
+    AK_FLOW13_BUFS(MAKE)
+#undef MAKE
     h->flow13 = f;
     return true;
 }
@@ -100,8 +101,9 @@ bool ak_flow13_init(ak_hs *h) {
 void ak_flow13_free(ak_hs *h) {
     ak_flow13 *f = ak_flow13_of(h);
     if (f == NULL) return;
-    ak_buf_free(&f->cookie);
-    ak_buf_free(&f->oid_filters);
+#define FREE(field) ak_buf_free(&f->field);
+    AK_FLOW13_BUFS(FREE)
+#undef FREE
     ak_block_free(h->p, f, sizeof *f);
     h->flow13 = NULL;
 }

@@ -8,15 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every buffer that a handshake owns; a new one in ak_hs belongs here, too. */
-#define BUFS(h)                                                                                                                                                    \
-    {                                                                                                                                                              \
-        &(h)->out_msg.message, &(h)->out_msg.taken.bytes, &(h)->in_msg.record_bytes, &(h)->in_msg.plain, &(h)->in_msg.message, &(h)->in_msg.taken.bytes,           \
-            &(h)->flight.bytes, &(h)->flight.fragment, &(h)->flight.record, &(h)->answer_bytes, &(h)->client_hello_bytes, &(h)->server_hello_bytes,                \
-            &(h)->peer_ca_names, &(h)->certificate_request_context, &(h)->ticket, &(h)->share_public, &(h)->secrets.premaster, &(h)->scratch, &(h)->psk_hint,      \
-            &(h)->psk_secret, &(h)->staple, &(h)->assembly, &(h)->output, &(h)->keylog, &(h)->application, &(h)->early_data, &(h)->transcript.raw                  \
-    }
-
 /* copy: *to holds the bits of *from and becomes a buffer of its own. */
 static bool copy(ak_buf *to, const ak_buf *from) {
     ak_view bytes = ak_buf_view(from);
@@ -25,11 +16,12 @@ static bool copy(ak_buf *to, const ak_buf *from) {
     return bytes.n == 0 || ak_buf_put_view(to, bytes);
 }
 
+/* All of them, whatever fails: none may be shared. */
 static bool copy_bufs(ak_hs *n, const ak_hs *h) {
-    ak_buf *to[] = BUFS(n);
-    const ak_buf *from[] = BUFS(h);
     bool ok = true;
-    for (size_t i = 0; i < sizeof to / sizeof to[0]; i++) ok = copy(to[i], from[i]) && ok; /* all of them, whatever fails: none may be shared */
+#define COPY(field, how, max, over) ok = copy(&n->field, &h->field) && ok;
+    AK_HS_BUFS(COPY)
+#undef COPY
     return ok;
 }
 
@@ -37,18 +29,16 @@ ak_info *ak_info_copy(const ak_info *i) {
     ak_failure ignored = {0};
     ak_info *n = ak_info_new(i->provider, i->server);
     if (n == NULL) return NULL;
-    ak_buf ocsp = n->ocsp_response, scts = n->scts, psk_identity = n->psk_identity;
     *n = *i;
     n->refs = 1;
-    n->ocsp_response = ocsp;
-    n->scts = scts;
-    n->psk_identity = psk_identity;
+    bool ok = true;
+#define COPY(field, max) ok = copy(&n->field, &i->field) && ok;
+    AK_INFO_BUFS(COPY)
+#undef COPY
     n->peer_chain = NULL;
     n->report = i->report != NULL ? ak_report_ref(i->report) : NULL;
     n->resumption = i->resumption != NULL ? ak_resumption_ref(i->resumption) : NULL;
     for (size_t k = 0; k < i->n_tickets; k++) n->tickets[k] = ak_resumption_ref(i->tickets[k]);
-    bool ok = ak_buf_put_view(&n->ocsp_response, ak_buf_view(&i->ocsp_response)) && ak_buf_put_view(&n->scts, ak_buf_view(&i->scts)) &&
-              ak_buf_put_view(&n->psk_identity, ak_buf_view(&i->psk_identity));
     if (ok && i->peer_chain != NULL) {
         n->peer_chain = calloc(1, sizeof *n->peer_chain);
         ok = n->peer_chain != NULL;
@@ -62,7 +52,8 @@ ak_info *ak_info_copy(const ak_info *i) {
 static bool copy_transcript(ak_transcript *to, const ak_transcript *from) {
     memset(&to->hash, 0, sizeof to->hash);
     to->hashing = from->hashing && ak_running_copy(&to->hash, &from->hash);
-    return to->hashing == from->hashing;
+    bool raw = copy(&to->raw, &from->raw); /* whatever fails: it may not be shared */
+    return raw && to->hashing == from->hashing;
 }
 
 static bool copy_deframer(ak_deframer *to, const ak_deframer *from) {
@@ -86,8 +77,11 @@ static bool copy_flow13(ak_hs *n, const ak_hs *h) {
     if (!ak_flow13_init(n)) return false;
     ak_flow13 *to = ak_flow13_of(n);
     *to = *from; /* what its offers point to belongs to context and session, which both handshakes hold */
-    bool cookie = copy(&to->cookie, &from->cookie), filters = copy(&to->oid_filters, &from->oid_filters); /* both: none may be shared */
-    return cookie && filters;
+    bool ok = true;
+#define COPY(field) ok = copy(&to->field, &from->field) && ok; /* all of them: none may be shared */
+    AK_FLOW13_BUFS(COPY)
+#undef COPY
+    return ok;
 }
 
 /* The views of the hellos lie over their bytes: over the copy's own, here. */

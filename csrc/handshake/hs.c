@@ -24,36 +24,13 @@ ak_hs *ak_hs_new(ak_context *c, ak_failure *f) {
     h->rows = ak_rows_hello;
     h->record_version = c->max_version < AK_TLS10 ? c->max_version : AK_TLS10; /* RFC 5246 §E.1: the first record says 3.1 */
     size_t message = (size_t)c->max_message + 4, hello = (size_t)c->max_hello + 4;
-    ak_buf_init(&h->out_msg.message, AK_BUF_NO_LIMIT);
-    ak_buf_init(&h->out_msg.taken.bytes, AK_BUF_NO_LIMIT);
-    ak_buf_init(&h->in_msg.record_bytes, AK_BUF_NO_LIMIT);
-    ak_buf_init_secret(&h->in_msg.plain, AK_CIPHERTEXT_MAX_12 + 64);
-    ak_buf_init(&h->in_msg.message, AK_BUF_NO_LIMIT);
-    ak_buf_init(&h->in_msg.taken.bytes, AK_BUF_NO_LIMIT);
-    ak_buf_init(&h->flight.bytes, AK_BUF_NO_LIMIT);
-    ak_buf_init(&h->flight.fragment, AK_BUF_NO_LIMIT);
-    ak_buf_init(&h->flight.record, AK_BUF_NO_LIMIT);
-    ak_buf_init_secret(&h->answer_bytes, AK_BUF_NO_LIMIT); /* a session, a pre-shared key */
-    ak_buf_init(&h->assembly, (c->server && hello > message ? hello : message) + 65536); /* one message and one record beyond it */
-    ak_buf_init(&h->output, AK_BUF_NO_LIMIT);
-    ak_buf_init(&h->client_hello_bytes, hello);
-    ak_buf_init(&h->server_hello_bytes, message);
-    ak_buf_init(&h->peer_ca_names, message);
-    ak_buf_init(&h->certificate_request_context, 256);
-    ak_buf_init(&h->ticket, 65536);
-    ak_buf_init(&h->share_public, 4096);
-    ak_buf_init(&h->psk_hint, 65535);
-    ak_buf_init_secret(&h->psk_secret, 65535);
-    ak_buf_init(&h->staple, 1 << 24);
-    ak_buf_init_secret(&h->application, AK_RENEGOTIATION_DATA);
-    ak_buf_init_secret(&h->secrets.premaster, 4096);
-    ak_buf_init_secret(&h->scratch, 1 << 20);
-    ak_buf_init_secret(&h->keylog, 1 << 16);
+#define MAKE(field, how, max, over) how(&h->field, max);
+    AK_HS_BUFS(MAKE)
+#undef MAKE
     ak_transcript_init(&h->transcript, hello + 4 * message);
     ak_deframer_init(&h->deframer);
     h->read = ak_protect_new(h->p);
     h->write = ak_protect_new(h->p);
-    ak_buf_init_secret(&h->early_data, AK_BUF_NO_LIMIT);
     bool flow13 = c->max_version < AK_TLS13 || ak_flow13_init(h);
     if (!flow13 || h->info == NULL || h->read == NULL || h->write == NULL) {
         ak_fail(f, AK_ERR_out_of_memory, NULL);
@@ -74,11 +51,10 @@ static void free_items(ak_item *i) {
 
 /* release: all that only the handshake needed. The info stays readable. */
 static void release(ak_hs *h) {
-    ak_buf *bufs[] = {&h->out_msg.message, &h->out_msg.taken.bytes, &h->in_msg.record_bytes, &h->in_msg.plain, &h->in_msg.message, &h->in_msg.taken.bytes,
-                      &h->flight.bytes, &h->flight.fragment, &h->flight.record, &h->answer_bytes, &h->client_hello_bytes, &h->server_hello_bytes,
-                      &h->peer_ca_names, &h->certificate_request_context, &h->ticket, &h->share_public, &h->secrets.premaster, &h->scratch,
-                      &h->psk_hint, &h->psk_secret, &h->staple};
-    for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++) ak_buf_free(bufs[i]);
+#define FREE(field, how, max, over) \
+    if (over) ak_buf_free(&h->field);
+    AK_HS_BUFS(FREE)
+#undef FREE
     memset(&h->client_hello, 0, sizeof h->client_hello);
     memset(&h->server_hello, 0, sizeof h->server_hello);
     free_items(h->out_msg.after);
@@ -106,11 +82,9 @@ static void release(ak_hs *h) {
 void ak_hs_free(ak_hs *h) {
     if (h == NULL) return;
     release(h);
-    ak_buf_free(&h->assembly);
-    ak_buf_free(&h->output);
-    ak_buf_free(&h->keylog);
-    ak_buf_free(&h->application);
-    ak_buf_free(&h->early_data);
+#define FREE(field, how, max, over) ak_buf_free(&h->field);
+    AK_HS_BUFS(FREE)
+#undef FREE
     ak_post_auth_free(h->post_auth);
     ak_deframer_free(&h->deframer);
     ak_protect_free(h->read);

@@ -126,7 +126,38 @@ typedef struct ak_secrets {
     ak_secret next_read, next_write; /* traffic secrets that the next re-key takes */
 } ak_secrets;
 
-/* Whatever a handshake owns is released in hs.c and copied in fork.c. */
+/* Every buffer that a handshake owns, in one list: hs.c makes and frees them by it, fork.c copies by it. how: ak_buf_init or ak_buf_init_secret; max: what it may hold at most
+ * (hs.c's `message` and `hello`: a message of the peer's, a ClientHello); over: nobody needs it when the handshake is over. What else it owns is released in hs.c and copied in
+ * fork.c, one by one. */
+#define AK_HS_BUFS(BUF)                                                                                                                                             \
+    /*  field, how, max, over */                                                                                                                                    \
+    BUF(out_msg.message, ak_buf_init, AK_BUF_NO_LIMIT, true)                                                                                                        \
+    BUF(out_msg.taken.bytes, ak_buf_init, AK_BUF_NO_LIMIT, true)                                                                                                    \
+    BUF(in_msg.record_bytes, ak_buf_init, AK_BUF_NO_LIMIT, true)                                                                                                    \
+    BUF(in_msg.plain, ak_buf_init_secret, AK_CIPHERTEXT_MAX_12 + 64, true)                                                                                          \
+    BUF(in_msg.message, ak_buf_init, AK_BUF_NO_LIMIT, true)                                                                                                         \
+    BUF(in_msg.taken.bytes, ak_buf_init, AK_BUF_NO_LIMIT, true)                                                                                                     \
+    BUF(flight.bytes, ak_buf_init, AK_BUF_NO_LIMIT, true)                                                                                                           \
+    BUF(flight.fragment, ak_buf_init, AK_BUF_NO_LIMIT, true)                                                                                                        \
+    BUF(flight.record, ak_buf_init, AK_BUF_NO_LIMIT, true)                                                                                                          \
+    BUF(answer_bytes, ak_buf_init_secret, AK_BUF_NO_LIMIT, true) /* a session, a pre-shared key */                                                                  \
+    BUF(client_hello_bytes, ak_buf_init, hello, true)                                                                                                               \
+    BUF(server_hello_bytes, ak_buf_init, message, true)                                                                                                             \
+    BUF(peer_ca_names, ak_buf_init, message, true)                                                                                                                  \
+    BUF(certificate_request_context, ak_buf_init, 256, true)                                                                                                        \
+    BUF(ticket, ak_buf_init, 65536, true)                                                                                                                           \
+    BUF(share_public, ak_buf_init, 4096, true)                                                                                                                      \
+    BUF(secrets.premaster, ak_buf_init_secret, 4096, true)                                                                                                          \
+    BUF(scratch, ak_buf_init_secret, 1 << 20, true)                                                                                                                 \
+    BUF(psk_hint, ak_buf_init, 65535, true)                                                                                                                         \
+    BUF(psk_secret, ak_buf_init_secret, 65535, true)                                                                                                                \
+    BUF(staple, ak_buf_init, 1 << 24, true)                                                                                                                         \
+    BUF(assembly, ak_buf_init, (c->server && hello > message ? hello : message) + 65536, false) /* one message and one record beyond it */                          \
+    BUF(output, ak_buf_init, AK_BUF_NO_LIMIT, false)                                                                                                                \
+    BUF(keylog, ak_buf_init_secret, 1 << 16, false)                                                                                                                 \
+    BUF(application, ak_buf_init_secret, AK_RENEGOTIATION_DATA, false)                                                                                              \
+    BUF(early_data, ak_buf_init_secret, AK_BUF_NO_LIMIT, false)
+
 struct ak_hs {
     ak_context *ctx;
     ak_provider *p;
@@ -233,6 +264,12 @@ static inline bool ak_hs_is_13(const ak_hs *h) { return h->info->version >= AK_T
 
 /* ak_flow13_free: releases h->flow13 (TLS 1.3's own memory). */
 void ak_flow13_free(ak_hs *h);
+
+/* Every buffer that an ak_info owns, and its max: made and freed in context.c, copied in fork.c. */
+#define AK_INFO_BUFS(BUF)                                                                                                                                           \
+    BUF(ocsp_response, 1 << 24)                                                                                                                                     \
+    BUF(scts, 1 << 16)                                                                                                                                              \
+    BUF(psk_identity, 65535)
 
 ak_info *ak_info_new(ak_provider *p, bool server);
 ak_info *ak_info_ref(ak_info *i);

@@ -79,6 +79,9 @@ typedef struct ak_flow13 {
     size_t n_derived;
 } ak_flow13;
 
+/* Its buffers: made and freed in flow13.c, copied in fork.c. */
+#define AK_FLOW13_BUFS(BUF) BUF(cookie) BUF(oid_filters)
+
 /* ak_flow13_of: never NULL where the context allows TLS 1.3, until the handshake's memory is released. */
 static inline ak_flow13 *ak_flow13_of(const ak_hs *h) { return (ak_flow13 *)h->flow13; }
 bool ak_flow13_init(ak_hs *h);

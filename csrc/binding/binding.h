@@ -26,6 +26,8 @@ typedef struct ak_lua_property {
 void ak_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, const ak_lua_property *properties, const luaL_Reg *meta);
 /* ak_lua_methods: pushes a class's table of methods. */
 void ak_lua_methods(lua_State *L, const char *name);
+/* ak_lua_index: a class finds its properties by this function instead; its upvalue is the table of methods. */
+void ak_lua_index(lua_State *L, const char *name, lua_CFunction index);
 /* ak_lua_new: pushes a zeroed userdata of this class, with so many user values, all nil. */
 void *ak_lua_new(lua_State *L, const char *name, size_t size, int user_values);
 /* ak_lua_check, ak_lua_test: luaL_checkudata and luaL_testudata for a class of ours, without looking its name up. */
@@ -57,6 +59,20 @@ static inline ak_view ak_lua_check_view(lua_State *L, int arg) {
     return ak_view_of(s, n);
 }
 static inline void ak_lua_push_view(lua_State *L, ak_view v) { lua_pushlstring(L, v.n != 0 ? (const char *)v.p : "", v.n); }
+/* ak_lua_set_…: a field of the table on top; a string that is NULL sets none. */
+static inline void ak_lua_set_string(lua_State *L, const char *name, const char *v) {
+    if (v == NULL) return;
+    lua_pushstring(L, v);
+    lua_setfield(L, -2, name);
+}
+static inline void ak_lua_set_integer(lua_State *L, const char *name, lua_Integer v) {
+    lua_pushinteger(L, v);
+    lua_setfield(L, -2, name);
+}
+static inline void ak_lua_set_boolean(lua_State *L, const char *name, bool v) {
+    lua_pushboolean(L, v);
+    lua_setfield(L, -2, name);
+}
 /* ak_lua_push_version: "1.2"; nil for 0. */
 void ak_lua_push_version(lua_State *L, uint16_t version);
 /* ak_lua_alert: an alert by name or number. */

@@ -395,9 +395,5 @@ void ak_open_session(lua_State *L) {
                                        {"alert", l_alert}, {"eof", l_eof}, {"pending", l_pending}, {"export", l_export}, {"channel_binding", l_channel_binding}, {"resumption", l_resumption}, {"_values", l_values}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_leave}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
-    luaL_getmetatable(L, CLASS);
-    ak_lua_methods(L, CLASS);
-    lua_pushcclosure(L, l_index, 1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    ak_lua_index(L, CLASS, l_index);
 }

@@ -8,22 +8,6 @@
 #define BOX "akushu.x509.report"
 #define REPORT "akushu.Report"
 
-static void set_string(lua_State *L, const char *name, const char *value) {
-    if (value == NULL) return;
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, lua_Integer value) {
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_boolean(lua_State *L, const char *name, bool value) {
-    lua_pushboolean(L, value);
-    lua_setfield(L, -2, name);
-}
-
 static void push_chain(lua_State *L, ak_cert *const *certs, size_t n) {
     lua_createtable(L, (int)n, 0);
     for (size_t i = 0; i < n; i++) {
@@ -34,11 +18,11 @@ static void push_chain(lua_State *L, ak_cert *const *certs, size_t n) {
 
 static void push_reason(lua_State *L, const ak_reason *r) {
     lua_createtable(L, 0, 7);
-    set_string(L, "code", r->code);
-    set_string(L, "text", r->text);
-    set_string(L, "section", r->section);
+    ak_lua_set_string(L, "code", r->code);
+    ak_lua_set_string(L, "text", r->text);
+    ak_lua_set_string(L, "section", r->section);
     if (r->cert == NULL) return;
-    set_integer(L, "depth", (lua_Integer)r->depth);
+    ak_lua_set_integer(L, "depth", (lua_Integer)r->depth);
     ak_lua_push_certificate(L, r->cert);
     lua_getfield(L, -1, "subject");
     lua_setfield(L, -3, "subject");
@@ -63,33 +47,33 @@ static void set_paths(lua_State *L, const ak_report *r) {
         lua_createtable(L, 0, 4);
         push_chain(L, t->certs, t->n);
         lua_setfield(L, -2, "chain");
-        set_string(L, "code", ak_error_code(t->error));
-        set_integer(L, "depth", (lua_Integer)t->depth);
-        set_boolean(L, "anchored", t->anchored);
+        ak_lua_set_string(L, "code", ak_error_code(t->error));
+        ak_lua_set_integer(L, "depth", (lua_Integer)t->depth);
+        ak_lua_set_boolean(L, "anchored", t->anchored);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     lua_setfield(L, -2, "paths");
-    set_integer(L, "more_paths", (lua_Integer)r->n_more);
+    ak_lua_set_integer(L, "more_paths", (lua_Integer)r->n_more);
 }
 
 void ak_lua_push_report(lua_State *L, ak_report *r) {
     static const char *const revocations[] = {"none", "good", "revoked", "unknown", "bad"};
     lua_createtable(L, 0, 18);
-    set_string(L, "verdict", ak_error_code(r->verdict));
-    set_boolean(L, "ok", r->verdict == AK_OK);
-    set_string(L, "host", r->host);
-    set_integer(L, "time", r->time);
-    set_string(L, "purpose", r->purpose == AK_USE_server ? "server" : "client");
+    ak_lua_set_string(L, "verdict", ak_error_code(r->verdict));
+    ak_lua_set_boolean(L, "ok", r->verdict == AK_OK);
+    ak_lua_set_string(L, "host", r->host);
+    ak_lua_set_integer(L, "time", r->time);
+    ak_lua_set_string(L, "purpose", r->purpose == AK_USE_server ? "server" : "client");
     push_chain(L, r->path.certs, r->path.n);
     lua_setfield(L, -2, "chain");
-    set_boolean(L, "anchored", r->anchored);
+    ak_lua_set_boolean(L, "anchored", r->anchored);
     set_reasons(L, "reasons", r->reasons, r->n_reasons);
     set_reasons(L, "warnings", r->warnings, r->n_warnings);
     set_paths(L, r);
-    set_integer(L, "signatures", r->signatures);
-    set_string(L, "revocation", revocations[r->revocation]);
-    set_string(L, "revocation_by", r->revocation_by);
-    set_integer(L, "anchors", (lua_Integer)r->anchors);
+    ak_lua_set_integer(L, "signatures", r->signatures);
+    ak_lua_set_string(L, "revocation", revocations[r->revocation]);
+    ak_lua_set_string(L, "revocation_by", r->revocation_by);
+    ak_lua_set_integer(L, "anchors", (lua_Integer)r->anchors);
     ak_lua_work *w = ak_lua_work_new(L);
     ak_report_text(r, &w->bytes);
     ak_lua_push_bytes(L, w);

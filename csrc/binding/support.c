@@ -129,6 +129,14 @@ void ak_lua_methods(lua_State *L, const char *name) {
     lua_remove(L, -2);
 }
 
+void ak_lua_index(lua_State *L, const char *name, lua_CFunction index) {
+    luaL_getmetatable(L, name);
+    ak_lua_methods(L, name);
+    lua_pushcclosure(L, index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
 void *ak_lua_new(lua_State *L, const char *name, size_t size, int user_values) {
     void *p = lua_newuserdatauv(L, size, user_values);
     memset(p, 0, size);

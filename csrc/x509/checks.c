@@ -7,7 +7,7 @@
 #define NEAR_EXPIRY (30 * DAY)
 
 typedef struct words {
-    char s[160];
+    char s[256];
 } words;
 
 static words cut(ak_buf *b) {
@@ -21,9 +21,8 @@ static words cut(ak_buf *b) {
 
 static words name_words(ak_view name) {
     ak_buf b;
-    ak_buf_init(&b, 65536 * 4);
-    ak_name_short(name, &b);
-    if (b.n > 100) b.n = 100;
+    ak_buf_init(&b, 4096);
+    ak_name_brief(name, &b);
     return cut(&b);
 }
 

@@ -126,12 +126,12 @@ typedef struct checker {
 
 static void violation(checker *k, const ak_gn *name, const char *how) {
     ak_buf text, who;
-    ak_buf_init(&text, 4096);
+    ak_buf_init(&text, AK_NAME_TEXT);
     ak_buf_init(&who, 4096);
     ak_gn_print(name, &text);
-    ak_name_short(k->ca->subject, &who);
+    ak_name_brief(k->ca->subject, &who);
     ak_find(k->s, AK_ERR_name_constraint, NULL, k->depth, k->cert, "RFC 5280 §4.2.1.10", "the name %.*s is %s \"%.*s\"",
-            (int)(text.n < 200 ? text.n : 200), text.n > 0 ? (const char *)text.p : "", how, (int)(who.n < 80 ? who.n : 80),
+            (int)ak_text_whole(ak_buf_view(&text), 200), text.n > 0 ? (const char *)text.p : "", how, (int)who.n,
             who.n > 0 ? (const char *)who.p : "");
     ak_buf_free(&text);
     ak_buf_free(&who);

@@ -433,8 +433,8 @@ static bool believable(const ak_crl_query *q, ak_crl *crl, const ak_cert *c, ak_
         ak_fail(&why, AK_ERR_bad_crl, "its signature does not verify with any key that may sign it");
     }
     ak_buf_init(&name, 4096);
-    ak_name_short(crl->issuer, &name);
-    ak_fail(f, why.error, "the CRL of \"%.*s\": %s", (int)(name.n < 80 ? name.n : 80), name.n > 0 ? (const char *)name.p : "", why.detail);
+    ak_name_brief(crl->issuer, &name);
+    ak_fail(f, why.error, "the CRL of \"%.*s\": %s", (int)name.n, name.n > 0 ? (const char *)name.p : "", why.detail);
     ak_buf_free(&name);
     return false;
 }

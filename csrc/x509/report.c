@@ -34,12 +34,12 @@ void ak_find(ak_findings *s, ak_error e, const char *code, size_t depth, ak_cert
         s->first_depth = depth;
     }
     if (s->quiet || s->n == AK_REPORT_REASONS) return;
-    char text[512];
+    char text[516]; /* a code point more than is kept: to see where the last one ends */
     va_list ap;
     va_start(ap, fmt);
     int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    size_t length = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    size_t length = n < 0 ? 0 : ak_text_whole(ak_view_of(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1), 511);
     char *copy = malloc(length + 1);
     if (copy == NULL || !room(s)) {
         free(copy);
@@ -112,7 +112,7 @@ bool ak_report_has(const ak_report *r, ak_error e) {
 
 /* ---- in words ---- */
 
-static bool quoted(ak_view name, ak_buf *out) { return ak_puts(out, "\"") && ak_name_short(name, out) && ak_puts(out, "\""); }
+static bool quoted(ak_view name, ak_buf *out) { return ak_puts(out, "\"") && ak_name_brief(name, out) && ak_puts(out, "\""); }
 
 /* days: a span of time as people say it. */
 static void span(int64_t seconds, ak_buf *out) {
@@ -193,10 +193,17 @@ static void headline(const ak_report *r, ak_buf *out) {
     }
 }
 
+#define LINE_MAX_NAME 512 /* bytes of a whole name in the list of a path */
+
 static void certificate_line(const ak_cert *c, size_t depth, ak_buf *out) {
     ak_printf(out, "  %zu  ", depth);
-    ak_name_print(c->subject, out);
-    ak_puts(out, "\n     valid ");
+    ak_buf name;
+    ak_buf_init(&name, AK_NAME_TEXT);
+    ak_name_print(c->subject, &name);
+    size_t whole = ak_text_whole(ak_buf_view(&name), LINE_MAX_NAME);
+    ak_buf_put(out, name.p, whole);
+    ak_puts(out, whole < name.n ? "…\n     valid " : "\n     valid ");
+    ak_buf_free(&name);
     ak_time_print(c->not_before, out);
     ak_puts(out, " to ");
     ak_time_print(c->not_after, out);

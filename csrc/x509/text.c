@@ -82,6 +82,7 @@ static size_t take_utf8(ak_view v, uint32_t *out) {
 /* shown: whether a code point may go to a terminal as it is: no controls, and none of the marks that turn or hide text. */
 static bool shown(uint32_t c) {
     if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad) return false;
+    if (c == 0x34f || c == 0x61c || c == 0x115f || c == 0x1160 || (c >= 0x180b && c <= 0x180f) || c == 0x3164 || c == 0xffa0) return false;
     if ((c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f)) return false;
     return c != 0xfeff && !(c >= 0xfff0 && c <= 0xfffb) && !(c >= 0xe0000 && c <= 0xe0fff);
 }
@@ -100,6 +101,12 @@ bool ak_view_print(ak_view v, ak_buf *out) {
         v = ak_view_of(v.p + n, v.n - n);
     }
     return true;
+}
+
+size_t ak_text_whole(ak_view v, size_t most) {
+    if (v.n <= most) return v.n;
+    while (most > 0 && (v.p[most] & 0xc0) == 0x80) most--; /* not in the middle of a code point */
+    return most;
 }
 
 /* ---- time ---- */

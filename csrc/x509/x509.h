@@ -176,6 +176,9 @@ void ak_sigalg_read(ak_view algorithm_identifier, ak_sigalg *out);
 bool ak_name_print(ak_view name, ak_buf *out);
 /* ak_name_short: what a person would call it: the common name, else the organisation, else all of it. */
 bool ak_name_short(ak_view name, ak_buf *out);
+/* ak_name_brief: the same for a sentence, to be put into quotation marks: its own are escaped, and what is longer than AK_BRIEF bytes is cut off ("…"). */
+#define AK_BRIEF 96
+bool ak_name_brief(ak_view name, ak_buf *out);
 /* ak_name_eq: the comparison of RFC 5280 §7.1: attribute by attribute, case and white space of directory strings aside. */
 bool ak_name_eq(ak_view a, ak_view b);
 uint64_t ak_name_hash(ak_view name); /* equal for names that are ak_name_eq */

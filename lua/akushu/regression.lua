@@ -29,7 +29,8 @@ local function bytes_expression(s, indent)
   return "hex [[\n" .. table.concat(out, "\n") .. "]]"
 end
 
-local function pem_expression(pem) return "[[\n" .. pem .. "]]" end
+-- What stands around PEM is anybody's text: it must not end the string.
+local function pem_expression(pem) return pem:find("]", 1, true) and ("%q"):format(pem) or "[[\n" .. pem .. "]]" end
 
 local function sorted_names(t)
   local names = {}
@@ -44,7 +45,7 @@ local function expression(v, what, indent)
   local kind = type(v)
   if kind == "userdata" and (getmetatable(v) or {}).__name == "akushu.Secret" then return bytes_expression(v:reveal(), indent) end
   if kind == "string" then return bytes_expression(v, indent) end
-  if kind == "number" or kind == "boolean" then return tostring(v) end
+  if kind == "number" or kind == "boolean" then return ("%q"):format(v) end
   if kind ~= "table" then cannot("%s is a %s, and cannot be written down", what, kind) end
   local out = {}
   for i, item in ipairs(v) do out[#out + 1] = expression(item, ("%s[%d]"):format(what, i), indent) end

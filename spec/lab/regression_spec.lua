@@ -61,6 +61,15 @@ describe("trace:script", function()
     end
   end)
 
+  it("what stands around PEM stays text", function()
+    local lab = akushu.lab { seed = "pem" }
+    local leaf = lab:issue { names = { "localhost" } }
+    local chain = "]] .. error \"not text\" .. [[\n" .. leaf.certificate.pem
+    local t = lab:run(lab:client {}, lab:server { identity = { chain = chain, key = leaf.key:reveal "pem" } })
+    assert.is_true(t.ok, t.client.message)
+    assert.matches("server: as recorded", passes(assert(t:script { side = "server" })))
+  end)
+
   it("says what it cannot know, and what has no text", function()
     local lab = akushu.lab { seed = "cannot" }
     local client, server = lab:client { versions = "1.2", tickets = false }, lab:server { versions = "1.2", tickets = false }

@@ -689,6 +689,29 @@ describe("name constraints (RFC 5280 §4.2.1.10)", function()
   end)
 end)
 
+describe("a report of names that are made to mislead", function()
+  local function of(name, o)
+    local stranger = testca.new(merged(period, { name = name, key = keys[4] }))
+    return trust:verify(leaf(stranger, merged({ name = name }, o)).chain, { time = NOW })
+  end
+  it("shows no quotation mark of theirs as its own, and nothing that turns or hides text", function()
+    local text = of('x" vouches for it through "Root\27[2J\n\u{202e}\u{61c}\u{3164}').text
+    assert.is_nil(text:find('x" vouches', 1, true))
+    assert.is_truthy(text:find([[x\" vouches for it through \"Root\1B[2J\0A\E2\80\AE\D8\9C\E3\85\A4]], 1, true))
+  end)
+  it("stays short, and text", function()
+    for shift = 0, 3 do
+      local r = of(("a"):rep(shift) .. ("\u{1f600}"):rep(5000))
+      assert.is_true(#r.text < 4000)
+      assert.is_truthy(utf8.len(r.text))
+      for _, reason in ipairs(r.reasons) do assert.is_truthy(utf8.len(reason.text)) end
+      assert.is_truthy(r.text:find "…")
+    end
+    local r = of(("\27"):rep(30000))
+    assert.is_true(#r.text < 4000)
+  end)
+end)
+
 describe("policies (RFC 5280 §6.1)", function()
   local function chain(top, mid, low)
     local r = root(top)

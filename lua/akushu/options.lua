@@ -1,18 +1,11 @@
 --- Options of contexts and handshakes: every name is known, every value is checked, and what contradicts itself is refused at once.
 -- What comes out are the plain fields that the C side reads.
 local core = require "akushu.core"
-local gates = require "akushu.hooks"
+local check = require "akushu.option_checks"
+local fail, type_error, is, is_class, callable = check.fail, check.type_error, check.is, check.is_class, check.callable
+local one_of, list_of, bytes_of = check.one_of, check.list_of, check.bytes_of
 
 local options = {}
-
-local versions = { ["3.0"] = 0x0300, ["1.0"] = 0x0301, ["1.1"] = 0x0302, ["1.2"] = 0x0303, ["1.3"] = 0x0304 }
-
--- Whoever calls akushu made the mistake, not a line in here: see options.blame.
-local function fail(...) error(string.format(...), 0) end
-
-local function type_error(name, expected, value)
-  fail("option '%s': %s expected, got %s", name, expected, type(value) == "number" and tostring(value) or type(value))
-end
 
 local function at_caller(level, ok, ...)
   if not ok then error((...), level + 1) end
@@ -22,218 +15,6 @@ end
 --- Calls fn; what it raises is raised again as a mistake of the caller: level 2 is who called the function that calls this, as for error.
 function options.blame(level, fn, ...) return at_caller(level, pcall(fn, ...)) end
 
---- A version as a user writes it: "1.2", "TLS 1.2", "TLSv1.2", 1.2 or 0x0303.
-function options.version(name, value)
-  if math.type(value) == "integer" and value >= 0x0300 and value <= 0x0304 then return value end
-  local text = type(value) == "number" and string.format("%.1f", value) or value
-  if type(text) ~= "string" then type_error(name, "a version such as \"1.2\"", value) end
-  local number = versions[text:match "^TLS%s*v?%s*(%d%.%d)$" or text:match "^SSL%s*v?%s*(3%.0)$" or text]
-  if not number then fail("option '%s': unknown version '%s'", name, text) end
-  return number
-end
-
-local function is(kind)
-  return function(name, value)
-    if type(value) ~= kind then type_error(name, "a " .. kind, value) end
-    return value
-  end
-end
-
-local function shown(value) return type(value) == "string" and "'" .. value .. "'" or tostring(value) end
-
-local function one_of(...)
-  local allowed, names = {}, {}
-  for i, v in ipairs { ... } do allowed[v], names[i] = true, type(v) == "string" and '"' .. v .. '"' or tostring(v) end
-  local list = #names > 1 and table.concat(names, ", ", 1, #names - 1) .. " or " .. names[#names] or names[1]
-  return function(name, value)
-    if not allowed[value] then fail("option '%s': %s expected, got %s", name, list, shown(value)) end
-    return value
-  end
-end
-
-local function is_class(value, class)
-  local mt = getmetatable(value)
-  return type(value) == "userdata" and type(mt) == "table" and mt.__name == class
-end
-
--- Bytes: a string, an array of strings, a Secret.
-local function bytes_of(value)
-  if is_class(value, "akushu.Secret") then return value:reveal() end
-  return core.bytes(value)
-end
-
-local function list_of(find, what)
-  return function(name, value)
-    if type(value) ~= "table" then value = { value } end
-    local out, seen = {}, {}
-    for i, v in ipairs(value) do
-      if type(v) ~= "string" and math.type(v) ~= "integer" then type_error(name, "a list of names or numbers", v) end
-      local id = find(v)
-      if not id then fail("option '%s': no %s '%s' here", name, what, tostring(v)) end
-      if seen[id] then fail("option '%s': '%s' stands twice", name, tostring(v)) end
-      seen[id] = true
-      out[i] = id
-    end
-    if #out == 0 then fail("option '%s': an empty list", name) end
-    return out
-  end
-end
-
-local function alpn_list(name, value)
-  if type(value) == "function" then return value end
-  if type(value) == "string" then value = { value } end
-  if type(value) ~= "table" then type_error(name, "a list of protocol names", value) end
-  local out = {}
-  for i, v in ipairs(value) do
-    if type(v) ~= "string" or #v < 1 or #v > 255 then fail("option '%s': names of 1 to 255 bytes expected", name) end
-    out[i] = string.pack("s1", v)
-  end
-  if #out == 0 then fail("option '%s': an empty list", name) end
-  return table.concat(out)
-end
-
-local function callable(name, value)
-  local mt = getmetatable(value)
-  if type(value) ~= "function" and not (type(mt) == "table" and mt.__call) then type_error(name, "a function", value) end
-  return value
-end
-
-local function store(name, value)
-  if value == false or (math.type(value) == "integer" and value >= 0 and value <= 1 << 24) then return value end
-  if type(value) ~= "table" then type_error(name, "false, a number of sessions, or a table with get, put and remove", value) end
-  for key in pairs(value) do
-    if key ~= "get" and key ~= "put" and key ~= "remove" then fail("option '%s': unknown field '%s'", name, tostring(key)) end
-  end
-  for _, key in ipairs { "get", "put", "remove" } do
-    if value[key] == nil then fail("option '%s': the function '%s' is missing", name, key) end
-    callable(name .. "." .. key, value[key])
-  end
-  return value
-end
-
-local function hooks(name, value)
-  if type(value) ~= "table" or #value == 0 and next(value) ~= nil then type_error(name, "a list of {gate, message, function}", value) end
-  for i, h in ipairs(value) do
-    if type(h) ~= "table" then fail("option '%s': entry %d is not {gate, message, function}", name, i) end
-    local wrong = gates.wrong(h[1], h[2], h[3])
-    if wrong then fail("option '%s': entry %d: %s", name, i, wrong) end
-  end
-  return value
-end
-
-local function psk_list(name, value)
-  if type(value) == "table" and value.identity then value = { value } end
-  if type(value) ~= "table" or #value == 0 then type_error(name, "a list of {identity =, key =, hash =}", value) end
-  local out = {}
-  for i, p in ipairs(value) do
-    if type(p) ~= "table" then fail("option '%s': entry %d is not {identity =, key =, hash =}", name, i) end
-    for key in pairs(p) do
-      if key ~= "identity" and key ~= "key" and key ~= "hash" then fail("option '%s': unknown field '%s'", name, tostring(key)) end
-    end
-    local identity, secret = core.bytes(p.identity), bytes_of(p.key)
-    if not identity or not secret then fail("option '%s': entry %d needs 'identity' and 'key', both bytes", name, i) end
-    if p.hash ~= nil and p.hash ~= "sha256" and p.hash ~= "sha384" then fail("option '%s': hash: sha256 or sha384 expected", name) end
-    out[i] = { identity = identity, key = secret, hash = p.hash }
-  end
-  return out
-end
-
-local function compression(name, value)
-  if type(value) == "boolean" then return value and { "brotli", "zstd", "zlib" } or nil end
-  if type(value) == "string" then value = { value } end
-  if type(value) ~= "table" then type_error(name, "a boolean or a list of zlib, brotli, zstd", value) end
-  if #value == 0 then fail("option '%s': an empty list (false switches it off)", name) end
-  local seen = {}
-  for _, algorithm in ipairs(value) do
-    if algorithm ~= "zlib" and algorithm ~= "brotli" and algorithm ~= "zstd" then
-      fail("option '%s': one of zlib, brotli, zstd expected, got '%s'", name, tostring(algorithm))
-    end
-    if seen[algorithm] then fail("option '%s': '%s' stands twice", name, algorithm) end
-    seen[algorithm] = true
-  end
-  return value
-end
-
--- oid_filters (RFC 8446 §4.2.5): { key_usage = names, ext_key_usage = names or dotted OIDs, ["1.2.3"] = DER of the value } as it goes into the message.
-local function oid_filters(name, value)
-  if type(value) ~= "table" then type_error(name, "a table", value) end
-  local der, usages = require "akushu.der", require "akushu.usages"
-  local out = {}
-  for key, v in pairs(value) do
-    local known_key = (key == "key_usage" or key == "ext_key_usage")
-    if known_key and (type(v) ~= "table" or #v == 0) then fail("option '%s': %s: a list of names expected", name, key) end
-    if not known_key and (type(key) ~= "string" or type(v) ~= "string") then
-      fail("option '%s': key_usage, ext_key_usage, or an object identifier with its value in DER expected", name)
-    end
-    local ok, oid, bytes = pcall(function()
-      if key == "key_usage" then return der.oid "2.5.29.15", usages.key_usage(v) end
-      if key == "ext_key_usage" then return der.oid "2.5.29.37", usages.ext_key_usage(v) end
-      return der.oid(key), v
-    end)
-    if not ok then fail("option '%s': %s", name, (tostring(oid):gsub("^.-:%d+: ", ""))) end
-    if bytes:find(der.oid(usages.purposes.any), 1, true) then fail("option '%s': anyExtendedKeyUsage must not be asked for", name) end
-    out[#out + 1] = string.pack(">s1s2", oid, bytes)
-  end
-  table.sort(out)
-  if #out == 0 then fail("option '%s': an empty table", name) end
-  return table.concat(out)
-end
-
--- record_padding: a multiple, { multiple | fixed | random = n, all = boolean }, or function(content_type, length) → bytes
-local function record_padding(name, value)
-  local mt = getmetatable(value)
-  if type(value) == "function" or (type(mt) == "table" and mt.__call) then return value end
-  if math.type(value) == "integer" then value = { multiple = value } end
-  if type(value) ~= "table" then type_error(name, "a number, a table or a function", value) end
-  local out = { by = "none", n = 0, all = false }
-  for key, v in pairs(value) do
-    if key == "all" then
-      if type(v) ~= "boolean" then fail("option '%s': all: a boolean expected", name) end
-      out.all = v
-    elseif key == "multiple" or key == "fixed" or key == "random" then
-      if out.by ~= "none" then fail("option '%s': one of multiple, fixed, random", name) end
-      if math.type(v) ~= "integer" or v < 0 or v > 16384 then fail("option '%s': %s: 0 to 16384 bytes expected", name, key) end
-      out.by, out.n = key, v
-    else
-      fail("option '%s': unknown field '%s'", name, tostring(key))
-    end
-  end
-  if out.by == "none" then fail("option '%s': multiple, fixed or random is missing", name) end
-  return out
-end
-
-local function psk_modes(name, value)
-  local bits = 0
-  for _, mode in ipairs(type(value) == "table" and value or { value }) do
-    local bit = ({ psk_dhe_ke = 1, psk_ke = 2 })[mode]
-    if not bit then fail("option '%s': one of psk_dhe_ke, psk_ke expected, got '%s'", name, tostring(mode)) end
-    bits = bits | bit
-  end
-  if bits == 0 then fail("option '%s': an empty list", name) end
-  return bits
-end
-
--- A float that is a whole number will do, as everywhere in Lua: 2 * 3600.0, 1e4.
-local boolean, integer, any = is "boolean", function(name, value)
-  local whole = math.type(value) and math.tointeger(value)
-  if not whole then type_error(name, "an integer", value) end
-  return whole
-end, function(_, value) return value end
-
-local function or_boolean(name) return one_of(true, false, name) end
-
--- A list in it holds suites of one rank: among those a server follows the client's order. Comes out flat, with equal[i] = 1 for a suite of the rank before it.
-local function suite_list(name, value)
-  if type(value) ~= "table" then value = { value } end
-  local flat, equal = {}, {}
-  for _, v in ipairs(value) do
-    local rank = type(v) == "table" and v or { v }
-    if #rank == 0 then fail("option '%s': an empty list", name) end
-    for i, one in ipairs(rank) do flat[#flat + 1], equal[#equal + 1] = one, i == 1 and 0 or 1 end
-  end
-  return { ids = list_of(core.find_suite, "cipher suite")(name, flat), equal = equal }
-end
-
 -- name → { check, role } ; role nil: both
 local known = {
   profile = { is "string" },
@@ -242,22 +23,22 @@ local known = {
     if #value == 0 then fail("option '%s': an empty list", name) end
     return value
   end },
-  min_version = { options.version },
-  max_version = { options.version },
-  suites = { suite_list },
+  min_version = { check.version },
+  max_version = { check.version },
+  suites = { check.suite_list },
   groups = { list_of(core.find_group, "group") },
   key_shares = { list_of(core.find_group, "group"), "client" },
   schemes = { list_of(core.find_scheme, "signature scheme") },
   signing_schemes = { list_of(core.find_scheme, "signature scheme") },
-  identity = { any },
-  trust = { any },
-  verify = { or_boolean("chain") },
-  alpn = { alpn_list },
-  extended_master_secret = { or_boolean("require") },
-  encrypt_then_mac = { boolean },
-  session_ids = { boolean },
-  sessions = { store, "server" },
-  session_lifetime = { integer },
+  identity = { check.any },
+  trust = { check.any },
+  verify = { check.or_boolean("chain") },
+  alpn = { check.alpn_list },
+  extended_master_secret = { check.or_boolean("require") },
+  encrypt_then_mac = { check.boolean },
+  session_ids = { check.boolean },
+  sessions = { check.store, "server" },
+  session_lifetime = { check.integer },
   tickets = { function(name, value)
     if type(value) == "boolean" or (math.type(value) == "integer" and value >= 0 and value <= 16) then return value end
     type_error(name, "a boolean, or a number of tickets from 0 to 16", value)
@@ -265,65 +46,65 @@ local known = {
   ticket_keys = { function(name, value)
     return bytes_of(value) or type_error(name, "a string, an array of strings or a Secret", value)
   end, "server" },
-  reuse_tickets = { boolean, "client" },
-  psk = { psk_list },
-  psk_modes = { psk_modes },
+  reuse_tickets = { check.boolean, "client" },
+  psk = { check.psk_list },
+  psk_modes = { check.psk_modes },
   on_psk = { callable, "server" },
   psk_hint = { function(name, value)
     if type(value) ~= "string" then type_error(name, "a string", value) end
     if #value > 128 then fail("option '%s': at most 128 bytes", name) end
     return value
   end, "server" },
-  hide_unknown_psk = { boolean, "server" },
+  hide_unknown_psk = { check.boolean, "server" },
   cert_schemes = { list_of(core.find_scheme, "signature scheme") },
-  ca_names = { boolean, "client" },
-  early_data = { integer, "server" },
-  early_data_window = { integer, "server" },
+  ca_names = { check.boolean, "client" },
+  early_data = { check.integer, "server" },
+  early_data_window = { check.integer, "server" },
   on_early_data = { callable, "server" },
   on_ocsp = { callable, "server" },
   prefer = { one_of("server", "client"), "server" },
   client_auth = { one_of("none", "request", "require"), "server" },
   on_untrusted = { callable },
   on_identity = { callable },
-  max_fragment = { integer },
+  max_fragment = { check.integer },
   max_fragment_length = { function(name, value)
     if value ~= 512 and value ~= 1024 and value ~= 2048 and value ~= 4096 then fail("option '%s': 512, 1024, 2048 or 4096 expected", name) end
     return value
   end, "client" },
-  padding = { integer, "client" },
-  record_size_limit = { integer },
-  record_padding = { record_padding },
-  certificate_compression = { compression },
-  post_handshake_auth = { boolean },
-  oid_filters = { oid_filters, "server" },
-  cookie = { boolean, "server" },
-  max_message = { integer },
-  security_level = { integer },
-  min_dh_bits = { integer, "client" },
-  ocsp = { boolean, "client" },
-  sct = { boolean, "client" },
-  middlebox_compat = { or_boolean("always") },
-  accept_any_alpn = { boolean, "client" },
-  strict_groups = { boolean, "server" },
-  false_start = { boolean, "client" },
-  fallback_scsv = { boolean, "client" },
-  grease = { boolean, "client" },
-  coalesce = { boolean },
-  renegotiation = { or_boolean("fatal") },
-  renegotiation_new_certificate = { boolean, "client" },
+  padding = { check.integer, "client" },
+  record_size_limit = { check.integer },
+  record_padding = { check.record_padding },
+  certificate_compression = { check.compression },
+  post_handshake_auth = { check.boolean },
+  oid_filters = { check.oid_filters, "server" },
+  cookie = { check.boolean, "server" },
+  max_message = { check.integer },
+  security_level = { check.integer },
+  min_dh_bits = { check.integer, "client" },
+  ocsp = { check.boolean, "client" },
+  sct = { check.boolean, "client" },
+  middlebox_compat = { check.or_boolean("always") },
+  accept_any_alpn = { check.boolean, "client" },
+  strict_groups = { check.boolean, "server" },
+  false_start = { check.boolean, "client" },
+  fallback_scsv = { check.boolean, "client" },
+  grease = { check.boolean, "client" },
+  coalesce = { check.boolean },
+  renegotiation = { check.or_boolean("fatal") },
+  renegotiation_new_certificate = { check.boolean, "client" },
   keylog = { callable },
   clock = { function(name, value)
     if type(value) ~= "number" then return callable(name, value) end
     if not (value > -1e15 and value < 1e15) then type_error(name, "seconds since 1970", value) end
     return value
   end },
-  hooks = { hooks },
+  hooks = { check.hooks },
 }
 
 local in_handshake = {
   server_name = { is "string", "client" },
-  session = { any, "client" },
-  hooks = { hooks },
+  session = { check.any, "client" },
+  hooks = { check.hooks },
 }
 
 -- Of a context and of a handshake, by name: { check, role }; for the spec that looks for them in the reference.
@@ -349,7 +130,7 @@ local function version_range(o, fields)
     if o.min_version or o.max_version then fail("option 'versions' contradicts 'min_version' and 'max_version'") end
     local lowest, highest, has = 0xffff, 0, {}
     for _, v in ipairs(o.versions) do
-      local n = options.version("versions", v)
+      local n = check.version("versions", v)
       lowest, highest, has[n] = math.min(lowest, n), math.max(highest, n), true
     end
     for n = lowest, highest do
@@ -436,14 +217,14 @@ end
 -- A version that no suite can do is not spoken of: a server would choose it, and find nothing in common. Who names it contradicts himself.
 local function fit_versions(o, fields)
   local lowest, highest = versions_of(fields.suites)
-  local function check(name, number)
+  local function spoken(name, number)
     if number >= lowest and number <= highest then return end
-    for version, n in pairs(versions) do
+    for version, n in pairs(check.versions) do
       if n == number then fail("option '%s': no cipher suite of this context does %s", name, version) end
     end
   end
-  if o.max_version or o.versions then check(o.versions and "versions" or "max_version", fields.max_version) end
-  if o.min_version or o.versions then check(o.versions and "versions" or "min_version", fields.min_version) end
+  if o.max_version or o.versions then spoken(o.versions and "versions" or "max_version", fields.max_version) end
+  if o.min_version or o.versions then spoken(o.versions and "versions" or "min_version", fields.min_version) end
   fields.min_version, fields.max_version = math.max(fields.min_version, lowest), math.min(fields.max_version, highest)
   if fields.min_version > fields.max_version then fail("option 'suites': none fits the versions of this context") end
 end

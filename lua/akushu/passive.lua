@@ -20,7 +20,11 @@
 local core = require "akushu.core"
 local trace = require "akushu.trace"
 local show = require "akushu.show"
+local secrets = require "akushu.passive_secrets"
+local tls12 = require "akushu.passive12"
+local tls13 = require "akushu.passive13"
 local wire, crypto, record = core.wire, core.crypto, core.record
+local problem, transcript = secrets.problem, secrets.transcript
 
 local passive = {}
 
@@ -86,11 +90,6 @@ function passive.new(keys)
   return self
 end
 
-local function problem(self, side, text)
-  self.problems[#self.problems + 1] = ("%s: %s"):format(side, text)
-  self.trace:add { kind = "note", side = side, text = ("%s: %s"):format(side, text) }
-end
-
 -- ---- suites ----------------------------------------------------------------------------------------------------------------------
 
 local suite_list
@@ -105,275 +104,7 @@ end
 
 local version_names = { [0x0300] = "3.0", [0x0301] = "1.0", [0x0302] = "1.1", [0x0303] = "1.2", [0x0304] = "1.3" }
 
-local function prf_hash(self) return self.version_number >= 0x0303 and self.suite_info.prf or "md5_sha1" end
-
--- ---- secrets ------------------------------------------------------------------------------------------------------------------------
-
-local function note_secret(self, name, value, from, label)
-  self.secrets[name] = value
-  self.trace:add { kind = "secret", side = "observer", name = name, value = value, op = "derived", label = label, from = from or {} }
-  return value
-end
-
-local function log(self, label) return self.keylog[label] and self.keylog[label][self.client_random] end
-
-local function transcript(self) return table.concat(self.messages) end
-
--- The shared secret of two public values, when one of the given private values belongs to one of them.
-local function agree(self, group, client_public, server_public)
-  for _, private in ipairs(self.ephemeral) do
-    local ok, share = pcall(crypto.share, group, private)
-    if ok and share then
-      local own = share:public()
-      local peer = own == client_public and server_public or own == server_public and client_public
-      if peer then return share:derive(peer) end
-    end
-  end
-  return nil
-end
-
--- ---- TLS 1.2 and before ----------------------------------------------------------------------------------------------------------------
-
-local function expand12(self)
-  local s, version = self.suite_info, self.version_number
-  local mac = s.kind == "aead" and 0 or crypto.hashes()[s.mac]
-  local iv = 0
-  if s.kind == "aead" then iv = s.cipher:find "ChaCha20" and 12 or 4
-  elseif s.kind == "cbc" and version <= 0x0301 then iv = s.cipher:find "DES" and 8 or 16 end
-  local n = 2 * (mac + s.key_bytes + iv)
-  local block = n > 0 and crypto.prf(prf_hash(self), self.master, "key expansion", self.server_random .. self.client_random, n) or ""
-  note_secret(self, "key_block", block, { "master_secret" }, "key expansion")
-  local at = 1
-  local function take(k)
-    at = at + k
-    return block:sub(at - k, at - 1)
-  end
-  local keys = { client = {}, server = {} }
-  for _, part in ipairs { { "mac_key", mac }, { "key", s.key_bytes }, { "iv", iv } } do
-    for _, side in ipairs { "client", "server" } do keys[side][part[1]] = take(part[2]) end
-  end
-  self.next_keys = keys
-end
-
-local function set_master(self, master, from)
-  self.master = note_secret(self, "master_secret", master, from)
-  expand12(self)
-end
-
-local function premaster_of(self, cke)
-  local kx = self.suite_info.kx
-  if kx == "ecdhe" then
-    if not self.server_share then return nil end
-    return agree(self, self.server_share.group, cke.point, self.server_share.public), "the given ephemeral key"
-  elseif kx == "rsa" then
-    local encrypted = cke.encrypted_pre_master_secret
-    for _, key in ipairs(self.server_keys) do
-      local premaster = type(encrypted) == "string" and key:premaster(encrypted, self.client_version)
-      if premaster then return premaster, "the server's key" end
-    end
-  elseif kx == "psk" then
-    local psk = self.psks[cke.identity or cke.psk_identity or ""] or self.psks[1]
-    if psk then return string.pack(">s2s2", ("\0"):rep(#psk), psk), "the pre-shared key" end
-  end
-  return nil
-end
-
-local function master_from(self, premaster)
-  if self.ems then return crypto.prf(prf_hash(self), premaster, "extended master secret", crypto.digest(prf_hash(self),
-    transcript(self)), 48) end
-  return crypto.prf(prf_hash(self), premaster, "master secret", self.client_random .. self.server_random, 48)
-end
-
--- After ClientKeyExchange.
-local function client_key_exchange(self, msg)
-  local logged = log(self, "CLIENT_RANDOM") or self.masters[self.client_random]
-  if logged then return set_master(self, logged, { "the key log" }) end
-  local premaster, how = premaster_of(self, msg)
-  if premaster then
-    note_secret(self, "premaster_secret", premaster, { how })
-    return set_master(self, master_from(self, premaster), { "premaster_secret" })
-  end
-  -- Given pre-master secrets: the right one shows at Finished.
-  if #self.premasters > 0 and self.suite_info.kx == "rsa" then
-    note_secret(self, "premaster_secret", self.premasters[1], { "what was given" })
-    return set_master(self, master_from(self, self.premasters[1]), { "premaster_secret" })
-  end
-  problem(self, "client", "no key opens this " .. self.suite_info.kx .. " key exchange")
-end
-
--- ServerHello was answered by ChangeCipherSpec: a session is resumed.
-local function resume12(self)
-  self.resumed = true
-  local s = self.sessions
-  local master = log(self, "CLIENT_RANDOM") or self.offered_ticket and s.tickets[self.offered_ticket] or s.ids[self.session_id] or
-    self.masters[self.session_id]
-  if master then set_master(self, master, { "the session that is resumed" }) else problem(self, "server",
-    "the resumed session's master secret is not known") end
-end
-
-local function keep12(self)
-  if not self.master then return end
-  if self.session_id and #self.session_id > 0 then self.sessions.ids[self.session_id] = self.master end
-  if self.new_ticket then self.sessions.tickets[self.new_ticket] = self.master end
-end
-
-local function change_cipher_spec(self, from)
-  if self.version_number == 0x0304 then return end
-  if from == "server" and self.phase == "server_flight" then
-    resume12(self)
-    self.phase = "server_finish"
-  end
-  local side, keys = self[from], self.next_keys and self.next_keys[from]
-  side.encrypted = true
-  side.protect = nil
-  if not keys then return end
-  local ok, p = pcall(record.protect, self.suite, self.version_number, { open = true, etm = self.etm and self.suite_info.kind == "cbc",
-    key = keys.key,
-    iv = #keys.iv > 0 and keys.iv or nil, mac_key = #keys.mac_key > 0 and keys.mac_key or nil })
-  if ok and p then side.protect = p else problem(self, from, "no record protection for " .. self.suite) end
-end
-
-local function finished12(self, from, body)
-  if self.master then
-    local hash = prf_hash(self)
-    local due = crypto.prf(hash, self.master, from .. " finished", crypto.digest(hash, transcript(self)), 12)
-    self.finished[from] = due == body
-    if due ~= body then problem(self, from, "verify_data of Finished is not what the master secret gives") end
-  end
-end
-
--- Whose turn it is after this Finished: in a full handshake the client's comes first.
-local function after_finished12(self, from)
-  if self.resumed then self.phase = from == "server" and "client_finish" or "open"
-  else self.phase = from == "client" and "server_finish" or "open" end
-  if self.phase == "open" then keep12(self) end
-end
-
--- ---- TLS 1.3 ----------------------------------------------------------------------------------------------------------------------------
-
-local function keyed13(self, from, secret)
-  local side = self[from]
-  side.encrypted, side.secret, side.protect = true, secret, nil
-  if secret then side.protect = assert(record.protect(self.suite, 0x0304, { secret = secret, open = true })) end
-end
-
-local function hash13(self) return crypto.digest(self.suite_info.prf, transcript(self)) end
-
-local function psk_of(self, index)
-  local identity = self.offered_psks and self.offered_psks[index + 1]
-  return identity and (self.sessions.psks[identity] or self.psks[identity]) or self.psks[1]
-end
-
-local function derived(self, base, label, name, keylog_label)
-  local logged = keylog_label and log(self, keylog_label)
-  if logged then return note_secret(self, name, logged, { "the key log" }) end
-  if not self.secrets[base] then return nil end
-  return note_secret(self, name, crypto.derive_secret(self.suite_info.prf, self.secrets[base], label, hash13(self)), { base }, label)
-end
-
-local function down(self, from, ikm, to)
-  local hash = self.suite_info.prf
-  if not self.secrets[from] or not ikm then return end
-  note_secret(self, to, crypto.hkdf_extract(hash, crypto.derive_secret(hash, self.secrets[from], "derived"), ikm), { from })
-end
-
-local function early_secret(self, psk, hash)
-  note_secret(self, "early_secret", crypto.hkdf_extract(hash, nil, psk), { psk == nil and "no pre-shared key" or "the pre-shared key" })
-end
-
--- The keys of early data, once it is known that the server takes it.
-local function early_keys(self)
-  local secret = log(self, "CLIENT_EARLY_TRAFFIC_SECRET")
-  if not secret and self.secrets.early_secret then
-    secret = crypto.derive_secret(self.suite_info.prf, self.secrets.early_secret, "c e traffic", crypto.digest(self.suite_info.prf,
-      self.hello_bytes))
-  end
-  if secret then note_secret(self, "client_early_traffic_secret", secret, { "early_secret" }) end
-  return secret
-end
-
-local function handshake_keys(self, hello)
-  local hash = self.suite_info.prf
-  local selected = hello.extensions:find "pre_shared_key"
-  local psk
-  if selected then
-    self.resumed = true
-    psk = psk_of(self, tonumber(selected.data.selected_identity) or 0)
-  end
-  if psk or not selected then early_secret(self, psk, hash) end
-  local share = hello.extensions:find "key_share"
-  local shared
-  if share then
-    local entry = share.data.server_share or share.data
-    local group, public = entry.group, entry.key_exchange
-    self.group = group
-    local theirs = self.client_shares and self.client_shares[group]
-    shared = theirs and agree(self, group, theirs, public)
-    if shared then note_secret(self, "shared_secret", shared, { "the given ephemeral key" }) end
-  else
-    shared = ("\0"):rep(crypto.hashes()[hash]) -- psk_ke: RFC 8446 §7.1
-  end
-  down(self, "early_secret", shared, "handshake_secret")
-  self.client_handshake_secret = derived(self, "handshake_secret", "c hs traffic", "client_handshake_traffic_secret",
-    "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
-  keyed13(self, "server", derived(self, "handshake_secret", "s hs traffic", "server_handshake_traffic_secret",
-    "SERVER_HANDSHAKE_TRAFFIC_SECRET"))
-  if not self.server.secret then problem(self, "server", "no key gives the handshake traffic secrets") end
-end
-
-local function finished13(self, from, body)
-  local secret = from == "server" and self.server.secret or self.client_handshake_secret
-  if secret then
-    local hash = self.suite_info.prf
-    local key = crypto.hkdf_expand_label(hash, secret, "finished", "", crypto.hashes()[hash])
-    self.finished[from] = crypto.hmac(hash, key, hash13(self)) == body
-    if not self.finished[from] then problem(self, from, "verify_data of Finished is not what the traffic secret gives") end
-  end
-end
-
-local function after_server_finished(self)
-  local zeros = ("\0"):rep(crypto.hashes()[self.suite_info.prf])
-  down(self, "handshake_secret", zeros, "master_secret")
-  self.client_application_secret = derived(self, "master_secret", "c ap traffic", "client_application_traffic_secret_0",
-    "CLIENT_TRAFFIC_SECRET_0")
-  local server = derived(self, "master_secret", "s ap traffic", "server_application_traffic_secret_0", "SERVER_TRAFFIC_SECRET_0")
-  derived(self, "master_secret", "exp master", "exporter_master_secret", "EXPORTER_SECRET")
-  keyed13(self, "server", server)
-  self.phase = "client_flight"
-  if self.early_accepted then keyed13(self, "client", early_keys(self)) else keyed13(self, "client", self.client_handshake_secret) end
-end
-
-local function after_client_finished(self)
-  if self.secrets.master_secret then
-    note_secret(self, "resumption_master_secret",
-      crypto.derive_secret(self.suite_info.prf, self.secrets.master_secret, "res master", hash13(self)), { "master_secret" }, "res master")
-  end
-  keyed13(self, "client", self.client_application_secret)
-  self.phase = "open"
-  for _, t in ipairs(self.waiting_tickets or {}) do t() end
-  self.waiting_tickets = nil
-end
-
-local function ticket13(self, msg)
-  local function keep()
-    local base = self.secrets.resumption_master_secret
-    if not base or type(msg.ticket) ~= "string" then return end
-    local hash = self.suite_info.prf
-    self.sessions.psks[msg.ticket] = crypto.hkdf_expand_label(hash, base, "resumption", msg.ticket_nonce, crypto.hashes()[hash])
-  end
-  if self.phase == "open" then keep() else
-    self.waiting_tickets = self.waiting_tickets or {}
-    table.insert(self.waiting_tickets, keep)
-  end
-end
-
-local function key_update(self, from)
-  local hash, secret = self.suite_info.prf, self[from].secret
-  if secret then keyed13(self, from, crypto.hkdf_expand_label(hash, secret, "traffic upd", "", crypto.hashes()[hash])) end
-end
-
--- ---- messages
--- -----------------------------------------------------------------------------------------------------------------------------
+-- ---- messages --------------------------------------------------------------------------------------------------------------------
 
 local function new_handshake(self)
   self.messages, self.server_share, self.next_keys, self.resumed, self.new_ticket = {}, nil, nil, nil, nil
@@ -440,7 +171,7 @@ function handlers.server_hello(self, _, msg, bytes)
   read_server_hello(self, msg, bytes)
   if self.version_number == 0x0304 then self.client.encrypted, self.server.encrypted = true, true end
   if self.version_number == 0x0304 and not self.blind then
-    return function() handshake_keys(self, msg) end
+    return function() tls13.handshake_keys(self, msg) end
   end
 end
 
@@ -457,30 +188,30 @@ function handlers.server_hello_done(self) self.phase = "client_flight" end
 
 function handlers.client_key_exchange(self, _, msg)
   if self.blind then return nil end
-  return function() client_key_exchange(self, msg) end
+  return function() tls12.client_key_exchange(self, msg) end
 end
 
 function handlers.new_session_ticket(self, _, msg)
-  if self.version_number == 0x0304 then ticket13(self, msg) else self.new_ticket = msg.ticket end
+  if self.version_number == 0x0304 then tls13.ticket(self, msg) else self.new_ticket = msg.ticket end
 end
 
 function handlers.end_of_early_data(self)
-  return function() keyed13(self, "client", self.client_handshake_secret) end
+  return function() tls13.keyed(self, "client", self.client_handshake_secret) end
 end
 
 function handlers.key_update(self, from)
-  return function() key_update(self, from) end
+  return function() tls13.key_update(self, from) end
 end
 
 function handlers.finished(self, from, _, bytes)
   if self.version_number == 0x0304 then
-    finished13(self, from, bytes:sub(5))
+    tls13.finished(self, from, bytes:sub(5))
     return function()
-      if from == "server" then after_server_finished(self) else after_client_finished(self) end
+      if from == "server" then tls13.after_server_finished(self) else tls13.after_client_finished(self) end
     end
   end
-  finished12(self, from, bytes:sub(5))
-  return function() after_finished12(self, from) end
+  tls12.finished(self, from, bytes:sub(5))
+  return function() tls12.after_finished(self, from) end
 end
 
 -- After the handshake in TLS 1.3, and HelloRequest, are in no transcript.
@@ -545,7 +276,7 @@ local function plaintext(self, from, kind, bytes)
   elseif kind == 21 then alert(self, from, bytes)
   elseif kind == 20 then
     self.trace:add { kind = "message", side = from, from = from, received = false, name = "change_cipher_spec", bytes = bytes }
-    change_cipher_spec(self, from)
+    tls12.change_cipher_spec(self, from)
   elseif kind == 23 then
     if #bytes == 0 then return end
     table.insert(self.parts[from], bytes)

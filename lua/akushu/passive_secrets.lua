@@ -1,0 +1,38 @@
+--- What the passive peer's two key schedules (passive12.lua, passive13.lua) share: a connection's secrets as they become known, and where they come from.
+local crypto = require("akushu.core").crypto
+
+local secrets = {}
+
+--- What could not be read, and why: into p.problems and the trace.
+function secrets.problem(self, side, text)
+  self.problems[#self.problems + 1] = ("%s: %s"):format(side, text)
+  self.trace:add { kind = "note", side = side, text = ("%s: %s"):format(side, text) }
+end
+
+--- A secret by name, into p.secrets and the trace. from: the names of what it was derived from. Returns value.
+function secrets.note(self, name, value, from, label)
+  self.secrets[name] = value
+  self.trace:add { kind = "secret", side = "observer", name = name, value = value, op = "derived", label = label, from = from or {} }
+  return value
+end
+
+--- What the key log has under this label; nil when it has nothing.
+function secrets.log(self, label) return self.keylog[label] and self.keylog[label][self.client_random] end
+
+--- The handshake messages so far.
+function secrets.transcript(self) return table.concat(self.messages) end
+
+--- The shared secret of two public values, when one of the given private values belongs to one of them.
+function secrets.agree(self, group, client_public, server_public)
+  for _, private in ipairs(self.ephemeral) do
+    local ok, share = pcall(crypto.share, group, private)
+    if ok and share then
+      local own = share:public()
+      local peer = own == client_public and server_public or own == server_public and client_public
+      if peer then return share:derive(peer) end
+    end
+  end
+  return nil
+end
+
+return secrets

@@ -24,15 +24,15 @@ describe("padding (RFC 7685)", function()
 
   for _, version in ipairs { "1.2", "1.3" } do
     it("makes a ClientHello of TLS " .. version .. " as long as it is asked to be, at least", function()
-      local plain, none = length { versions = version, groups = { "x25519" } }
+      local plain, none = length { versions = version, groups = { "x25519", "secp256r1" } }
       assert.is_nil(none)
       for n = plain - 2, plain + 8 do
-        local got, found = length { versions = version, groups = { "x25519" }, padding = n }
+        local got, found = length { versions = version, groups = { "x25519", "secp256r1" }, padding = n }
         assert.is_true(got >= n, n)
         assert.is_true(got <= math.max(plain, n + 3), n) -- an extension has a header of 4 bytes
         assert.equal(n > plain, found ~= nil, n)
       end
-      for _, n in ipairs { 512, 1000, 4000 } do assert.equal(n, (length { versions = version, groups = { "x25519" }, padding = n })) end
+      for _, n in ipairs { 512, 1000, 4000 } do assert.equal(n, (length { versions = version, groups = { "x25519", "secp256r1" }, padding = n })) end
     end)
   end
 end)

@@ -62,6 +62,16 @@ local function check(o, what, allowed)
   for name in pairs(o) do
     if not allowed[name] then error(("%s: unknown option '%s'"):format(what, tostring(name)), 3) end
   end
+  if o.names ~= nil and type(o.names) ~= "table" then error(("%s: option 'names': a list of names expected, got %s"):format(what, type(o.names)), 3) end
+  if o.name ~= nil and type(o.name) ~= "string" and type(o.name) ~= "table" then
+    error(("%s: option 'name': a string or a list of { attribute, value } expected, got %s"):format(what, type(o.name)), 3)
+  end
+  for _, name in ipairs { "not_before", "not_after", "this_update", "next_update", "produced_at", "revoked_at" } do
+    local value = o[name]
+    if value ~= nil and type(value) ~= "number" and not (value == false and name == "next_update") then
+      error(("%s: option '%s': seconds since 1970 expected, got %s"):format(what, name, type(value)), 3)
+    end
+  end
 end
 
 local function set(list)
@@ -277,7 +287,11 @@ local certificate_options = set [[ name names key not_before not_after purpose i
 
 local function key_of(v)
   if v == nil then v = "ec:secp256r1" end
-  if type(v) == "string" then return assert(x509.private_key.generate(v)) end
+  if type(v) == "string" then
+    local key, message = x509.private_key.generate(v)
+    return key or error("option 'key': " .. message, 4) -- whoever called issue, new …
+  end
+  if type(v) ~= "userdata" then error("option 'key': a kind of key such as \"rsa:2048\", or a PrivateKey, expected, got " .. type(v), 4) end
   return v
 end
 
@@ -422,6 +436,11 @@ local reasons = { unspecified = 0, keyCompromise = 1, cACompromise = 2, affiliat
 
 local function certificate_of(v) return type(v) == "table" and v.certificate or v end
 
+local function check_certificate(what, v, level)
+  if type(v) ~= "userdata" then error(("%s: a Certificate, or what issue gave, expected, got %s"):format(what, type(v)), level + 1) end
+  return v
+end
+
 -- serial_bytes: the INTEGER of a certificate's serial number, as the certificate has it.
 local function serial_bytes(certificate)
   local _, inside = der.read(certificate.der)
@@ -436,7 +455,8 @@ end
 local function revoked_entry(v, now)
   local e = type(v) == "table" and (v.serial or v.reason or v.time or v.extensions) and v or { certificate = certificate_of(v) }
   local serial = e.serial and der.integer(type(e.serial) == "string" and
-    e.serial:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end) or e.serial) or serial_bytes(certificate_of(e.certificate))
+    e.serial:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end) or e.serial) or
+    serial_bytes(check_certificate("crl: option 'revoked'", certificate_of(e.certificate), 3))
   local extensions = e.extensions or ""
   if e.reason then extensions = extension { oid = "2.5.29.21", value = der.enumerated(reasons[e.reason] or e.reason) } .. extensions end
   return der.sequence(serial, der.time(e.time or now), extensions ~= "" and der.sequence(extensions) or "")
@@ -498,7 +518,10 @@ end
 function ca_methods:ocsp(certificate, o)
   o = o or {}
   check(o, "ocsp", ocsp_options)
-  certificate = certificate_of(certificate)
+  if o.status ~= nil and o.status ~= "good" and o.status ~= "revoked" and o.status ~= "unknown" then
+    error(("ocsp: option 'status': \"good\", \"revoked\" or \"unknown\" expected, got '%s'"):format(tostring(o.status)), 2)
+  end
+  certificate = check_certificate("ocsp", certificate_of(certificate), 2)
   local now = os.time()
   local signer = o.responder or self
   local answers = { single_response(self, certificate, o, now) }

@@ -1,4 +1,4 @@
--- The Lua blocks of docs/lab.md run as one program; those of the other pages that are complete run by themselves, the others at least compile.
+-- The Lua blocks of docs/lab.md run as one program; those of the other pages at least compile (README's run in unit/readme_spec.lua).
 local peers = require "spec.support.peers"
 
 local function blocks(path)
@@ -43,45 +43,6 @@ describe("docs/lab.md", function()
     for link in peers.read_file("docs/lab.md"):gmatch "%]%(%.%./(.-)%)" do
       assert.is_truthy(os.rename(link, link), link)
     end
-  end)
-end)
-
-describe("README.md", function()
-  it("has a client that works when it is given a network", function()
-    local akushu = require "akushu"
-    local lab = akushu.lab {}
-    local leaf = lab:issue { names = { "example.com" } }
-    local peer = akushu.server { identity = leaf.identity, clock = lab.clock }:handshake {}
-    local inbox, heard, session = "", "", nil
-    local function take(bytes)
-      if session then
-        local plain, reply = session:open(bytes)
-        heard, inbox = heard .. (plain or ""), inbox .. (reply or "")
-        if plain and #plain > 0 then inbox = inbox .. session:seal "HTTP/1.0 200 OK\r\n\r\n" end
-        return
-      end
-      inbox = inbox .. assert(peer:step(bytes))
-      if peer.done then session = assert(peer:session()) end
-    end
-    local text = blocks("README.md")[1].text
-    -- The machine's own CAs know nothing of this one.
-    local changed, n = text:gsub("akushu%.trust%.system%(%)", "trust, clock = clock")
-    assert.equal(1, n)
-    run(changed, "README.md", { trust = lab:trust(), clock = lab.clock, send = take, receive = function()
-      local bytes = inbox
-      inbox = ""
-      return bytes
-    end })
-    assert.equal("GET / HTTP/1.0\r\n\r\n", heard)
-  end)
-
-  it("has hooks that work", function()
-    local akushu = require "akushu"
-    local lab = akushu.lab {}
-    local hs = lab:client { versions = "1.2" }:handshake { server_name = "localhost" }
-    local said = run(blocks("README.md")[2].text .. "\ntrace = lab:run(hs, server)", "README.md", { hs = hs, lab = lab,
-      server = lab:server { versions = "1.2" } })
-    assert.matches("server_hello\ncertificate\n", said)
   end)
 end)
 

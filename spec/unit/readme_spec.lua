@@ -8,54 +8,69 @@ for block in file:read("a"):gmatch "```lua\n(.-)```" do blocks[#blocks + 1] = bl
 local ca = akushu.testca.new {}
 local server = akushu.server { identity = ca:issue({ names = { "example.com" } }).identity }
 
--- The other end of send() and receive(): a server that answers what it reads.
-local function other_end()
-  local hs, session, waiting, read = server:handshake(), nil, "", {}
-  local function send(bytes)
+-- A socket whose other end is a server that answers what it reads and says goodbye. cut: after so many bytes of the server's the stream ends.
+local function other_end(cut)
+  local hs, session, waiting, read, given = server:handshake(), nil, "", {}, 0
+  local tcp = {}
+  function tcp.settimeout() end
+  function tcp.send(_, bytes)
     if not session then
       waiting = waiting .. (hs:step(bytes) or hs:pending())
       if hs.done then session = hs:session() end
-      return
+      return #bytes
     end
-    local plain, reply, failure = session:open(bytes)
+    if bytes == "" then return 0 end
+    local plain, _, failure = session:open(bytes)
     read[#read + 1] = plain or failure.code
-    waiting = waiting .. (plain and reply .. session:seal "HTTP/1.0 200 OK\r\n\r\nhello" or "")
+    if plain then waiting = waiting .. session:seal "HTTP/1.0 200 OK\r\n\r\nhello" .. session:close_write() end
+    return #bytes
   end
-  local function receive()
-    local bytes = waiting
-    waiting = ""
-    return bytes
+  function tcp.receive(_, most)
+    local bytes = waiting:sub(1, math.min(most, cut and cut - given or most))
+    waiting = waiting:sub(#bytes + 1)
+    given = given + #bytes
+    return nil, bytes == "" and "closed" or "timeout", bytes
   end
-  return send, receive, read
+  return { connect = function(host, port) return host == "example.com" and port == 443 and tcp end, select = function() end }, read
 end
 
 -- Runs a piece with these globals beside the usual ones.
 local function run(text, globals) return pcall(assert(load(text, "=README.md", "t", setmetatable(globals, { __index = _G })))) end
 
--- akushu, but for the system's CAs.
-local function with_cas(trust)
-  local facade = setmetatable({ trust = { system = function() return trust end } }, { __index = akushu })
-  return function(name) return name == "akushu" and facade or require(name) end
+-- The client with this end of a socket, and these CAs instead of the system's; said: what it writes.
+local function run_client(text, socket, trust)
+  local modules = { akushu = setmetatable({ trust = { system = function() return trust end } }, { __index = akushu }), socket = socket }
+  local said = {}
+  local ok, message = run(text, { require = function(name) return modules[name] end, io = { write = function(s) said[#said + 1] = s end } })
+  return ok, message, table.concat(said)
 end
 
 describe("README.md", function()
   it("has a client and hooks", function() assert.equal(2, #blocks) end)
 
   it("its client asks, and gets its answer", function()
-    local send, receive, read = other_end()
-    local said
-    local ok, message = run(blocks[1] .. "\ntold(plain)", { send = send, receive = receive, require = with_cas(ca:trust()), told = function(s) said = s end })
+    local socket, read = other_end()
+    local ok, message, said = run_client(blocks[1], socket, ca:trust())
     assert.is_true(ok, message)
     assert.equal("HTTP/1.0 200 OK\r\n\r\nhello", said)
-    assert.same({ "GET / HTTP/1.0\r\n\r\n", "closed" }, read)
+    assert.equal("GET / HTTP/1.0\r\nHost: example.com\r\n\r\n", read[1])
+    assert.equal("closed", read[#read])
   end)
 
   it("its client ends with the reason when it trusts somebody else", function()
-    local send, receive, read = other_end()
-    local ok, message = run(blocks[1], { send = send, receive = receive, require = with_cas(akushu.testca.new({}):trust()) })
+    local socket, read = other_end()
+    local ok, message = run_client(blocks[1], socket, akushu.testca.new({}):trust())
     assert.is_false(ok)
     assert.matches("no trusted CA vouches for the certificate", message)
     assert.same({}, read)
+  end)
+
+  it("its client ends when the stream does, wherever that is", function()
+    for _, cut in ipairs { 0, 3, 100, 1100 } do
+      local ok, message = run_client(blocks[1], other_end(cut), ca:trust())
+      assert.is_false(ok)
+      assert.matches("the stream ended without close_notify", message)
+    end
   end)
 
   it("its hooks change the ClientHello, put an alert in, and watch", function()

@@ -179,3 +179,25 @@ describe("a test CA", function()
     assert.error_matches(function() ca:issue { names = { "a" }, key = "rsa" } end, "")
   end)
 end)
+
+describe("a mistake with testca stands at its line:", function()
+  it("what is no list, no time, no key, no certificate", function()
+    local ca = testca.new {}
+    for said, fn in pairs {
+      ["issue: option 'names': a list of names expected, got string"] = function() local x = ca:issue { names = "localhost" } return x end,
+      ["issue: option 'name': a string or a list of { attribute, value } expected, got number"] = function() local x = ca:issue { name = 5 } return x end,
+      ["issue: option 'not_after': seconds since 1970 expected, got string"] = function() local x = ca:issue { not_after = "tomorrow" } return x end,
+      ["option 'key': a private key cannot be read: no such kind of key: \"foo\""] = function() local x = ca:issue { key = "foo" } return x end,
+      ["option 'key': a kind of key such as \"rsa:2048\", or a PrivateKey, expected, got boolean"] = function() local x = testca.new { key = true } return x end,
+      ["crl: option 'next_update': seconds since 1970 expected, got string"] = function() local x = ca:crl { next_update = "x" } return x end,
+      ["crl: option 'revoked': a Certificate, or what issue gave, expected, got number"] = function() local x = ca:crl { revoked = { 1 } } return x end,
+      ["ocsp: a Certificate, or what issue gave, expected, got nil"] = function() local x = ca:ocsp() return x end,
+      ["ocsp: option 'status': \"good\", \"revoked\" or \"unknown\" expected, got 'fine'"] = function() local x = ca:ocsp(ca, { status = "fine" }) return x end,
+    } do
+      local ok, message = pcall(fn)
+      assert.is_false(ok)
+      assert.matches(said, message, 1, true)
+      assert.matches("^[^:]*testca_spec.lua:%d+: ", message)
+    end
+  end)
+end)

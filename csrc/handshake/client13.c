@@ -47,14 +47,6 @@ static ak_error check_exchange(ak_hs *h) {
     return AK_OK;
 }
 
-static void drop_shares(ak_hs *h) {
-    for (size_t i = 0; i < h->n_shares; i++) {
-        ak_share_free(h->shares[i]);
-        h->shares[i] = NULL;
-    }
-    h->n_shares = 0;
-}
-
 static ak_error resume(ak_hs *h) {
     const ak_flow13 *f = ak_flow13_of(h);
     h->info->external_psk = f->psk && f->psk_external;
@@ -72,7 +64,7 @@ ak_error ak_client13_server_hello(ak_hs *h, const struct ak_server_hello *s) {
     ak_error e = ak_check_hello13(h, s);
     if (e == AK_OK) e = ak_ext_read_answers(h, AK_IN_server_hello, s->extensions);
     if (e == AK_OK) e = check_exchange(h);
-    drop_shares(h);
+    ak_hs_drop_shares(h);
     if (e != AK_OK) return e;
     memcpy(h->info->session_id, s->session_id.p != NULL ? s->session_id.p : h->offered_session_id, s->session_id.n);
     h->info->session_id_n = (uint8_t)s->session_id.n;

@@ -63,14 +63,6 @@ static ak_error back_to_plain(ak_hs *h) {
     return AK_OK;
 }
 
-static void drop_shares(ak_hs *h) {
-    for (size_t i = 0; i < h->n_shares; i++) {
-        ak_share_free(h->shares[i]);
-        h->shares[i] = NULL;
-    }
-    h->n_shares = 0;
-}
-
 ak_error ak_receive_hello_retry_request(ak_hs *h, ak_view body) {
     ak_flow13 *f = ak_flow13_of(h);
     struct ak_server_hello s;
@@ -85,7 +77,7 @@ ak_error ak_receive_hello_retry_request(ak_hs *h, ak_view body) {
     if (e != AK_OK) return e;
     if (f->retry_group == NULL && f->cookie.n == 0) return ak_hs_fail(h, AK_ERR_hello_retry_unchanged, "neither key_share nor cookie");
     f->retry_suite = h->info->suite;
-    if (f->retry_group != NULL) drop_shares(h);
+    if (f->retry_group != NULL) ak_hs_drop_shares(h);
     e = back_to_plain(h);
     if (e == AK_OK && !ak_transcript_message_hash(&h->transcript, h->p, h->info->suite->prf)) e = ak_hs_fail(h, AK_ERR_crypto_failed, "the transcript hash");
     return e;

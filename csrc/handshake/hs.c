@@ -49,6 +49,14 @@ static void free_items(ak_item *i) {
     }
 }
 
+void ak_hs_drop_shares(ak_hs *h) {
+    for (size_t i = 0; i < sizeof h->shares / sizeof h->shares[0]; i++) {
+        ak_share_free(h->shares[i]);
+        h->shares[i] = NULL;
+    }
+    h->n_shares = 0;
+}
+
 /* release: all that only the handshake needed. The info stays readable. */
 static void release(ak_hs *h) {
 #define FREE(field, how, max, over) \
@@ -62,10 +70,7 @@ static void release(ak_hs *h) {
     h->out_msg.after = h->flight.after = NULL;
     ak_transcript_free(&h->transcript);
     ak_prf_key_free(&h->secrets.master_key, h->p);
-    for (size_t i = 0; i < sizeof h->shares / sizeof h->shares[0]; i++) {
-        if (h->shares[i] != NULL) ak_share_free(h->shares[i]);
-        h->shares[i] = NULL;
-    }
+    ak_hs_drop_shares(h);
     if (h->identity != NULL) ak_identity_free(h->identity);
     if (h->answer.identity != NULL) ak_identity_free(h->answer.identity);
     if (h->peer_key != NULL) ak_key_free(h->peer_key);

@@ -299,11 +299,7 @@ ak_error ak_receive_client_key_exchange(ak_hs *h, ak_view body) {
 
 ak_error ak_after_client_key_exchange(ak_hs *h) {
     ak_error e = AK_OK;
-    for (size_t i = 0; i < h->n_shares; i++) {
-        ak_share_free(h->shares[i]);
-        h->shares[i] = NULL;
-    }
-    h->n_shares = 0;
+    ak_hs_drop_shares(h);
     if (ak_kx_has_psk(h->info->suite->kx)) e = ak_psk12_premaster(h);
     if (e == AK_OK) e = ak_keys12_master(h);
     return e == AK_OK ? ak_keys12_expand(h) : e;

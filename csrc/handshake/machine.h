@@ -262,6 +262,8 @@ void ak_hs_use_rows(ak_hs *h, const ak_row *rows);
 size_t ak_hs_max_fragment(const ak_hs *h);
 static inline bool ak_hs_is_13(const ak_hs *h) { return h->info->version >= AK_TLS13; }
 
+/* ak_hs_drop_shares: releases our key exchange values: they were used, or are of no use in this version. */
+void ak_hs_drop_shares(ak_hs *h);
 /* ak_flow13_free: releases h->flow13 (TLS 1.3's own memory). */
 void ak_flow13_free(ak_hs *h);
 

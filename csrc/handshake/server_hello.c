@@ -169,15 +169,6 @@ static ak_error check_ems(ak_hs *h) {
     return AK_OK;
 }
 
-/* What was drawn for TLS 1.3 is of no use below it. */
-static void drop_shares(ak_hs *h) {
-    for (size_t i = 0; i < h->n_shares; i++) {
-        ak_share_free(h->shares[i]);
-        h->shares[i] = NULL;
-    }
-    h->n_shares = 0;
-}
-
 ak_error ak_receive_server_hello(ak_hs *h, ak_view body) {
     struct ak_server_hello s;
     ak_failure why = {0};
@@ -187,7 +178,7 @@ ak_error ak_receive_server_hello(ak_hs *h, ak_view body) {
     e = ak_client_choose_version(h, &s);
     if (e != AK_OK) return e;
     if (ak_hs_is_13(h)) return ak_client13_server_hello(h, &s);
-    drop_shares(h);
+    ak_hs_drop_shares(h);
     if (h->info->hello_retry) return ak_hs_fail(h, AK_ERR_retry_version_mismatch, "%04x (RFC 8446 §4.1.4)", h->info->version);
     if (early) return ak_hs_fail(h, AK_ERR_early_data_version, "version %04x (RFC 8446 §D.3)", h->info->version);
     e = check_downgrade(h, &s);

@@ -4,17 +4,10 @@ local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local mutate = require "spec.support.mutate"
 local pump = require "spec.support.pump"
+local merge = require "spec.support.merge"
 
 local numbers = { ["3.0"] = 0x0300, ["1.0"] = 0x0301, ["1.1"] = 0x0302, ["1.2"] = 0x0303 }
 local text = ("0123456789abcdef"):rep(2500)
-
-local function merge(...)
-  local out = {}
-  for _, t in pairs { ... } do
-    for k, v in pairs(t) do out[k] = v end
-  end
-  return out
-end
 
 -- All suites of a version that this libcrypto can do, for which `wanted` holds.
 local function suites(version, wanted)

@@ -2,14 +2,7 @@
 local akushu = require "akushu"
 local pump = require "spec.support.pump"
 local testca = require "akushu.testca"
-
-local function merge(...)
-  local out = {}
-  for _, t in pairs { ... } do
-    for k, v in pairs(t) do out[k] = v end
-  end
-  return out
-end
+local merge = require "spec.support.merge"
 
 -- ---- identities, made once -----------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local pump = require "spec.support.pump"
+local merge = require "spec.support.merge"
 
 local suites = {
   "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256",
@@ -28,14 +29,6 @@ local signatures = {
 }
 -- What a chain is signed with: it must be acceptable, too.
 local chain_schemes = { "ecdsa_secp256r1_sha256", "rsa_pkcs1_sha256", "rsa_pss_rsae_sha256" }
-
-local function merge(...)
-  local out = {}
-  for _, t in pairs { ... } do
-    for k, v in pairs(t) do out[k] = v end
-  end
-  return out
-end
 
 -- contexts{ key =, client_key =, client =, server =, both = }
 local function contexts(o)

@@ -5,18 +5,8 @@ local certs = require "spec.support.certs"
 local mutate = require "spec.support.mutate"
 
 local wire = akushu.wire
-local with, without = mutate.with, mutate.without
-
--- A hook that changes the hello as a table.
-local function set(fields)
-  return function(m)
-    for k, v in pairs(fields) do m[k] = v end
-  end
-end
-
-local function extension(kind, data)
-  return function(m) with(m, kind, data) end
-end
+local without = mutate.without
+local set, extension = mutate.set, mutate.set_extension
 
 local function twice(kind)
   return function(m)

@@ -3,16 +3,7 @@ local akushu = require "akushu"
 local mutate = require "spec.support.mutate"
 
 local with, without, message = mutate.with, mutate.without, mutate.message
-
-local function set(fields)
-  return function(m)
-    for k, v in pairs(fields) do m[k] = v end
-  end
-end
-
-local function extension(kind, data)
-  return function(m) with(m, kind, data) end
-end
+local set, extension = mutate.set, mutate.set_extension
 
 local function no(...)
   local kinds = { ... }
@@ -29,13 +20,7 @@ end
 
 local illegal, decode, failure, missing = "illegal_parameter", "decode_error", "handshake_failure", "missing_extension"
 
-local function rows(common, list)
-  for _, row in ipairs(list) do
-    for k, v in pairs(common) do row[k] = row[k] == nil and v or row[k] end
-    row.change = row.change or row[2]
-  end
-  mutate.rows(it, list)
-end
+local function rows(common, list) mutate.rows_with(it, common, list) end
 
 local point = "\4" .. ("\1"):rep(64) -- on no curve
 local psk = { { identity = "id", key = ("k"):rep(32) } }

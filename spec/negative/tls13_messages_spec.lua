@@ -4,17 +4,8 @@ local certs = require "spec.support.certs"
 local mutate = require "spec.support.mutate"
 local testca = require "akushu.testca"
 
-local with, without, message = mutate.with, mutate.without, mutate.message
-
-local function set(fields)
-  return function(m)
-    for k, v in pairs(fields) do m[k] = v end
-  end
-end
-
-local function extension(kind, data)
-  return function(m) with(m, kind, data) end
-end
+local without, message = mutate.without, mutate.message
+local set, extension = mutate.set, mutate.set_extension
 
 local function body(bytes)
   return function(_, ev) return mutate.body(ev.raw, bytes) end
@@ -22,13 +13,7 @@ end
 
 local illegal, decode, missing, unexpected = "illegal_parameter", "decode_error", "missing_extension", "unexpected_message"
 
-local function rows(common, list)
-  for _, row in ipairs(list) do
-    for k, v in pairs(common) do row[k] = row[k] == nil and v or row[k] end
-    row.change = row.change or row[2]
-  end
-  mutate.rows(it, list)
-end
+local function rows(common, list) mutate.rows_with(it, common, list) end
 
 -- ---- EncryptedExtensions (§4.3.1) --------------------------------------------------------------------------------------------
 

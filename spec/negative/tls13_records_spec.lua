@@ -13,13 +13,7 @@ local function before(value)
   return function(_, ev) ev:before(value) end
 end
 
-local function rows(common, list)
-  for _, row in ipairs(list) do
-    for k, v in pairs(common) do row[k] = row[k] == nil and v or row[k] end
-    row.change = row.change or row[2]
-  end
-  mutate.rows(it, list)
-end
+local function rows(common, list) mutate.rows_with(it, common, list) end
 
 local other = { client = "server", server = "client" }
 

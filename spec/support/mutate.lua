@@ -3,6 +3,7 @@ local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local luassert = require "luassert"
 local pump = require "spec.support.pump"
+local merge = require "spec.support.merge"
 
 local mutate = {}
 
@@ -27,14 +28,6 @@ local setups = {
   tls13_client_auth = { "TLS_AES_128_GCM_SHA256", "ecdsa", tls13, true },
 }
 mutate.setups = setups
-
-local function merge(...)
-  local out = {}
-  for _, t in pairs { ... } do
-    for k, v in pairs(t) do out[k] = v end
-  end
-  return out
-end
 
 local kept = {}
 
@@ -253,6 +246,26 @@ function mutate.rows(it, rows)
       if row.bytes then mutate.expect_raw(row) else mutate.expect(row) end
     end)
   end
+end
+
+-- The same for rows whose change may stand second; common: what each of them has unless it says otherwise.
+function mutate.rows_with(it, common, rows)
+  for _, row in ipairs(rows) do
+    for k, v in pairs(common) do row[k] = row[k] == nil and v or row[k] end
+    row.change = row.change or row[2]
+  end
+  mutate.rows(it, rows)
+end
+
+-- Changes of a message as a table: these fields of it; this extension of it (as mutate.with).
+function mutate.set(fields)
+  return function(m)
+    for k, v in pairs(fields) do m[k] = v end
+  end
+end
+
+function mutate.set_extension(kind, data)
+  return function(m) mutate.with(m, kind, data) end
 end
 
 -- The messages of a full handshake of this setup in the order in which they are sent: { side = "client", name =, bytes = }

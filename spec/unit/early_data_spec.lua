@@ -3,13 +3,9 @@ local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local mutate = require "spec.support.mutate"
 local pump = require "spec.support.pump"
+local merge = require "spec.support.merge"
 
 local leaf = certs.ecdsa()
-
-local function merge(o, more)
-  for k, v in pairs(more or {}) do o[k] = v end
-  return o
-end
 
 local function contexts(client, server)
   return akushu.client(merge({ trust = leaf.trust }, client)), akushu.server(merge({ identity = leaf.identity, early_data = 1000 }, server))

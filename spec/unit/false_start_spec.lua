@@ -3,16 +3,9 @@ local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local mutate = require "spec.support.mutate"
 local pump = require "spec.support.pump"
+local merge = require "spec.support.merge"
 
 local AEAD = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
-
-local function merge(...)
-  local out = {}
-  for _, t in ipairs { ... } do
-    for k, v in pairs(t) do out[k] = v end
-  end
-  return out
-end
 
 local function client(o) return akushu.client(merge({ trust = certs.leaf "ecdsa".trust, versions = "1.2", false_start = true }, o or {})) end
 local function server(o) return akushu.server(merge({ identity = certs.leaf "ecdsa".identity, versions = "1.2" }, o or {})) end

@@ -2,13 +2,9 @@
 local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local pump = require "spec.support.pump"
+local merge = require "spec.support.merge"
 
 local leaf, mine, other = certs.ecdsa(), certs.leaf("ecdsa", "client"), certs.leaf("rsa", "client")
-
-local function merge(o, more)
-  for k, v in pairs(more or {}) do o[k] = v end
-  return o
-end
 
 local function connect(client, server, session)
   local c = akushu.client(merge({ trust = leaf.trust, identity = mine.identity, post_handshake_auth = true, versions = "1.3" }, client))

@@ -2,13 +2,9 @@
 local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local pump = require "spec.support.pump"
+local merge = require "spec.support.merge"
 
 local leaf = certs.ecdsa()
-
-local function merge(o, more)
-  for k, v in pairs(more or {}) do o[k] = v end
-  return o
-end
 
 -- A connection whose client pads as told; its ends. The server notes the plaintext length, padding included, of each protected record.
 local function connect(padding, o)

@@ -2,18 +2,13 @@
 local x509 = require("akushu.core").x509
 local der = require "akushu.der"
 local testca = require "akushu.testca"
+local merged = require "spec.support.merge"
 
 local DAY = 86400
 local NOW = 1800000000
 local keys = {}
 for i = 1, 6 do keys[i] = x509.private_key.generate "ec:secp256r1" end
 
-local function merged(base, more)
-  local out = {}
-  for k, v in pairs(base) do out[k] = v end
-  for k, v in pairs(more or {}) do out[k] = v end
-  return out
-end
 local period = { not_before = NOW - 100 * DAY, not_after = NOW + 200 * DAY }
 local fresh = { this_update = NOW - DAY, next_update = NOW + DAY }
 

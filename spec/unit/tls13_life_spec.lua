@@ -3,14 +3,10 @@ local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local mutate = require "spec.support.mutate"
 local pump = require "spec.support.pump"
+local merge = require "spec.support.merge"
 
 local leaf = certs.ecdsa()
 local now
-
-local function merge(o, more)
-  for k, v in pairs(more or {}) do o[k] = v end
-  return o
-end
 
 local function contexts(client, server)
   local function clock() return now end

@@ -2,6 +2,7 @@
 -- The two must agree on whether a chain is good, and where one thing alone is wrong, on what.
 local x509 = require("akushu.core").x509
 local testca = require "akushu.testca"
+local merged = require "spec.support.merge"
 
 local DAY = 86400
 local NOW = 1800000000
@@ -10,13 +11,6 @@ local STRUCTURES, LEAVES = 40, 16
 local keys = {}
 for i = 1, 5 do keys[i] = x509.private_key.generate "ec:secp256r1" end
 local rsa, short = x509.private_key.generate "rsa:2048", x509.private_key.generate "rsa:1024"
-
-local function merged(base, more)
-  local out = {}
-  for k, v in pairs(base) do out[k] = v end
-  for k, v in pairs(more or {}) do out[k] = v end
-  return out
-end
 
 -- Left out, because we differ on purpose: the last second of the validity (it counts here, RFC 5280 §4.1.2.5, and not there), CAs with
 -- anyExtendedKeyUsage, key identifiers that lie about a signature that holds or are missing where two CAs have one name (libcrypto looks no

@@ -79,6 +79,9 @@ function passive.new(keys)
   for name in pairs(keys) do
     if not known_options[name] then error(("passive.new: unknown option '%s'"):format(tostring(name)), 2) end
   end
+  if keys.master ~= nil and type(keys.master) ~= "table" then
+    error("passive.new: option 'master': a table of master secrets by client random or session id expected, got " .. type(keys.master), 2)
+  end
   local self = setmetatable({ keylog = passive.keylog(keys.keylog), server_keys = keys_of(keys.server_key),
     premasters = list(keys.premaster),
     ephemeral = list(keys.ephemeral), masters = keys.master or {}, psks = type(keys.psk) == "table" and keys.psk or { keys.psk },

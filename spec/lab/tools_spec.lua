@@ -18,6 +18,10 @@ describe("the lab's tools say which argument is wrong:", function()
       ["lab:shrink: a list of mutations expected, got nil"] = function() lab:shrink(print) end,
       ["mutations: 'from' is \"client\" or \"server\""] = function() trace:mutations({ "drop" }, { from = "clien" }) end,
       ["passive.pcap: the bytes of a capture expected, got nil"] = function() require("akushu.passive").pcap() end,
+      ["option 'master': a table of master secrets by client random or session id expected, got string"] = function()
+        local p = require("akushu.passive").new { master = ("m"):rep(48) }
+        return p
+      end,
       ["option 'key': a kind of key such as \"rsa\" or \"ec:secp256r1\" expected, got boolean"] = function() lab:server { key = true } end,
     } do
       local ok, message = pcall(fn)

@@ -325,8 +325,9 @@ bool ak_name_brief(ak_view name, ak_buf *out) {
     ak_buf whole;
     ak_buf_init(&whole, AK_NAME_TEXT);
     bool ok = ak_name_short(name, &whole);
-    size_t n = ak_text_whole(ak_buf_view(&whole), AK_BRIEF);
-    for (size_t i = 0; i < n && ok; i++) ok = (whole.p[i] != '"' || ak_puts(out, "\\")) && ak_buf_put(out, whole.p + i, 1);
+    const uint8_t *p = whole.p;
+    size_t n = p != NULL ? ak_text_whole(ak_buf_view(&whole), AK_BRIEF) : 0;
+    for (size_t i = 0; i < n && ok; i++) ok = (p[i] != '"' || ak_puts(out, "\\")) && ak_buf_put(out, p + i, 1);
     ok = ok && (n == whole.n || ak_puts(out, "…"));
     ak_buf_free(&whole);
     return ok;

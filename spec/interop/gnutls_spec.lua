@@ -90,13 +90,6 @@ interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
     return client, c, message, failure
   end
 
-  local function talk(client, c)
-    client:write "ping\n"
-    assert.equal("ping\n", assert(c:receive_until "\n"))
-    assert(c:send "PONG from akushu\n")
-    assert.truthy(client:wait_log("PONG from akushu", 10), client:log())
-  end
-
   it("does without extended_master_secret and without encrypt_then_mac", function()
     local id = certs.rsa()
     for _, case in ipairs { { "%NO_SESSION_HASH", "extended_master_secret" }, { "%NO_ETM", "encrypt_then_mac" } } do
@@ -105,7 +98,7 @@ interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
         local client, c, message = meet(id, server_context(id), { priority = priority })
         assert(c, message)
         assert.equal(on, c.session[case[2]])
-        talk(client, c)
+        interop.talk(client, c)
         c:close()
         client:stop()
       end

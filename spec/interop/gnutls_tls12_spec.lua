@@ -184,13 +184,6 @@ interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
     return client, c, message, failure
   end
 
-  local function talk(client, c)
-    client:write "ping\n"
-    assert.equal("ping\n", assert(c:receive_until "\n"))
-    assert(c:send "PONG from akushu\n")
-    assert.truthy(client:wait_log("PONG from akushu", 10), client:log())
-  end
-
   local function speaks(row, v)
     local key = peer_suites.key(row.suite)
     local args = peer_suites.needs_psk(row.suite) and { "--pskusername", psk.identity, "--pskkey", psk_hex } or nil
@@ -201,7 +194,7 @@ interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
     assert.equal(v[1], c.session.version)
     -- gnutls-cli 3.7 dies of these once the handshake is over, when it wants to print who the peer is; of gnutls-serv's, too
     if row.suite.kx ~= "dhe_psk" and row.suite.kx ~= "ecdhe_psk" then
-      talk(client, c)
+      interop.talk(client, c)
       assert.truthy(client:log():find("Description: (TLS" .. v[1], 1, true), client:log())
       c:close()
     end
@@ -221,7 +214,7 @@ interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
         c, message = net.serve(listener, context:handshake {})
         assert(c, message)
         assert.is_true(c.session.resumed)
-        talk(client, c)
+        interop.talk(client, c)
         assert.truthy(client:log():find("This is a resumed session", 1, true), client:log())
         c:close()
         client:stop()
@@ -238,7 +231,7 @@ interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
         local client, c, message = meet(context, { priority = base(v[1]) .. everything, args = { "--x509certfile", mine.chain, "--x509keyfile", mine.key } })
         assert(c, message)
         assert.equal(mine.identity.chain[1], c.session.peer[1])
-        talk(client, c)
+        interop.talk(client, c)
         c:close()
         client:stop()
       end
@@ -252,7 +245,7 @@ interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
       local client, c, message = meet(context, { ca = id.ca, priority = base(v[1]) .. everything, args = { "--alpn", "one", "--alpn", "two" } })
       assert(c, message)
       assert.same({ "two", "localhost" }, { c.session.alpn, c.session.server_name })
-      talk(client, c)
+      interop.talk(client, c)
       local log = client:log()
       assert.truthy(log:find("Application protocol: two", 1, true) and log:find("(TLS" .. v[1], 1, true), log)
       assert.truthy(log:find("OCSP status request", 1, true) or log:find("OCSP Response", 1, true), log)

@@ -191,13 +191,6 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
     return client, c, message, failure
   end
 
-  local function talk(client, c)
-    client:write "ping\n"
-    assert.equal("ping\n", assert(c:receive_until "\n"))
-    assert(c:send "PONG from akushu\n")
-    assert.truthy(client:wait_log("PONG from akushu", 10), client:log())
-  end
-
   it("negotiates encrypt_then_mac only when both can", function()
     local id = certs.rsa()
     for _, case in ipairs { { {}, true }, { { "-no_etm" }, false } } do
@@ -207,7 +200,7 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
       assert(c, message)
       assert.equal(case[2], c.session.encrypt_then_mac)
       assert.is_true(c.session.extended_master_secret)
-      talk(client, c)
+      interop.talk(client, c)
       c:close()
       client:stop()
     end
@@ -235,7 +228,7 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
     local file = peers.tmpdir() .. "/session"
     local client, c, message = meet(id, server_context(id, { tickets = false }), { "-sess_out", file, "-no_ticket" })
     assert(c, message)
-    talk(client, c)
+    interop.talk(client, c)
     client:finish_input()
     c:receive_all()
     c:close()
@@ -245,7 +238,7 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
     client, c, message = meet(id, server_context(id, { tickets = false }), { "-sess_in", file, "-no_ticket" })
     assert(c, message)
     assert.is_false(c.session.resumed)
-    talk(client, c)
+    interop.talk(client, c)
     c:close()
     client:stop()
   end)

@@ -264,13 +264,6 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
     return client, c, message, failure
   end
 
-  local function talk(client, c)
-    client:write "ping\n"
-    assert.equal("ping\n", assert(c:receive_until "\n"))
-    assert(c:send "PONG from akushu\n")
-    assert.truthy(client:wait_log("PONG from akushu", 10), client:log())
-  end
-
   -- s_client verifies a chain whenever one comes; anonymous and PSK suites have none.
   local function speaks(row, v)
     local context = akushu.server(options("server", row.suite, v[1]))
@@ -284,7 +277,7 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
     assert.equal(row.suite.name, c.session.suite)
     assert.equal(v[1], c.session.version)
     assert.is_true(c.session.extended_master_secret)
-    talk(client, c)
+    interop.talk(client, c)
     local log = client:log()
     assert.truthy(log:find(("Protocol  : %s\n"):format(protocols[v[1]]), 1, true) and log:find(("Cipher    : %s\n"):format(row.peer), 1, true), log)
     c:close()
@@ -303,7 +296,7 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
           local client, c, message = meet(context, nil, args)
           assert(c, message)
           assert.equal(i > 1, c.session.resumed)
-          talk(client, c)
+          interop.talk(client, c)
           client:finish_input()
           c:receive_all()
           c:close()
@@ -326,7 +319,7 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
       client:write(("l"):rep(3000) .. "\n")
       assert.equal(3001, #assert(c:receive_until "\n"))
       assert.is_true(longest() > 512 and longest() < 512 + 64, longest())
-      talk(client, c)
+      interop.talk(client, c)
       assert.truthy(client:log():find("ALPN protocol: two", 1, true), client:log())
       c:close()
       client:stop()
@@ -343,7 +336,7 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
           "-cert_chain", mine.chain })
         assert(c, message)
         assert.equal(mine.identity.chain[1], c.session.peer[1])
-        talk(client, c)
+        interop.talk(client, c)
         c:close()
         client:stop()
       end
@@ -366,7 +359,7 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
       if how == "function" then o.on_ocsp = function() return response end end
       local client, c, message = meet(akushu.server(o), file, { "-tls1_2", "-status" })
       assert(c, message)
-      talk(client, c)
+      interop.talk(client, c)
       assert.truthy(client:log():find("Cert Status: good", 1, true), client:log())
       c:close()
       client:stop()

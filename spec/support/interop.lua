@@ -180,4 +180,25 @@ function interop.stapling()
   return stapling
 end
 
+-- A line each way with a peer that sends what it reads and prints what it gets.
+function interop.talk(peer, c)
+  peer:write "ping\n"
+  assert(assert(c:receive_until "\n") == "ping\n")
+  assert(c:send "PONG from akushu\n")
+  assert(peer:wait_log("PONG from akushu", 10), peer:log())
+end
+
+local kilobyte = ("m"):rep(1023) .. "\n"
+
+-- A megabyte to a peer that sends it back in capitals, 64 KiB at a time.
+function interop.echo_megabyte(c)
+  for _ = 1, 16 do
+    assert(c:send(kilobyte:rep(64)))
+    assert(assert(c:receive(65536)) == kilobyte:rep(64):upper())
+  end
+end
+
+-- A megabyte to a peer that says afterwards how much it got.
+function interop.send_megabyte(c) assert(c:send(kilobyte:rep(1024))) end
+
 return interop

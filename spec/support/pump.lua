@@ -106,4 +106,12 @@ function pump.transfer(from, to, data, chunk)
   return to:received():sub(before + 1)
 end
 
+-- pump.connect(client_hs, server_hs) → both ends, which have their sessions.
+function pump.connect(client_hs, server_hs)
+  local c, s = pump.run(client_hs, server_hs)
+  assert(c.session, c.message)
+  assert(s.session, s.message)
+  return c, s
+end
+
 return pump

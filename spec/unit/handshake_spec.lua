@@ -5,13 +5,6 @@ local mutate = require "spec.support.mutate"
 local pump = require "spec.support.pump"
 local testca = require "akushu.testca"
 
-local function run(hc, hs)
-  local c, s = pump.run(hc, hs)
-  assert.is_truthy(c.session, c.message)
-  assert.is_truthy(s.session, s.message)
-  return c, s
-end
-
 describe("a handshake's life", function()
   it("goes from new to done, a state at a time", function()
     local hc, hs = mutate.handshakes "rsa"
@@ -63,7 +56,7 @@ describe("a handshake's life", function()
   end)
 
   it("gives its session once", function()
-    local c = run(mutate.handshakes "rsa")
+    local c = pump.connect(mutate.handshakes "rsa")
     local session, message, failure = c.hs:session()
     assert.is_nil(session)
     assert.is_string(message)
@@ -84,7 +77,7 @@ describe("a handshake's life", function()
     assert.equal("wait_server_hello", failure.state)
     assert.is_truthy(message:find "wait_server_hello")
     assert.equal("", hc:pending())
-    local c = run(mutate.handshakes "rsa")
+    local c = pump.connect(mutate.handshakes "rsa")
     assert.is_true(c.hs:eof())
   end)
 
@@ -185,7 +178,7 @@ describe("a handshake tells", function()
     assert.is_nil(hc:secret "master")
     local secret
     hc:on("send", "finished", function() secret = hc:secret "master" end)
-    run(hc, hs)
+    pump.connect(hc, hs)
     local bytes = secret:reveal()
     assert.equal(48, #bytes)
     for _, shown in ipairs { tostring(secret), ("%s"):format(secret) } do
@@ -222,7 +215,7 @@ describe("a handshake tells", function()
       end
       assert.has_error(function() hc[method](hc) end)
     end
-    run(hc, hs)
+    pump.connect(hc, hs)
     assert.equal("not_ready", select(3, hc:secret "master").code)
   end)
 
@@ -232,7 +225,7 @@ describe("a handshake tells", function()
     local hc, hs = mutate.handshakes("ecdhe", { keylog = log(lines.client) }, { keylog = log(lines.server) })
     local master
     hc:on("send", "finished", function() master = hc:secret("master"):reveal() end)
-    run(hc, hs)
+    pump.connect(hc, hs)
     assert.same(lines.client, lines.server)
     assert.equal(1, #lines.client)
     local function hex(bytes) return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end

@@ -6,13 +6,6 @@ local function pair(name, client, server, options)
   return mutate.handshakes(name or "ecdhe", client, server, options)
 end
 
-local function run(hc, hs)
-  local c, s = pump.run(hc, hs)
-  assert.is_truthy(c.session, c.message)
-  assert.is_truthy(s.session, s.message)
-  return c, s
-end
-
 -- ---- mistakes ---------------------------------------------------------------------------------------------------------------------
 
 describe("a hook that raises", function()
@@ -91,8 +84,8 @@ describe("a hook that raises", function()
     bad:on("send", "client_hello", function() error "no" end)
     local server = s:handshake()
     assert.is_nil(bad:start())
-    run(good, server)
-    run(c:handshake { server_name = "localhost" }, s:handshake())
+    pump.connect(good, server)
+    pump.connect(c:handshake { server_name = "localhost" }, s:handshake())
   end)
 
   it("tells the peer under the keys of the moment", function()
@@ -354,7 +347,7 @@ describe("a hook and its own handshake", function()
   it("can run another one to its end", function()
     local done
     local result, c = inside(function()
-      done = run(pair "rsa")
+      done = pump.connect(pair "rsa")
       return true
     end)
     assert.is_true(result[1], result[2])

@@ -10,13 +10,6 @@ local function pair(name, client, server, options)
   return mutate.handshakes(name or "ecdhe", client, server, options)
 end
 
-local function run(hc, hs)
-  local c, s = pump.run(hc, hs)
-  assert.is_truthy(c.session, c.message)
-  assert.is_truthy(s.session, s.message)
-  return c, s
-end
-
 -- ---- what a hook sees ------------------------------------------------------------------------------------------------------
 
 describe("a hook sees", function()
@@ -26,7 +19,7 @@ describe("a hook sees", function()
     for _, gate in ipairs { "compose", "send", "plain_out", "record_out", "record_in", "plain_in", "receive" } do
       hc:on(gate, "*", function(_, ev) seen[#seen + 1] = gate .. " " .. ev.name end)
     end
-    run(hc, hs)
+    pump.connect(hc, hs)
     assert.same({
       "compose client_hello", "send client_hello", "plain_out handshake", "record_out handshake",
       "record_in handshake", "plain_in handshake", "receive server_hello",
@@ -49,7 +42,7 @@ describe("a hook sees", function()
       seen.record = seen.record or bytes
       assert.equal(bytes, ev.raw)
     end)
-    run(hc, hs)
+    pump.connect(hc, hs)
     local ev = seen.send.ev
     assert.equal("send", ev.gate)
     assert.equal("client_hello", ev.name)
@@ -72,7 +65,7 @@ describe("a hook sees", function()
     hc:on("compose", "certificate_verify", function(m) open[3] = m.signature end)
     hc:on("compose", "finished", function(m) open[4] = m.verify_data end)
     hc:on("send", "finished", function(m) open[5] = #m.verify_data end)
-    run(hc, hs)
+    pump.connect(hc, hs)
     assert.same({ "", true, "", "", 12 }, open)
   end)
 
@@ -83,7 +76,7 @@ describe("a hook sees", function()
     hs:on("record_in", "handshake", function(bytes, ev) if ev.state == "wait_finished" then sealed = bytes end end)
     local opened
     hs:on("plain_in", "handshake", function(bytes, ev) if ev.state == "wait_finished" then opened = bytes end end)
-    run(hc, hs)
+    pump.connect(hc, hs)
     assert.equal(16, #plain)
     assert.equal(plain, opened)
     assert.equal(5 + 8 + 16 + 16, #sealed)
@@ -97,7 +90,7 @@ describe("a hook sees", function()
     hc:on("send", "finished", function() master = hc:secret "master" end)
     local of_server
     hs:on("receive", "finished", function() of_server = hs:secret "master" end)
-    run(hc, hs)
+    pump.connect(hc, hs)
     assert.equal("akushu.Secret (48 bytes)", tostring(premaster))
     assert.equal("\3\3", premaster:reveal():sub(1, 2))
     assert.equal(48, #master)
@@ -111,7 +104,7 @@ describe("a hook sees", function()
     local n = 0
     hc:on("receive", "certificate", function() n = n + 1 end)
     hc:on("receive", "hello_request", function() n = n + 100 end)
-    run(hc, hs)
+    pump.connect(hc, hs)
     assert.equal(1, n)
   end)
 end)
@@ -125,7 +118,7 @@ describe("a hook", function()
     local seen
     hc:on("send", "client_hello", fn)
     hs:on("receive", "client_hello", function(m) seen = m end)
-    run(hc, hs)
+    pump.connect(hc, hs)
     return seen
   end
 
@@ -209,7 +202,7 @@ describe("a hook", function()
       return bytes:reverse()
     end)
     hs:on("plain_in", "handshake", function(bytes) return bytes:reverse() end)
-    run(hc, hs)
+    pump.connect(hc, hs)
     assert.equal(3, n)
   end)
 
@@ -218,7 +211,7 @@ describe("a hook", function()
     local function twist(bytes) return bytes:sub(1, 5) .. bytes:sub(6):reverse() end
     hc:on("record_out", "*", twist)
     hs:on("record_in", "*", twist)
-    run(hc, hs)
+    pump.connect(hc, hs)
   end)
 
   it("puts a message in place of one that came, of another type", function()
@@ -313,7 +306,7 @@ describe("what a hook puts before and after", function()
       n = n + 1
       return false
     end)
-    run(hc, hs)
+    pump.connect(hc, hs)
     assert.equal(500, n)
   end)
 
@@ -324,7 +317,7 @@ describe("what a hook puts before and after", function()
       ev.transcript = { bytes = ev.raw }
       return false
     end)
-    run(hc, hs)
+    pump.connect(hc, hs)
   end)
 
   it("is a mistake where something comes in", function()
@@ -423,7 +416,7 @@ describe("ev:accept", function()
         ev:accept()
       end
     end)
-    run(hc, hs)
+    pump.connect(hc, hs)
     assert.equal(1, accepted)
   end)
 
@@ -436,13 +429,13 @@ describe("ev:accept", function()
         ev.transcript = "none"
       end
     end)
-    run(hc, hs)
+    pump.connect(hc, hs)
   end)
 
   it("changes nothing for a message that is expected", function()
     local hc, hs = pair "rsa"
     hc:on("receive", "*", function(_, ev) ev:accept() end)
-    run(hc, hs)
+    pump.connect(hc, hs)
   end)
 end)
 
@@ -455,7 +448,7 @@ describe("ev.transcript", function()
       ev.transcript = "as_sent"
       grown(m)
     end)
-    run(hc, hs)
+    pump.connect(hc, hs)
   end)
 
   it("as_built: the sender believes that it sent what it had built", function()
@@ -478,7 +471,7 @@ describe("ev.transcript", function()
     hs:on("receive", "client_hello", function(_, ev)
       ev.transcript = { bytes = original }
     end)
-    run(hc, hs)
+    pump.connect(hc, hs)
   end)
 
   it("none: the message never was", function()
@@ -486,7 +479,7 @@ describe("ev.transcript", function()
     for _, h in ipairs { { hc, "receive" }, { hs, "send" } } do
       h[1]:on(h[2], "server_hello_done", function(_, ev) ev.transcript = "none" end)
     end
-    run(hc, hs)
+    pump.connect(hc, hs)
   end)
 
   it("given bytes", function()
@@ -494,14 +487,14 @@ describe("ev.transcript", function()
     for _, h in ipairs { { hc, "receive" }, { hs, "send" } } do
       h[1]:on(h[2], "certificate", function(_, ev) ev.transcript = { bytes = "anything" } end)
     end
-    run(hc, hs)
+    pump.connect(hc, hs)
   end)
 
   it("at compose, too", function()
     local hc, hs = pair "rsa"
     hs:on("compose", "server_hello_done", function(_, ev) ev.transcript = "none" end)
     hc:on("receive", "server_hello_done", function(_, ev) ev.transcript = "none" end)
-    run(hc, hs)
+    pump.connect(hc, hs)
   end)
 end)
 

@@ -112,10 +112,10 @@ RUN_SPECS  = LUA="$(LUA)" BUSTED="$(BUSTED)" JOBS=$(JOBS) RESULTS=$(OUT)/results
 specs: build
 	@$(RUN_SPECS) $(SPEC) -- $(SPEC_SLOW) $(SPEC_ARGS)
 
-# The closing line stands alone and last: `N passed, N failed`.
+# The closing line stands alone and last: `N passed, N failed`. BEFORE="P F": what has been counted before, by .ci/run.
 test: packages-test
 	@$(MAKE) -j$(JOBS) build
-	@$(RUN_SPECS) $(SPEC) -- $(SPEC_SLOW) $(SPEC_ARGS); code=$$?; tools/spec-total $(OUT)/results || code=1; exit $$code
+	@$(RUN_SPECS) $(SPEC) -- $(SPEC_SLOW) $(SPEC_ARGS); code=$$?; tools/spec-total $(OUT)/results $(BEFORE) || code=1; exit $$code
 
 test-all: packages-test
 	@tools/install-packages browser

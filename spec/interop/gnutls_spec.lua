@@ -98,7 +98,7 @@ interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
         local client, c, message = meet(id, server_context(id), { priority = priority })
         assert(c, message)
         assert.equal(on, c.session[case[2]])
-        interop.talk(client, c)
+        interop.talk(c, client)
         c:close()
         client:stop()
       end

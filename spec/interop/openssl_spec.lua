@@ -200,7 +200,7 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
       assert(c, message)
       assert.equal(case[2], c.session.encrypt_then_mac)
       assert.is_true(c.session.extended_master_secret)
-      interop.talk(client, c)
+      interop.talk(c, client)
       c:close()
       client:stop()
     end
@@ -228,7 +228,7 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
     local file = peers.tmpdir() .. "/session"
     local client, c, message = meet(id, server_context(id, { tickets = false }), { "-sess_out", file, "-no_ticket" })
     assert(c, message)
-    interop.talk(client, c)
+    interop.talk(c, client)
     client:finish_input()
     c:receive_all()
     c:close()
@@ -238,7 +238,7 @@ interop.describe("an akushu server and openssl s_client", { "openssl" }, functio
     client, c, message = meet(id, server_context(id, { tickets = false }), { "-sess_in", file, "-no_ticket" })
     assert(c, message)
     assert.is_false(c.session.resumed)
-    interop.talk(client, c)
+    interop.talk(c, client)
     c:close()
     client:stop()
   end)

@@ -180,14 +180,6 @@ function interop.stapling()
   return stapling
 end
 
--- A line each way with a peer that sends what it reads and prints what it gets.
-function interop.talk(peer, c)
-  peer:write "ping\n"
-  assert(assert(c:receive_until "\n") == "ping\n")
-  assert(c:send "PONG from akushu\n")
-  assert(peer:wait_log("PONG from akushu", 10), peer:log())
-end
-
 local kilobyte = ("m"):rep(1023) .. "\n"
 
 -- A megabyte to a peer that sends it back in capitals, 64 KiB at a time.

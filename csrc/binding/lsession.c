@@ -355,10 +355,14 @@ static int l_gc(lua_State *L) {
     return 0;
 }
 
-static int l_leave(lua_State *L) { /* local session <close> */
+static int l_leave(lua_State *L) { /* local session <close>: as after close, but nobody sends the close_notify */
     lsession *u = luaL_checkudata(L, 1, CLASS);
-    if (u->s != NULL) ak_lua_not_asking(L, ak_session_provider(u->s));
-    return l_gc(L);
+    ak_failure unsaid = {0};
+    if (u->s == NULL) return 0;
+    ak_lua_not_asking(L, ak_session_provider(u->s));
+    ak_session_close(u->s, &unsaid);
+    ak_session_reply_taken(u->s);
+    return 0;
 }
 
 static int l_tostring(lua_State *L) {

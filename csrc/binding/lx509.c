@@ -4,6 +4,7 @@
  *   akushu.identity{ chain=, key=, password=, ocsp=, scts= } */
 #include "binding/lx509_parts.h"
 
+#include "base/der.h"
 #include "wire/schema.h"
 
 #include <dirent.h>
@@ -152,6 +153,7 @@ static ak_error certificates_of(ak_lua_work *w, ak_view bytes, ak_failure *f) {
     size_t before = w->n_certs;
     int r;
     if (!ak_looks_pem(bytes)) {
+        if (bytes.n == 0 || bytes.p[0] != AK_DER_SEQUENCE) return ak_fail(f, AK_ERR_undecodable_certificate, "%zu bytes that are not PEM either", bytes.n);
         ak_error e = ak_cert_parse(bytes, &c, f);
         return e != AK_OK ? e : ak_lua_work_add(w, c, f);
     }
@@ -176,10 +178,10 @@ static void say_which(ak_failure *f, const char *path) {
     else ak_fail(f, e, "%.150s", path);
 }
 
-/* bytes_at: the bytes that the string at idx is, or names. */
-static ak_error bytes_at(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_view *out, ak_failure *f) {
+/* bytes_at: the bytes that the string at idx is, or names; `wanted`: what else it might have been. */
+static ak_error bytes_at(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, const char *wanted, ak_view *out, ak_failure *f) {
     size_t n;
-    if (lua_type(L, idx) != LUA_TSTRING) luaL_error(L, "%s: a string expected, got %s", what, luaL_typename(L, idx));
+    if (lua_type(L, idx) != LUA_TSTRING) luaL_error(L, "%s: %s%s expected, got %s", what, paths ? "a path, " : "", wanted, luaL_typename(L, idx));
     const char *s = lua_tolstring(L, idx, &n);
     *out = ak_view_of(s, n);
     if (!paths || !ak_lua_is_path(*out)) return AK_OK;
@@ -195,7 +197,7 @@ static ak_error take_certificate(lua_State *L, int idx, ak_lua_work *w, bool pat
     ak_view bytes;
     ak_cert **c = ak_lua_test(L, idx, AK_LUA_CERTIFICATE);
     if (c != NULL) return ak_lua_work_add(w, ak_cert_ref(ak_lua_check_certificate(L, idx)), f);
-    ak_error e = bytes_at(L, idx, w, paths, what, &bytes, f);
+    ak_error e = bytes_at(L, idx, w, paths, what, "PEM, DER or Certificate", &bytes, f);
     if (e == AK_OK) e = certificates_of(w, bytes, f);
     if (e != AK_OK && from_file(w, bytes)) say_which(f, lua_tostring(L, idx));
     return e;
@@ -209,7 +211,7 @@ static ak_error take_crl(lua_State *L, int idx, ak_lua_work *w, bool paths, cons
     ak_view bytes;
     size_t before = w->n_crls;
     int r;
-    ak_error e = bytes_at(L, idx, w, paths, what, &bytes, f);
+    ak_error e = bytes_at(L, idx, w, paths, what, "PEM or DER", &bytes, f);
     if (e != AK_OK) return e;
     bool file = from_file(w, bytes);
     if (!ak_looks_pem(bytes)) e = add_crl(w, bytes, f);
@@ -259,8 +261,9 @@ static const char *password_at(lua_State *L, int idx) {
 /* private_key(bytes[, password]): PEM or DER. The first argument is the table that is called. */
 static int l_private_key(lua_State *L) {
     ak_failure f = {0};
-    ak_view bytes = ak_lua_bytes(L, 2);
-    const char *password = password_at(L, 3);
+    lua_remove(L, 1); /* a message about an argument counts those that stand between the brackets */
+    ak_view bytes = ak_lua_bytes(L, 1);
+    const char *password = password_at(L, 2);
     return push_new_key(L, ak_key_private(ak_lua_provider(L), bytes, password, &f), &f);
 }
 
@@ -412,10 +415,10 @@ static bool push_key_of(lua_State *L, int idx, const char *password, ak_failure 
         lua_pushvalue(L, idx);
         return true;
     }
-    if (!ak_lua_join(L, idx)) luaL_error(L, "%s: a path, PEM, DER or PrivateKey expected, got %s", what, luaL_typename(L, idx));
+    ak_lua_join(L, idx);
     ak_provider *p = ak_lua_provider(L);
     ak_lua_work *w = ak_lua_work_new(L);
-    if (bytes_at(L, idx, w, true, what, &bytes, f) != AK_OK) return false;
+    if (bytes_at(L, idx, w, true, what, "PEM, DER or PrivateKey", &bytes, f) != AK_OK) return false;
     ak_key *k = ak_key_private(p, bytes, password, f);
     if (k == NULL && from_file(w, bytes)) say_which(f, lua_tostring(L, idx));
     ak_buf_free(&w->bytes);

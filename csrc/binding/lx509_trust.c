@@ -55,7 +55,7 @@ static bool looks_like(const char *name) {
 }
 
 static ak_error add_dir(lua_State *L, ak_trust *t, const char *path, ak_failure *f) {
-    size_t before = ak_trust_count(t);
+    size_t found = 0; /* what the store has already counts, too */
     struct dirent *entry;
     ak_lua_work *w = ak_lua_work_new(L);
     DIR *dir = opendir(path);
@@ -66,13 +66,28 @@ static ak_error add_dir(lua_State *L, ak_trust *t, const char *path, ak_failure 
         ak_failure ignored = {0}; /* other files may stand there, too */
         if (!looks_like(entry->d_name)) continue;
         if (snprintf(file, sizeof file, "%s/%s", path, entry->d_name) >= (int)sizeof file) continue;
-        if (add_file(L, t, file, false, &ignored) == AK_ERR_out_of_memory) return ak_fail(f, AK_ERR_out_of_memory, NULL);
+        ak_error e = add_file(L, t, file, false, &ignored);
+        if (e == AK_ERR_out_of_memory) return ak_fail(f, AK_ERR_out_of_memory, NULL);
+        found += e == AK_OK;
     }
     w->dir = NULL;
     closedir(dir);
     lua_pop(L, 1);
-    if (ak_trust_count(t) == before) return ak_fail(f, AK_ERR_bad_pem, "%.150s: no certificate in this directory", path);
+    if (found == 0) return ak_fail(f, AK_ERR_bad_pem, "%.150s: no certificate in this directory", path);
     return ak_trust_add_source(t, path) ? AK_OK : ak_fail(f, AK_ERR_out_of_memory, NULL);
+}
+
+/* add_dirs: a list of directories, as SSL_CERT_DIR has it; the first failure is kept. */
+static void add_dirs(lua_State *L, ak_trust *t, const char *list, ak_failure *first) {
+    for (size_t n; list[0] != '\0'; list += n + (list[n] == ':')) {
+        char dir[4096];
+        ak_failure f = {0};
+        n = strcspn(list, ":");
+        if (n == 0 || n >= sizeof dir) continue;
+        memcpy(dir, list, n);
+        dir[n] = '\0';
+        if (add_dir(L, t, dir, &f) != AK_OK && first->error == AK_OK) *first = f;
+    }
 }
 
 /* add_system: what the environment names (as libcrypto's own programs take it), else the first place of the system that has any. */
@@ -88,7 +103,7 @@ static ak_error add_system(lua_State *L, ak_trust *t, ak_failure *f) {
     const char *file = getenv(X509_get_default_cert_file_env()), *dir = getenv(X509_get_default_cert_dir_env());
     ak_failure first = {0}, ignored = {0};
     if (file != NULL && file[0] != '\0') add_file(L, t, file, true, &first);
-    if (dir != NULL && dir[0] != '\0') add_dir(L, t, dir, &first);
+    if (dir != NULL && dir[0] != '\0') add_dirs(L, t, dir, &first);
     bool told = (file != NULL && file[0] != '\0') || (dir != NULL && dir[0] != '\0');
     for (size_t i = 0; !told && i < sizeof files / sizeof files[0] && ak_trust_count(t) == 0; i++) {
         memset(&ignored, 0, sizeof ignored);

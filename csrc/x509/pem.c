@@ -17,11 +17,17 @@ static const uint8_t *find(ak_view v, const char *what) {
     return NULL;
 }
 
+/* starts_line: whether p, not before start, begins a line. The byte order mark that some editors put in front of a text is no part of it. */
+static bool starts_line(const uint8_t *start, const uint8_t *p) {
+    if (p - start >= 3 && memcmp(p - 3, "\xef\xbb\xbf", 3) == 0) p -= 3;
+    return p == start || p[-1] == '\n' || p[-1] == '\r';
+}
+
 /* next_begin: the first BEGIN at the start of a line. */
 static const uint8_t *next_begin(ak_view v) {
     const uint8_t *start = v.p, *p;
     while ((p = find(v, begin_mark)) != NULL) {
-        if (p == start || p[-1] == '\n' || p[-1] == '\r') return p;
+        if (starts_line(start, p)) return p;
         v = ak_view_of(p + 1, v.n - (size_t)(p + 1 - v.p));
     }
     return NULL;

@@ -8,8 +8,9 @@ for block in file:read("a"):gmatch "```lua\n(.-)```" do blocks[#blocks + 1] = bl
 local ca = akushu.testca.new {}
 local server = akushu.server { identity = ca:issue({ names = { "example.com" } }).identity }
 
--- A socket whose other end is a server that answers what it reads and says goodbye. cut: after so many bytes of the server's the stream ends.
-local function other_end(cut)
+-- A socket whose other end is a server that answers what it reads and says goodbye. cut: after so many bytes of the server's the stream ends; at_once: so
+-- many bytes are read at a time.
+local function other_end(cut, at_once)
   local hs, session, waiting, read, given = server:handshake(), nil, "", {}, 0
   local tcp = {}
   function tcp.settimeout() end
@@ -26,7 +27,7 @@ local function other_end(cut)
     return #bytes
   end
   function tcp.receive(_, most)
-    local bytes = waiting:sub(1, math.min(most, cut and cut - given or most))
+    local bytes = waiting:sub(1, math.min(at_once or most, cut and cut - given or most))
     waiting = waiting:sub(#bytes + 1)
     given = given + #bytes
     return nil, bytes == "" and "closed" or "timeout", bytes
@@ -55,6 +56,12 @@ describe("README.md", function()
     assert.equal("HTTP/1.0 200 OK\r\n\r\nhello", said)
     assert.equal("GET / HTTP/1.0\r\nHost: example.com\r\n\r\n", read[1])
     assert.equal("closed", read[#read])
+  end)
+
+  it("its client takes what comes a byte at a time, and a close_notify by itself", function()
+    local ok, message, said = run_client(blocks[1], other_end(nil, 1), ca:trust())
+    assert.is_true(ok, message)
+    assert.equal("HTTP/1.0 200 OK\r\n\r\nhello", said)
   end)
 
   it("its client ends with the reason when it trusts somebody else", function()

@@ -353,16 +353,19 @@ describe("a session tells", function()
 end)
 
 describe("a session that is let go", function()
-  it("ends with its block, and cannot be used after it", function()
+  it("ends with its block, and is closed after it", function()
     local kept
     do
       local c <close> = connected()
       kept = c
       assert.is_truthy(c:seal "x")
     end
-    assert.equal("akushu.Session (released)", tostring(kept))
-    assert.has_error(function() kept:seal "x" end)
-    assert.has_error(function() return kept.state end)
+    assert.equal("closed", kept.state)
+    assert.equal("1.2", kept.version)
+    assert.equal("", kept:pending())
+    fails("closed", "local", kept:seal "x")
+    fails("closed", "local", kept:open "x")
+    fails("closed", "local", kept:close())
   end)
 
   it("is collected", function()

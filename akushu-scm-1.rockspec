@@ -162,6 +162,7 @@ build = {
     ["akushu"] = "lua/akushu/init.lua",
     ["akushu.keys"] = "lua/akushu/keys.lua",
     ["akushu.lab"] = "lua/akushu/lab.lua",
+    ["akushu.meant"] = "lua/akushu/meant.lua",
     ["akushu.mutations"] = "lua/akushu/mutations.lua",
     ["akushu.option_checks"] = "lua/akushu/option_checks.lua",
     ["akushu.options"] = "lua/akushu/options.lua",

@@ -16,6 +16,7 @@
 -- What goes out can also be kept back: ev:delay() (it goes out after the next one), ev:coalesce() (in one record with the next one), or be cut:
 -- ev:fragment(size or sizes). Hooks of one gate chain in the order in which they were added. A hook may yield, and may raise: then the handshake fails with that error.
 local core = require "akushu.core"
+local meant = require "akushu.meant"
 local wire = core.wire
 
 local hooks = {}
@@ -382,15 +383,21 @@ function hooks.dispatch(hs, event)
   return answer
 end
 
+local all_gates = "compose, send, plain_out, record_out, record_in, plain_in, receive"
+
 --- What is wrong with a hook, in words; nil: nothing.
 function hooks.wrong(gate, message, fn)
-  if not gate_bit[gate] then return "no gate '" .. tostring(gate) .. "'" end
-  if type(message) ~= "string" then return "the name of a message expected, or \"*\"" end
+  if type(gate) ~= "string" then return ("the name of a gate expected (%s), got %s"):format(all_gates, type(gate)) end
+  if not gate_bit[gate] then return ("no gate '%s'; there are %s"):format(gate, all_gates) end
+  if type(message) ~= "string" then return ("the name of a message expected, or \"*\", got %s"):format(type(message)) end
   if of_messages[gate] and message ~= "*" and message ~= "hello_retry_request" and message ~= "change_cipher_spec" and
     not wire.number("handshake_types", message) then
-    return "no message '" .. message .. "'"
+    return ("no message '%s'%s"):format(message, meant(message, wire.registry.handshake_types, content_numbers[message] and
+      { [message] = ("the gate %s sees handshake messages; records go through record_out and record_in"):format(gate) }))
   end
-  if not of_messages[gate] and message ~= "*" and not content_numbers[message] then return "no content type '" .. message .. "'" end
+  if not of_messages[gate] and message ~= "*" and not content_numbers[message] then
+    return ("no content type '%s'; the gate %s sees change_cipher_spec, alert, handshake and application_data"):format(message, gate)
+  end
   local mt = getmetatable(fn)
   if type(fn) ~= "function" and not (type(mt) == "table" and mt.__call) then return "a function expected, got " .. type(fn) end
   return nil
@@ -405,8 +412,9 @@ end
 
 --- Handshake:on(gate, message, fn). Returns the handshake, so that calls chain.
 function hooks.on(hs, gate, message, fn)
+  if type(hs) ~= "userdata" then error("hs:on: a handshake expected (hs:on, with a colon), got " .. type(hs), 2) end
   local wrong, bit = hooks.wrong(gate, message, fn), gate_bit[gate]
-  if wrong then error(wrong, 2) end
+  if wrong then error("hs:on: " .. wrong, 2) end
   message = event_name(gate, message)
   local values = hs:_values()
   values.hooks = values.hooks or {}

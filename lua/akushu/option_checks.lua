@@ -11,17 +11,34 @@ local versions = { ["3.0"] = 0x0300, ["1.0"] = 0x0301, ["1.1"] = 0x0302, ["1.2"]
 -- Whoever calls akushu made the mistake, not a line in here: see options.blame (options.lua).
 local function fail(...) error(string.format(...), 0) end
 
-local function type_error(name, expected, value)
-  fail("option '%s': %s expected, got %s", name, expected, type(value) == "number" and tostring(value) or type(value))
+-- What a value is, in a word: a number itself, an object by its class, else the type.
+local function kind_of(value)
+  if type(value) == "number" then return tostring(value) end
+  local mt = type(value) ~= "string" and getmetatable(value)
+  return type(mt) == "table" and type(mt.__name) == "string" and mt.__name or type(value)
+end
+
+local function type_error(name, expected, value) fail("option '%s': %s expected, got %s", name, expected, kind_of(value)) end
+
+-- A list has neither names nor holes in it: ipairs would pass over what stands under a name or behind a hole.
+local function array(name, value)
+  local n = 0
+  for key in pairs(value) do
+    if math.type(key) ~= "integer" then fail("option '%s': a list expected, this table has a field '%s'", name, tostring(key)) end
+    n = n + 1
+  end
+  for _ in ipairs(value) do n = n - 1 end
+  if n ~= 0 then fail("option '%s': a list with a hole (nil) in it", name) end
+  return value
 end
 
 --- A version as a user writes it: "1.2", "TLS 1.2", "TLSv1.2", 1.2 or 0x0303.
 function checks.version(name, value)
   if math.type(value) == "integer" and value >= 0x0300 and value <= 0x0304 then return value end
-  local text = type(value) == "number" and string.format("%.1f", value) or value
+  local text = math.type(value) == "float" and string.format("%.1f", value) or math.type(value) and tostring(value) or value
   if type(text) ~= "string" then type_error(name, "a version such as \"1.2\"", value) end
   local number = versions[text:match "^TLS%s*v?%s*(%d%.%d)$" or text:match "^SSL%s*v?%s*(3%.0)$" or text]
-  if not number then fail("option '%s': unknown version '%s'", name, text) end
+  if not number then fail("option '%s': unknown version '%s'; there are \"1.3\", \"1.2\", \"1.1\", \"1.0\" and \"3.0\"", name, text) end
   return number
 end
 
@@ -55,14 +72,15 @@ local function bytes_of(value)
   return core.bytes(value)
 end
 
-local function list_of(find, what)
+-- find: a name or number → its number, or nil; such_as: names of the kind that is wanted, for who has written those of another library.
+local function list_of(find, what, such_as)
   return function(name, value)
     if type(value) ~= "table" then value = { value } end
     local out, seen = {}, {}
-    for i, v in ipairs(value) do
+    for i, v in ipairs(array(name, value)) do
       if type(v) ~= "string" and math.type(v) ~= "integer" then type_error(name, "a list of names or numbers", v) end
       local id = find(v)
-      if not id then fail("option '%s': no %s '%s' here", name, what, tostring(v)) end
+      if not id then fail("option '%s': no %s '%s' here; names are IANA's, such as %s", name, what, tostring(v), such_as) end
       if seen[id] then fail("option '%s': '%s' stands twice", name, tostring(v)) end
       seen[id] = true
       out[i] = id
@@ -74,10 +92,14 @@ end
 
 function checks.alpn_list(name, value)
   if type(value) == "function" then return value end
-  if type(value) == "string" then value = { value } end
+  if type(value) == "string" then
+    -- In a list a name may have a comma in it; here somebody has written the list as other programs take it.
+    if value:find(",", 1, true) then fail("option '%s': a list of names is a table: { \"h2\", \"http/1.1\" }", name) end
+    value = { value }
+  end
   if type(value) ~= "table" then type_error(name, "a list of protocol names", value) end
   local out = {}
-  for i, v in ipairs(value) do
+  for i, v in ipairs(array(name, value)) do
     if type(v) ~= "string" or #v < 1 or #v > 255 then fail("option '%s': names of 1 to 255 bytes expected", name) end
     out[i] = string.pack("s1", v)
   end
@@ -95,7 +117,7 @@ function checks.store(name, value)
   if value == false or (math.type(value) == "integer" and value >= 0 and value <= 1 << 24) then return value end
   if type(value) ~= "table" then type_error(name, "false, a number of sessions, or a table with get, put and remove", value) end
   for key in pairs(value) do
-    if key ~= "get" and key ~= "put" and key ~= "remove" then fail("option '%s': unknown field '%s'", name, tostring(key)) end
+    if key ~= "get" and key ~= "put" and key ~= "remove" then fail("option '%s': unknown field '%s'; there are get, put and remove", name, tostring(key)) end
   end
   for _, key in ipairs { "get", "put", "remove" } do
     if value[key] == nil then fail("option '%s': the function '%s' is missing", name, key) end
@@ -115,13 +137,14 @@ function checks.hooks(name, value)
 end
 
 function checks.psk_list(name, value)
-  if type(value) == "table" and value.identity then value = { value } end
-  if type(value) ~= "table" or #value == 0 then type_error(name, "a list of {identity =, key =, hash =}", value) end
+  if type(value) == "table" and (value.identity ~= nil or value.key ~= nil or value.hash ~= nil) then value = { value } end
+  if type(value) ~= "table" then type_error(name, "{identity =, key =, hash =}, or a list of them,", value) end
+  if next(value) == nil then fail("option '%s': an empty list", name) end
   local out = {}
-  for i, p in ipairs(value) do
+  for i, p in ipairs(array(name, value)) do
     if type(p) ~= "table" then fail("option '%s': entry %d is not {identity =, key =, hash =}", name, i) end
     for key in pairs(p) do
-      if key ~= "identity" and key ~= "key" and key ~= "hash" then fail("option '%s': unknown field '%s'", name, tostring(key)) end
+      if key ~= "identity" and key ~= "key" and key ~= "hash" then fail("option '%s': unknown field '%s'; there are identity, key and hash", name, tostring(key)) end
     end
     local identity, secret = core.bytes(p.identity), bytes_of(p.key)
     if not identity or not secret then fail("option '%s': entry %d needs 'identity' and 'key', both bytes", name, i) end
@@ -188,7 +211,7 @@ function checks.record_padding(name, value)
       if math.type(v) ~= "integer" or v < 0 or v > 16384 then fail("option '%s': %s: 0 to 16384 bytes expected", name, key) end
       out.by, out.n = key, v
     else
-      fail("option '%s': unknown field '%s'", name, tostring(key))
+      fail("option '%s': unknown field '%s'; there are multiple, fixed, random and all", name, tostring(key))
     end
   end
   if out.by == "none" then fail("option '%s': multiple, fixed or random is missing", name) end
@@ -219,20 +242,25 @@ function checks.any(_, value) return value end
 
 function checks.or_boolean(name) return one_of(true, false, name) end
 
+checks.groups = list_of(core.find_group, "group", "x25519 or secp256r1")
+checks.schemes = list_of(core.find_scheme, "signature scheme", "ecdsa_secp256r1_sha256 or rsa_pss_rsae_sha256")
+
+local suites = list_of(core.find_suite, "cipher suite", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")
+
 -- A list in it holds suites of one rank: among those a server follows the client's order. Comes out flat, with equal[i] = 1 for a suite of the rank before it.
 function checks.suite_list(name, value)
   if type(value) ~= "table" then value = { value } end
   local flat, equal = {}, {}
-  for _, v in ipairs(value) do
-    local rank = type(v) == "table" and v or { v }
+  for _, v in ipairs(array(name, value)) do
+    local rank = type(v) == "table" and array(name, v) or { v }
     if #rank == 0 then fail("option '%s': an empty list", name) end
     for i, one in ipairs(rank) do flat[#flat + 1], equal[#equal + 1] = one, i == 1 and 0 or 1 end
   end
-  return { ids = list_of(core.find_suite, "cipher suite")(name, flat), equal = equal }
+  return { ids = suites(name, flat), equal = equal }
 end
 
 checks.versions = versions
-checks.fail, checks.type_error, checks.is, checks.is_class, checks.callable = fail, type_error, is, is_class, callable
-checks.one_of, checks.list_of, checks.bytes_of = one_of, list_of, bytes_of
+checks.array, checks.fail, checks.type_error, checks.is, checks.is_class, checks.callable = array, fail, type_error, is, is_class, callable
+checks.one_of, checks.bytes_of = one_of, bytes_of
 
 return checks

@@ -2,8 +2,9 @@
 -- What comes out are the plain fields that the C side reads.
 local core = require "akushu.core"
 local check = require "akushu.option_checks"
+local meant = require "akushu.meant"
 local fail, type_error, is, is_class, callable = check.fail, check.type_error, check.is, check.is_class, check.callable
-local one_of, list_of, bytes_of = check.one_of, check.list_of, check.bytes_of
+local one_of, bytes_of = check.one_of, check.bytes_of
 
 local options = {}
 
@@ -20,16 +21,16 @@ local known = {
   profile = { is "string" },
   versions = { function(name, value)
     if type(value) ~= "table" then value = { value } end
-    if #value == 0 then fail("option '%s': an empty list", name) end
-    return value
+    if next(value) == nil then fail("option '%s': an empty list", name) end
+    return check.array(name, value)
   end },
   min_version = { check.version },
   max_version = { check.version },
   suites = { check.suite_list },
-  groups = { list_of(core.find_group, "group") },
-  key_shares = { list_of(core.find_group, "group"), "client" },
-  schemes = { list_of(core.find_scheme, "signature scheme") },
-  signing_schemes = { list_of(core.find_scheme, "signature scheme") },
+  groups = { check.groups },
+  key_shares = { check.groups, "client" },
+  schemes = { check.schemes },
+  signing_schemes = { check.schemes },
   identity = { check.any },
   trust = { check.any },
   verify = { check.or_boolean("chain") },
@@ -56,7 +57,7 @@ local known = {
     return value
   end, "server" },
   hide_unknown_psk = { check.boolean, "server" },
-  cert_schemes = { list_of(core.find_scheme, "signature scheme") },
+  cert_schemes = { check.schemes },
   ca_names = { check.boolean, "client" },
   early_data = { check.integer, "server" },
   early_data_window = { check.integer, "server" },
@@ -94,7 +95,10 @@ local known = {
   renegotiation_new_certificate = { check.boolean, "client" },
   keylog = { callable },
   clock = { function(name, value)
-    if type(value) ~= "number" then return callable(name, value) end
+    if type(value) ~= "number" then
+      if type(value) == "string" then type_error(name, "seconds since 1970, or a function that returns them,", value) end
+      return callable(name, value)
+    end
     if not (value > -1e15 and value < 1e15) then type_error(name, "seconds since 1970", value) end
     return value
   end },
@@ -112,13 +116,30 @@ options.known, options.of_handshake = known, in_handshake
 
 local nothing = setmetatable({}, { __newindex = function() end })
 
+-- What other libraries call it, and what stands elsewhere here.
+local as_identity, as_trust = "here: identity = { chain =, key =, password = }", "here: trust = akushu.trust { file =, dir = }"
+local of_each = "it is said for each handshake: context:handshake { server_name =, session = }"
+local elsewhere = {
+  [known] = {
+    certificate = as_identity, cert = as_identity, certfile = as_identity, chain = as_identity, key = as_identity, keyfile = as_identity, password = as_identity,
+    ca = as_trust, cafile = as_trust, capath = as_trust, ca_file = as_trust, ca_path = as_trust, roots = as_trust,
+    protocol = "here: versions", ciphers = "here: suites", ciphersuites = "here: suites", cipher_suites = "here: suites",
+    curve = "here: groups", curves = "here: groups", curveslist = "here: groups", sigalgs = "here: schemes", mode = "the role is in the name: akushu.client, akushu.server",
+    server_name = of_each, servername = of_each, host = of_each, hostname = of_each, sni = of_each, session = of_each,
+  },
+  [in_handshake] = { host = "here: server_name", hostname = "here: server_name", sni = "here: server_name", name = "here: server_name" },
+}
+for name in pairs(known) do
+  if not in_handshake[name] then elsewhere[in_handshake][name] = "it is an option of akushu.client and akushu.server" end
+end
+
 -- Each option is known, belongs to the role, and has a value that will do; out: where what the checks make of them goes.
 local function check_all(opts, table_of_known, role, what, out)
   if type(opts) ~= "table" then fail("%s: a table of options expected, got %s", what, type(opts)) end
   out = out or {}
   for name, value in pairs(opts) do
     local row = table_of_known[name]
-    if not row then fail("%s: unknown option '%s'", what, tostring(name)) end
+    if not row then fail("%s: unknown option '%s'%s", what, tostring(name), meant(name, table_of_known, elsewhere[table_of_known])) end
     if row[2] and row[2] ~= role then fail("%s: option '%s' belongs to a %s", what, name, row[2]) end
     out[name] = row[1](name, value)
   end
@@ -178,13 +199,15 @@ local function load_identity(value, x509)
   return identity
 end
 
+-- One, or a list; a table with names in it is one, right or wrong.
 local function identities(value, x509)
   if value == nil then return nil end
-  if type(value) ~= "table" or value.identity or value.chain or value.key then value = { value } end
+  if type(value) ~= "table" or type(next(value)) == "string" then value = { value } end
+  if next(value) == nil then fail "option 'identity': an empty list" end
   local out = {}
-  for i, v in ipairs(value) do
+  for i, v in ipairs(check.array("identity", value)) do
     out[i] = load_identity(v, x509)
-    if not is_class(out[i], "akushu.Identity") then type_error("identity", "an identity, or a list of them", v) end
+    if not is_class(out[i], "akushu.Identity") then type_error("identity", "an identity, { chain =, key = }, or a list of them", v) end
   end
   return out
 end
@@ -247,12 +270,13 @@ end
 -- Who is asked for a certificate, and by whom it is judged.
 local function verification_options(role, o, fields)
   local asks = (o.client_auth ~= nil and o.client_auth ~= "none") or o.post_handshake_auth == true
-  if o.trust ~= nil and not is_class(o.trust, "akushu.TrustStore") then type_error("trust", "a trust store (akushu.trust{…})", o.trust) end
+  if o.trust ~= nil and not is_class(o.trust, "akushu.TrustStore") then type_error("trust", "a trust store (akushu.trust.system(), akushu.trust { file = … })", o.trust) end
   local verify = o.verify
   if verify == nil then verify = role == "client" or asks end
   fields.trust, fields.verify, fields.verify_host = o.trust, verify ~= false, role == "client" and verify == true
   if role == "client" and fields.verify and not o.trust then
-    fail("akushu.client: option 'trust' is missing (akushu.trust.system(), a file, …); verify = false switches verification off")
+    fail("akushu.client: option 'trust' is missing (akushu.trust.system(), akushu.trust { file = … }; in assert: nil means that one could not be read); "
+      .. "verify = false switches verification off")
   end
   if role == "server" and fields.verify and not o.trust then
     fail("akushu.server: option '%s' needs 'trust'", o.verify ~= nil and "verify" or o.post_handshake_auth and "post_handshake_auth" or "client_auth")
@@ -323,7 +347,7 @@ function options.context(role, opts, x509)
   fields.ask_untrusted = o.on_untrusted ~= nil
   if o.on_identity then fields[role == "server" and "ask_identity" or "ask_client_identity"] = true end
   if role == "server" and #(fields.identities or {}) == 0 and not o.on_identity and not o.psk and not o.on_psk and not options.needs_no_identity(fields) then
-    fail("akushu.server: option 'identity' is missing")
+    fail("akushu.server: option 'identity' is missing ({ chain =, key = }; of akushu.identity in assert: nil means that it could not be read)")
   end
   if role == "server" then
     if type(o.sessions) == "table" then fields.external_store = true

@@ -1,0 +1,115 @@
+-- What somebody reads who has used akushu wrongly: each row is a line of a program, as a user would write it, and what the error says. It stands at that line, names the
+-- option or argument, and says what would be right.
+local akushu = require "akushu"
+
+-- What the lines find around them.
+local around = setmetatable({ akushu = akushu }, { __index = _G })
+
+setup(function()
+  around.ca = akushu.testca.new { name = "Root" }
+  around.leaf = around.ca:issue { names = { "localhost" } }
+  around.other = around.ca:issue { names = { "other.example" } }
+  around.trust = around.ca:trust()
+  around.client = akushu.client { trust = around.trust }
+  around.server = akushu.server { identity = around.leaf }
+  function around.fresh() return around.client:handshake { server_name = "localhost" } end
+  around.lab = akushu.lab { seed = "mistakes" }
+  around.trace = around.lab:run(around.lab:client {}, around.lab:server {}, { data = { "a", "b" } })
+end)
+
+-- The error of a line of a program. A call that ends its function has no line of its own any more, so the line does something afterwards.
+local function error_of(line)
+  local program = assert(load("local result = " .. line .. " return result", "=program", "t", around))
+  local ok, message = pcall(program)
+  assert(not ok, line .. " raises nothing")
+  assert.equal("string", type(message))
+  local text = message:match "^program:1: (.*)$"
+  assert(text, line .. " raises at another place: " .. message)
+  return text
+end
+
+local function each(rows)
+  for _, row in ipairs(rows) do
+    local text = error_of(row[1])
+    assert(text:find(row[2], 1, true), ("%s says:\n%s\nand not:\n%s"):format(row[1], text, row[2]))
+  end
+end
+
+describe("a mistake is told at its line, with what would be right:", function()
+  it("options that have another name", function()
+    each {
+      { "akushu.client { trsut = trust }", "akushu.client: unknown option 'trsut'; did you mean 'trust'?" },
+      { "akushu.client { trust = trust, version = '1.2' }", "did you mean 'versions'?" },
+      { "akushu.client { cafile = 'ca.pem' }", "unknown option 'cafile'; here: trust = akushu.trust { file =, dir = }" },
+      { "akushu.server { certificate = 'a.pem' }", "unknown option 'certificate'; here: identity = { chain =, key =, password = }" },
+      { "akushu.client { trust = trust, ciphers = 'HIGH' }", "unknown option 'ciphers'; here: suites" },
+      { "akushu.client { trust = trust, server_name = 'localhost' }", "it is said for each handshake: context:handshake { server_name =, session = }" },
+      { "client:handshake { servername = 'localhost' }", "handshake: unknown option 'servername'; did you mean 'server_name'?" },
+      { "client:handshake { host = 'localhost' }", "handshake: unknown option 'host'; here: server_name" },
+      { "client:handshake { server_name = 'localhost', alpn = { 'h2' } }", "unknown option 'alpn'; it is an option of akushu.client and akushu.server" },
+      { "akushu.client { xyzzy_and_more = 1 }", "akushu.client: unknown option 'xyzzy_and_more'" },
+    }
+    assert.equal("akushu.client: unknown option 'xyzzy_and_more'", error_of "akushu.client { xyzzy_and_more = 1 }")
+  end)
+
+  it("what is missing, or was nil because it could not be read", function()
+    each {
+      { "akushu.client {}", "option 'trust' is missing (akushu.trust.system(), akushu.trust { file = … }; in assert" },
+      { "akushu.client { trust = akushu.trust { file = 'no-such-file.pem' } }", "nil means that one could not be read" },
+      { "akushu.server { identity = akushu.identity { chain = 'no-such-file.pem' } }", "option 'identity' is missing ({ chain =, key = }; of akushu.identity in assert" },
+      { "akushu.server { identity = { chain = 'no-such-file.pem' } }", "option 'identity': a file cannot be read: no-such-file.pem" },
+    }
+  end)
+
+  it("values of another kind", function()
+    each {
+      { "akushu.client { trust = 'ca.pem' }", "option 'trust': a trust store (akushu.trust.system(), akushu.trust { file = … }) expected, got string" },
+      { "akushu.client { trust = ca }", "expected, got akushu.TestCA" },
+      { "akushu.client { trust = trust, keylog = io.stdout }", "option 'keylog': a function expected, got FILE*" },
+      { "akushu.client { trust = trust, clock = 'now' }", "option 'clock': seconds since 1970, or a function that returns them, expected, got string" },
+      { "akushu.client { trust = trust, versions = 'tlsv1_2' }", "unknown version 'tlsv1_2'; there are \"1.3\", \"1.2\", \"1.1\", \"1.0\" and \"3.0\"" },
+      { "akushu.client { trust = trust, versions = 13 }", "unknown version '13'" },
+      { "akushu.client { trust = trust, session_lifetime = '3600' }", "option 'session_lifetime': an integer expected, got string" },
+    }
+  end)
+
+  it("lists", function()
+    each {
+      { "akushu.client { trust = trust, alpn = 'h2,http/1.1' }", "option 'alpn': a list of names is a table: { \"h2\", \"http/1.1\" }" },
+      { "akushu.client { trust = trust, alpn = { 'h2', nil, 'http/1.1' } }", "option 'alpn': a list with a hole (nil) in it" },
+      { "akushu.client { trust = trust, groups = { first = 'x25519' } }", "option 'groups': a list expected, this table has a field 'first'" },
+      { "akushu.client { trust = trust, versions = { min = '1.2' } }", "option 'versions': a list expected, this table has a field 'min'" },
+      { "akushu.client { trust = trust, suites = { 'ECDHE-RSA-AES128-GCM-SHA256' } }", "names are IANA's, such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" },
+      { "akushu.client { trust = trust, groups = { 'prime256v1' } }", "no group 'prime256v1' here; names are IANA's, such as x25519 or secp256r1" },
+      { "akushu.client { trust = trust, schemes = { 'RSA-PSS' } }", "no signature scheme 'RSA-PSS' here; names are IANA's, such as" },
+      { "akushu.server { identity = leaf, sessions = { get = print, put = print, delete = print } }", "unknown field 'delete'; there are get, put and remove" },
+      { "akushu.client { trust = trust, psk = { key = 'x' } }", "option 'psk': entry 1 needs 'identity' and 'key'" },
+      { "akushu.client { trust = trust, psk = {} }", "option 'psk': an empty list" },
+    }
+  end)
+
+  it("identities", function()
+    each {
+      { "akushu.server { identity = 'server.pem' }", "option 'identity': an identity, { chain =, key = }, or a list of them expected, got string" },
+      { "akushu.client { trust = trust, identity = { cert = 'me.pem' } }", "option 'identity': unknown option 'cert'" },
+      { "akushu.client { trust = trust, identity = {} }", "option 'identity': an empty list" },
+      { "akushu.server { identity = { leaf, other, 3 } }", "or a list of them expected, got 3" },
+      { "akushu.server { identity = leaf.certificate }", "expected, got akushu.Certificate" },
+      { "akushu.server { identity = { chain = leaf.pem_chain, key = other.pem_key } }", "option 'identity': the private key does not belong to the certificate" },
+    }
+  end)
+
+  it("hooks", function()
+    each {
+      { "fresh():on('sending', '*', print)", "hs:on: no gate 'sending'; there are compose, send, plain_out, record_out, record_in, plain_in, receive" },
+      { "fresh():on('send', print)", "hs:on: the name of a message expected, or \"*\", got function" },
+      { "fresh():on('send', '*')", "hs:on: a function expected, got nil" },
+      { "fresh():on()", "hs:on: the name of a gate expected (compose," },
+      { "fresh().on('send', '*', print)", "hs:on: a handshake expected (hs:on, with a colon), got string" },
+      { "fresh():on('receive', 'client_helo', print)", "no message 'client_helo'; did you mean 'client_hello'?" },
+      { "fresh():on('receive', 'alert', print)", "no message 'alert'; the gate receive sees handshake messages; records go through record_out and record_in" },
+      { "fresh():on('record_in', 'client_hello', print)", "no content type 'client_hello'; the gate record_in sees change_cipher_spec, alert, handshake and application_data" },
+      { "akushu.client { trust = trust, hooks = { { 'recieve', '*', print } } }", "option 'hooks': entry 1: no gate 'recieve'; there are" },
+    }
+  end)
+end)

@@ -31,6 +31,7 @@ local codes = {
   ccs_missing = "UNEXPECTED_RECORD",
   no_renegotiation = "NO_RENEGOTIATION",
   unsupported_version = "UNSUPPORTED_PROTOCOL",
+  wrong_version_chosen = "UNSUPPORTED_PROTOCOL",
   downgrade_detected = "TLS13_DOWNGRADE",
   inappropriate_fallback = "INAPPROPRIATE_FALLBACK",
   no_shared_suite = "NO_SHARED_CIPHER",

@@ -109,6 +109,7 @@ ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s) {
         if (x.selected_version < AK_TLS13)
             return ak_hs_fail(h, AK_ERR_misplaced_extension, "supported_versions chooses %04x with legacy_version %04x", x.selected_version, version);
         version = x.selected_version;
+        if (version > c->max_version) return ak_hs_fail(h, AK_ERR_wrong_version_chosen, "%04x by supported_versions (RFC 8446 §4.2.1)", version);
     } else if (version > AK_TLS12) {
         return ak_hs_fail(h, AK_ERR_unsupported_version, "the server chose %04x without supported_versions", version);
     }

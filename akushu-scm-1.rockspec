@@ -163,6 +163,7 @@ build = {
     ["akushu.keys"] = "lua/akushu/keys.lua",
     ["akushu.lab"] = "lua/akushu/lab.lua",
     ["akushu.meant"] = "lua/akushu/meant.lua",
+    ["akushu.misuse"] = "lua/akushu/misuse.lua",
     ["akushu.mutations"] = "lua/akushu/mutations.lua",
     ["akushu.option_checks"] = "lua/akushu/option_checks.lua",
     ["akushu.options"] = "lua/akushu/options.lua",

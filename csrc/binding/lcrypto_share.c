@@ -83,8 +83,13 @@ static int l_share(lua_State *L) {
     ak_view private_value = ak_lua_bytes_or_none(L, 2);
     bool with_private = !lua_isnoneornil(L, 2);
     lua_share *s = push_share(L);
+    if (with_private && g->kind == AK_GROUP_ff) {
+        s->provider = ak_provider_ref(p);
+        s->share = ak_share_given_dh(p, g, ak_view_of(NULL, 0), ak_view_of(NULL, 0), private_value, &f);
+        return s->share != NULL ? 1 : ak_lua_crypto_fail(L, &f, "share");
+    }
     if (with_private) {
-        luaL_argcheck(L, g->kind == AK_GROUP_x || g->kind == AK_GROUP_ec, 2, "a private value can be given for x25519, x448 and the secp groups");
+        luaL_argcheck(L, g->kind == AK_GROUP_x || g->kind == AK_GROUP_ec, 2, "a private value cannot be given for a hybrid");
         luaL_argcheck(L, private_value.n == g->secret, 2, "not as long as the group's private values");
         s->provider = provider_giving(p, private_value, &f);
         if (s->provider == NULL) return ak_lua_crypto_fail(L, &f, "share");
@@ -97,10 +102,11 @@ static int l_share(lua_State *L) {
 
 static int l_dh_share(lua_State *L) {
     ak_failure f = {0};
-    ak_view prime = ak_lua_bytes(L, 1), generator = ak_lua_bytes(L, 2);
+    ak_view prime = ak_lua_bytes(L, 1), generator = ak_lua_bytes(L, 2), private_value = ak_lua_bytes_or_none(L, 3);
+    bool with_private = !lua_isnoneornil(L, 3);
     lua_share *s = push_share(L);
     s->provider = ak_provider_ref(ak_lua_provider(L));
-    s->share = ak_share_new_dh(s->provider, prime, generator, &f);
+    s->share = with_private ? ak_share_given_dh(s->provider, NULL, prime, generator, private_value, &f) : ak_share_new_dh(s->provider, prime, generator, &f);
     return s->share != NULL ? 1 : ak_lua_crypto_fail(L, &f, "dh_share");
 }
 

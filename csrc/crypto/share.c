@@ -89,6 +89,52 @@ static EVP_PKEY *lab_ec(ak_provider *p, const ak_group *g) {
     return key;
 }
 
+/* put_private: a given private value and g^x mod p. */
+static bool put_private(ak_provider *p, OSSL_PARAM_BLD *build, const BIGNUM *bp, const BIGNUM *bg, BIGNUM *x, BIGNUM *y) {
+    BN_CTX *bn = BN_CTX_secure_new_ex(p->libctx);
+    bool ok = bn != NULL && !BN_is_zero(x) && BN_cmp(x, bp) < 0 && BN_is_odd(bp) && BN_mod_exp_mont_consttime(y, bg, x, bp, bn, NULL) == 1 &&
+              OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, x) == 1 && OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PUB_KEY, y) == 1;
+    BN_CTX_free(bn);
+    return ok;
+}
+
+/* dh_key: the parameters alone, or with the private value (whose bytes are a big-endian number) a key pair. */
+static EVP_PKEY *dh_key(ak_provider *p, ak_view prime, ak_view generator, ak_view private_value) {
+    EVP_PKEY *key = NULL;
+    OSSL_PARAM *params = NULL;
+    BIGNUM *bp = BN_bin2bn(prime.p, (int)prime.n, NULL), *bg = BN_bin2bn(generator.p, (int)generator.n, NULL);
+    BIGNUM *x = BN_secure_new(), *y = BN_new();
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    bool pair = private_value.n != 0;
+    if (ak_import_ctx(p, &p->import_dh, "DH") != NULL && build != NULL && bp != NULL && bg != NULL && x != NULL && y != NULL &&
+        OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_P, bp) == 1 && OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_G, bg) == 1 &&
+        (!pair || (BN_bin2bn(private_value.p, (int)private_value.n, x) != NULL && put_private(p, build, bp, bg, x, y))) &&
+        (params = OSSL_PARAM_BLD_to_param(build)) != NULL &&
+        EVP_PKEY_fromdata(p->import_dh, &key, pair ? EVP_PKEY_KEYPAIR : EVP_PKEY_KEY_PARAMETERS, params) != 1)
+        key = NULL;
+    OSSL_PARAM_free(params); /* BN_secure_new's value lies in its wiped half */
+    OSSL_PARAM_BLD_free(build);
+    BN_free(bp);
+    BN_free(bg);
+    BN_clear_free(x);
+    BN_free(y);
+    return key;
+}
+
+/* A lab's private value in a finite field: 64 bytes, more than RFC 7919's twice the security of any group, or as many as the prime has. */
+static EVP_PKEY *lab_dh(ak_provider *p, ak_view prime, ak_view generator) {
+    uint8_t x[64];
+    size_t n = prime.n < sizeof x ? prime.n : sizeof x;
+    EVP_PKEY *key = NULL;
+    for (int tries = 0; key == NULL && tries < 32; tries++) {
+        if (!ak_random(p, AK_PURPOSE_key_share, x, n)) break;
+        key = dh_key(p, prime, generator, ak_view_of(x, n));
+    }
+    ak_wipe(x, sizeof x);
+    ERR_clear_error();
+    return key;
+}
+
 /* ---- our value ------------------------------------------------------------------------------------------------------------- */
 
 static EVP_PKEY *generate(ak_provider *p, const ak_group *g) {
@@ -96,6 +142,8 @@ static EVP_PKEY *generate(ak_provider *p, const ak_group *g) {
     EVP_PKEY *key = NULL;
     if (p->lab && g->kind == AK_GROUP_x) return lab_x(p, s, g);
     if (p->lab && g->kind == AK_GROUP_ec) return lab_ec(p, g);
+    ak_view prime, generator;
+    if (p->lab && ak_group_dh_params(p, g, &prime, &generator)) return lab_dh(p, prime, generator);
     ak_random_prime(p, AK_PURPOSE_key_share);
     return EVP_PKEY_generate(s->keygen, &key) == 1 ? key : NULL;
 }
@@ -417,23 +465,6 @@ ak_error ak_share_answer(ak_provider *p, const ak_group *g, ak_view peer, ak_buf
 
 /* ---- explicit finite-field parameters (TLS 1.2 DHE) -------------------------------------------------------------------------------- */
 
-static EVP_PKEY *dh_params(ak_provider *p, ak_view prime, ak_view generator) {
-    EVP_PKEY *key = NULL;
-    OSSL_PARAM *params = NULL;
-    BIGNUM *bp = BN_bin2bn(prime.p, (int)prime.n, NULL), *bg = BN_bin2bn(generator.p, (int)generator.n, NULL);
-    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
-    if (ak_import_ctx(p, &p->import_dh, "DH") != NULL && build != NULL && bp != NULL && bg != NULL &&
-        OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_P, bp) == 1 && OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_G, bg) == 1 &&
-        (params = OSSL_PARAM_BLD_to_param(build)) != NULL &&
-        EVP_PKEY_fromdata(p->import_dh, &key, EVP_PKEY_KEY_PARAMETERS, params) != 1)
-        key = NULL;
-    OSSL_PARAM_free(params);
-    OSSL_PARAM_BLD_free(build);
-    BN_free(bp);
-    BN_free(bg);
-    return key;
-}
-
 ak_share *ak_share_new_dh(ak_provider *p, ak_view prime, ak_view generator, ak_failure *f) {
     prime = without_zeros(prime);
     if (prime.n == 0 || prime.n > 1024 || generator.n == 0 || generator.n > 2048) {
@@ -446,9 +477,12 @@ ak_share *ak_share_new_dh(ak_provider *p, ak_view prime, ak_view generator, ak_f
     EVP_PKEY_CTX *ctx = NULL;
     uint64_t begun = ak_journal_begin(p);
     ak_random_prime(p, AK_PURPOSE_key_share);
-    bool ok = (s->prime = malloc(prime.n)) != NULL && (params = dh_params(p, prime, generator)) != NULL &&
-              (ctx = EVP_PKEY_CTX_new_from_pkey(p->libctx, params, NULL)) != NULL && EVP_PKEY_keygen_init(ctx) == 1 &&
-              EVP_PKEY_generate(ctx, &s->classic) == 1 && encoded(s->classic, s->public_value, s->public_n);
+    bool ok = (s->prime = malloc(prime.n)) != NULL;
+    if (ok && p->lab) ok = (s->classic = lab_dh(p, prime, generator)) != NULL;
+    else if (ok)
+        ok = (params = dh_key(p, prime, generator, ak_view_of(NULL, 0))) != NULL && (ctx = EVP_PKEY_CTX_new_from_pkey(p->libctx, params, NULL)) != NULL &&
+             EVP_PKEY_keygen_init(ctx) == 1 && EVP_PKEY_generate(ctx, &s->classic) == 1;
+    ok = ok && encoded(s->classic, s->public_value, s->public_n);
     if (ok) {
         memcpy(s->prime, prime.p, prime.n);
         s->prime_n = prime.n;
@@ -456,6 +490,30 @@ ak_share *ak_share_new_dh(ak_provider *p, ak_view prime, ak_view generator, ak_f
     EVP_PKEY_CTX_free(ctx);
     EVP_PKEY_free(params);
     if (begun != 0) ak_journal_end(p, begun, &(ak_note){.op = "key_share", .what = "dh", .out = ak_share_public(s)});
+    if (ok) return s;
+    ak_share_free(s);
+    ak_operation_fail(p, f, "a Diffie-Hellman key");
+    return NULL;
+}
+
+ak_share *ak_share_given_dh(ak_provider *p, const ak_group *g, ak_view prime, ak_view generator, ak_view private_value, ak_failure *f) {
+    if (g != NULL && !ak_group_dh_params(p, g, &prime, &generator)) {
+        ak_fail(f, AK_ERR_unsupported, "group %s", g->name);
+        return NULL;
+    }
+    prime = without_zeros(prime);
+    if (prime.n == 0 || prime.n > 1024 || generator.n == 0 || generator.n > 2048 || private_value.n == 0 || private_value.n > prime.n) {
+        ak_fail(f, AK_ERR_illegal_parameter, "Diffie-Hellman parameters");
+        return NULL;
+    }
+    ak_share *s = share_alloc(p, g, prime.n, f);
+    if (s == NULL) return NULL;
+    bool ok = (s->classic = dh_key(p, prime, generator, private_value)) != NULL && encoded(s->classic, s->public_value, s->public_n);
+    if (ok && g == NULL) {
+        ok = (s->prime = malloc(prime.n)) != NULL;
+        if (ok) memcpy(s->prime, prime.p, prime.n);
+        s->prime_n = prime.n;
+    }
     if (ok) return s;
     ak_share_free(s);
     ak_operation_fail(p, f, "a Diffie-Hellman key");

@@ -7,6 +7,7 @@
 -- Misuse raises; what happens at run time returns nil, message, failure.
 local core = require "akushu.core"
 local hooks = require "akushu.hooks"
+local misuse = require "akushu.misuse"
 local options = require "akushu.options"
 
 local akushu = {
@@ -40,8 +41,8 @@ setmetatable(akushu, { __index = function(_, name) return registries[name] and c
 
 --- A class's table of methods, for files of akushu that add to it.
 local function context(role, opts)
-  local fields, kept = options.blame(2, options.context, role, opts, core.x509)
-  local c = options.blame(2, core.context, role == "server", fields)
+  local fields, kept = misuse.blame(2, options.context, role, opts, core.x509)
+  local c = misuse.blame(2, core.context, role == "server", fields)
   c:_values().kept = kept
   return c
 end
@@ -72,7 +73,7 @@ end
 function context_methods:handshake(opts)
   local of_context = type(self) == "userdata" and context_values(self) or no_context("handshake", self)
   local kept = of_context.kept
-  local hs, message, failure = options.blame(2, new_handshake, self, kept, opts)
+  local hs, message, failure = misuse.blame(2, new_handshake, self, kept, opts)
   if not hs then return nil, message, failure end
   if kept.record_padding then hooks.pad(hs, kept.record_padding) end
   local own = opts and opts.hooks
@@ -89,8 +90,8 @@ end
 function context_methods:renegotiate(session, opts)
   local of_context = type(self) == "userdata" and context_values(self) or no_context("renegotiate", self)
   local kept = of_context.kept
-  local o = options.blame(2, options.renegotiate, kept, session, opts)
-  local hs, message, failure = options.blame(2, core.renegotiate, self, hooks.dispatch, session, o.session)
+  local o = misuse.blame(2, options.renegotiate, kept, session, opts)
+  local hs, message, failure = misuse.blame(2, core.renegotiate, self, hooks.dispatch, session, o.session)
   if not hs then return nil, message, failure end
   for _, h in ipairs(kept.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end
   for _, h in ipairs(o.hooks or none) do hooks.on(hs, h[1], h[2], h[3]) end

@@ -7,6 +7,7 @@
 --
 -- Nothing of a lab reaches an ordinary context: its randomness lives in a provider of its own that only lab:client and lab:server hand on.
 local core = require "akushu.core"
+local misuse = require "akushu.misuse"
 local options = require "akushu.options"
 local trace = require "akushu.trace"
 
@@ -191,12 +192,12 @@ local function context(self, role, opts)
       return now
     end
   end
-  local fields, kept = options.blame(2, options.context, role, opts, core.x509)
+  local fields, kept = misuse.blame(2, options.context, role, opts, core.x509)
   fields.lab = self.provider
   -- What a context draws while it is made (ticket keys) belongs to those runs that it takes part in.
   if not self.running then self.provider:journal(true) end
   if not self.running then self.provider:notes() end
-  local c = options.blame(2, core.context, role == "server", fields)
+  local c = misuse.blame(2, core.context, role == "server", fields)
   c:_values().kept = kept
   c:_values().lab = self
   recipe.drawn = self.running and {} or self.provider:notes()

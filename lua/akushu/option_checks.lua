@@ -1,4 +1,4 @@
---- Checks of options, one by one: each takes an option's name and value, raises what is wrong with it (options.blame makes a mistake of the caller's of that), and returns
+--- Checks of options, one by one: each takes an option's name and value, raises what is wrong with it (misuse.blame makes a mistake of the caller's of that), and returns
 -- what becomes of it.
 local core = require "akushu.core"
 local gates = require "akushu.hooks"
@@ -8,7 +8,7 @@ local checks = {}
 -- Versions by their names.
 local versions = { ["3.0"] = 0x0300, ["1.0"] = 0x0301, ["1.1"] = 0x0302, ["1.2"] = 0x0303, ["1.3"] = 0x0304 }
 
--- Whoever calls akushu made the mistake, not a line in here: see options.blame (options.lua).
+-- Whoever calls akushu made the mistake, not a line in here: see misuse.blame (misuse.lua).
 local function fail(...) error(string.format(...), 0) end
 
 -- What a value is, in a word: a number itself, an object by its class, else the type.

@@ -8,14 +8,6 @@ local one_of, bytes_of = check.one_of, check.bytes_of
 
 local options = {}
 
-local function at_caller(level, ok, ...)
-  if not ok then error((...), level + 1) end
-  return ...
-end
-
---- Calls fn; what it raises is raised again as a mistake of the caller: level 2 is who called the function that calls this, as for error.
-function options.blame(level, fn, ...) return at_caller(level, pcall(fn, ...)) end
-
 -- name → { check, role } ; role nil: both
 local known = {
   profile = { is "string" },

@@ -9,7 +9,7 @@
 --
 -- Keys, any of them:
 --     keylog       NSS key log lines, a string or a list
---     server_key   the server's RSA key, for RSA key exchange (PEM, DER, an akushu.crypto key, or a list)
+--     server_key   the server's RSA key, for RSA key exchange (PEM, DER, a PrivateKey, an akushu.crypto key, or a list)
 --     premaster    pre-master secrets that may be the one (bytes or a list)
 --     ephemeral    private key exchange values that may be one side's (bytes or a list)
 --     master       master secrets by client random or session id (a table)
@@ -18,6 +18,7 @@
 --
 -- passive.pcap(bytes, keys) reads a whole capture.
 local core = require "akushu.core"
+local misuse = require "akushu.misuse"
 local trace = require "akushu.trace"
 local show = require "akushu.show"
 local secrets = require "akushu.passive_secrets"
@@ -45,18 +46,23 @@ Passive.__tostring = function(self)
   return ("akushu.PassivePeer (%s, %s)"):format(self.version and "TLS " .. self.version or "no version yet", self.suite or "no suite yet")
 end
 
-local known_options = { keylog = true, server_key = true, premaster = true, ephemeral = true, master = true, psk = true, sessions = true }
+local known_options = { keylog = true, server_key = true, premaster = true, ephemeral = true,
+  master = { "table", "a table of master secrets by client random or session id" }, psk = true, sessions = { "table", "a table to keep them in" } }
 
-local function list(v)
+-- Bytes, or a list of them: a list. level: as misuse.want's.
+local function list_of_bytes(what, v, level)
   if v == nil then return {} end
-  return type(v) == "table" and v or { v }
+  if type(v) == "string" then return { v } end
+  misuse.want(what, "table", "bytes or a list of them", v, level + 1)
+  for i, item in ipairs(v) do misuse.want(("%s[%d]"):format(what, i), "string", "bytes", item, level + 1) end
+  return v
 end
 
 --- NSS key log lines as a table: label → client random (bytes) → secret.
 function passive.keylog(text)
   local out = {}
-  if type(text) == "table" then text = table.concat(text, "\n") end
-  for line in (text or ""):gmatch "[^\r\n]+" do
+  text = table.concat(list_of_bytes("keylog", text, 2), "\n")
+  for line in text:gmatch "[^\r\n]+" do
     local label, random, secret = line:match "^(%S+)%s+(%x+)%s+(%x+)%s*$"
     if label then
       out[label] = out[label] or {}
@@ -66,25 +72,38 @@ function passive.keylog(text)
   return out
 end
 
-local function keys_of(v)
+-- RSA keys of servers, as akushu.crypto keys.
+local function keys_of(v, level)
   local out = {}
-  for i, k in ipairs(list(v)) do out[i] = type(k) == "string" and assert(crypto.key(k)) or k end
+  for i, k in ipairs(type(v) == "table" and v or { v }) do
+    local class, message = misuse.kind(k), nil
+    if class == "akushu.PrivateKey" then k, class = k:reveal "der", "string" end
+    if class == "string" then k, message = crypto.key(k) end
+    if message then error("passive.new: option 'server_key': " .. message, level + 1) end
+    out[i] = misuse.want("passive.new: option 'server_key'", "akushu.crypto.key", "PEM, DER, a PrivateKey or a list of them", k, level + 1)
+  end
   return out
+end
+
+-- Pre-shared keys: bytes (for any identity), or a table identity → bytes.
+local function psks_of(v, level)
+  if v == nil then return {} end
+  if type(v) == "string" then return { v } end
+  misuse.want("passive.new: option 'psk'", "table", "bytes, or a table of them by identity", v, level + 1)
+  for name, key in pairs(v) do misuse.want(("passive.new: option 'psk': the key of %s"):format(tostring(name)), "string", "bytes", key, level + 1) end
+  return v
 end
 
 local function new_side() return { deframer = record.deframer {}, assembly = "", pieces = {}, waiting = 0, wanted = 4 } end
 
-function passive.new(keys)
-  keys = keys or {}
-  for name in pairs(keys) do
-    if not known_options[name] then error(("passive.new: unknown option '%s'"):format(tostring(name)), 2) end
-  end
-  if keys.master ~= nil and type(keys.master) ~= "table" then
-    error("passive.new: option 'master': a table of master secrets by client random or session id expected, got " .. type(keys.master), 2)
-  end
-  local self = setmetatable({ keylog = passive.keylog(keys.keylog), server_keys = keys_of(keys.server_key),
-    premasters = list(keys.premaster),
-    ephemeral = list(keys.ephemeral), masters = keys.master or {}, psks = type(keys.psk) == "table" and keys.psk or { keys.psk },
+--- A passive peer with these keys (see above); what is wrong with them is a mistake of the caller at `level` (2: who calls this).
+function passive.new(keys, level)
+  level = level or 2
+  keys = misuse.options("passive.new", known_options, keys, level)
+  local given = {}
+  for _, name in ipairs { "keylog", "premaster", "ephemeral" } do given[name] = list_of_bytes(("passive.new: option '%s'"):format(name), keys[name], level) end
+  local self = setmetatable({ keylog = passive.keylog(given.keylog), server_keys = keys_of(keys.server_key, level),
+    premasters = given.premaster, ephemeral = given.ephemeral, masters = keys.master or {}, psks = psks_of(keys.psk, level),
     sessions = keys.sessions or { ids = {}, tickets = {}, psks = {} }, trace = trace.new {}, problems = {}, parts = { client = {}, server = {} },
     client = new_side(), server = new_side(), finished = {}, messages = {}, phase = "client_hello", secrets = {}, handshakes = 0 }, Passive)
   self.sessions.ids, self.sessions.tickets, self.sessions.psks = self.sessions.ids or {}, self.sessions.tickets or {},
@@ -111,7 +130,7 @@ local version_names = { [0x0300] = "3.0", [0x0301] = "1.0", [0x0302] = "1.1", [0
 
 local function new_handshake(self)
   self.messages, self.server_share, self.next_keys, self.resumed, self.new_ticket = {}, nil, nil, nil, nil
-  self.master, self.ems, self.etm = nil, nil, nil
+  self.master, self.ems, self.etm, self.candidates = nil, nil, nil, nil
   self.handshakes = self.handshakes + 1
 end
 
@@ -184,7 +203,9 @@ end
 
 function handlers.server_key_exchange(self, _, msg)
   local p = msg.params
-  if type(p) == "table" and p.named_curve then self.server_share = { group = p.named_curve, public = p.point } end
+  if type(p) ~= "table" then return end
+  if p.named_curve then self.server_share = { group = p.named_curve, public = p.point } end
+  if p.dh_ys then self.server_share = { p = p.dh_p, g = p.dh_g, public = p.dh_ys } end
 end
 
 function handlers.server_hello_done(self) self.phase = "client_flight" end
@@ -301,6 +322,7 @@ local function one_record(self, from, r)
     entry.readable = true
     return plaintext(self, from, r.type, r.fragment)
   end
+  if side.choosing then tls12.choose(self, from, r.bytes) end
   if not side.protect then
     side.unread = (side.unread or 0) + 1
     return
@@ -366,6 +388,7 @@ end
 --- Bytes of one side's ("client" or "server") as they came.
 function Passive:feed(from, bytes)
   if from ~= "client" and from ~= "server" then error("'client' or 'server' expected", 2) end
+  misuse.want("feed", "string", "bytes", bytes)
   self[from].deframer:feed(bytes)
   self[from].deframer:keep()
   work(self, false)
@@ -384,8 +407,12 @@ end
 
 --- One recorded connection: flows is a list of { from = "client" | "server", bytes = }.
 function passive.read(flows, keys)
-  local p = passive.new(keys)
-  for _, f in ipairs(flows) do p:feed(f.from, f.bytes) end
+  misuse.want("passive.read", "table", "a list of { from =, bytes = }", flows)
+  local p = passive.new(keys, 3)
+  for i, f in ipairs(flows) do
+    misuse.want(("passive.read: item %d"):format(i), "table", "{ from =, bytes = }", f)
+    misuse.blame(2, p.feed, p, f.from, f.bytes)
+  end
   return p:finish()
 end
 
@@ -410,13 +437,14 @@ local function turned_round(stream)
 end
 
 --- A capture file (pcap or pcapng) with any number of connections: a list of passive peers that have read them, each with .address = {
--- client =, server = }. Connections in which no ClientHello is seen are left out. keys as for passive.new.
+-- client =, server = }. Connections in which no ClientHello is seen are left out. keys as for passive.new. nil, message, failure (code `bad_capture`): it is no capture.
 function passive.pcap(bytes, keys)
-  if type(bytes) ~= "string" then error("passive.pcap: the bytes of a capture expected, got " .. type(bytes), 2) end
-  local streams = require("akushu.pcap").streams(bytes)
-  local out = {}
-  keys = keys or {}
-  local with = {}
+  misuse.want("passive.pcap", "string", "the bytes of a capture", bytes)
+  keys = misuse.options("passive.pcap", known_options, keys)
+  passive.new(keys, 3) -- what is wrong with them is told even where the capture has no connection
+  local streams, why, failure = require("akushu.pcap").streams(bytes)
+  if not streams then return nil, why, failure end
+  local out, with = {}, {}
   for k, v in pairs(keys) do with[k] = v end
   with.sessions = with.sessions or {}
   for _, s in ipairs(streams) do

@@ -8,15 +8,15 @@ local tls12 = {}
 
 local function prf_hash(self) return self.version_number >= 0x0303 and self.suite_info.prf or "md5_sha1" end
 
-local function expand12(self)
+-- What each side's records are protected with under this master secret, and the key block.
+local function keys_of(self, master)
   local s, version = self.suite_info, self.version_number
   local mac = s.kind == "aead" and 0 or crypto.hashes()[s.mac]
   local iv = 0
   if s.kind == "aead" then iv = s.cipher:find "ChaCha20" and 12 or 4
   elseif s.kind == "cbc" and version <= 0x0301 then iv = s.cipher:find "DES" and 8 or 16 end
   local n = 2 * (mac + s.key_bytes + iv)
-  local block = n > 0 and crypto.prf(prf_hash(self), self.master, "key expansion", self.server_random .. self.client_random, n) or ""
-  note_secret(self, "key_block", block, { "master_secret" }, "key expansion")
+  local block = n > 0 and crypto.prf(prf_hash(self), master, "key expansion", self.server_random .. self.client_random, n) or ""
   local at = 1
   local function take(k)
     at = at + k
@@ -26,30 +26,47 @@ local function expand12(self)
   for _, part in ipairs { { "mac_key", mac }, { "key", s.key_bytes }, { "iv", iv } } do
     for _, side in ipairs { "client", "server" } do keys[side][part[1]] = take(part[2]) end
   end
-  self.next_keys = keys
+  return keys, block
 end
 
 local function set_master(self, master, from)
   self.master = note_secret(self, "master_secret", master, from)
-  expand12(self)
+  local keys, block = keys_of(self, master)
+  note_secret(self, "key_block", block, { "master_secret" }, "key expansion")
+  self.next_keys = keys
 end
 
-local function premaster_of(self, cke)
-  local kx = self.suite_info.kx
-  if kx == "ecdhe" then
-    if not self.server_share then return nil end
-    return agree(self, self.server_share.group, cke.point, self.server_share.public), "the given ephemeral key"
-  elseif kx == "rsa" then
+local function take_premaster(self, c)
+  note_secret(self, "premaster_secret", c[1], { c[2] })
+  set_master(self, c.master, { "premaster_secret" })
+end
+
+-- The protection of one side's records, to open them; nil: there is none for this suite.
+local function protection(self, keys)
+  local ok, p = pcall(record.protect, self.suite, self.version_number, { open = true, etm = self.etm and self.suite_info.kind == "cbc", key = keys.key,
+    iv = #keys.iv > 0 and keys.iv or nil, mac_key = #keys.mac_key > 0 and keys.mac_key or nil })
+  return ok and p or nil
+end
+
+-- The pre-master secrets that the given keys can mean, each with how: several, as a key of RSA opens whatever it is given (to something random when it is the
+-- wrong one, RFC 5246 §7.4.7.1), and given pre-master secrets do not say whose they are.
+local function premasters_of(self, cke)
+  local kx, out = self.suite_info.kx, {}
+  local function add(value, how) if value then out[#out + 1] = { value, how } end end
+  if kx:find "dhe" then
+    if self.server_share then add(agree(self, self.server_share, cke.point or cke.dh_yc, self.server_share.public), "the given ephemeral key") end
+  elseif kx:find "rsa" then
     local encrypted = cke.encrypted_pre_master_secret
-    for _, key in ipairs(self.server_keys) do
-      local premaster = type(encrypted) == "string" and key:premaster(encrypted, self.client_version)
-      if premaster then return premaster, "the server's key" end
-    end
-  elseif kx == "psk" then
-    local psk = self.psks[cke.identity or cke.psk_identity or ""] or self.psks[1]
-    if psk then return string.pack(">s2s2", ("\0"):rep(#psk), psk), "the pre-shared key" end
+    for _, key in ipairs(type(encrypted) == "string" and self.server_keys or {}) do add(key:premaster(encrypted, self.client_version), "the server's key") end
   end
-  return nil
+  if kx:find "psk" then -- RFC 4279 §2 to §4, RFC 5489 §2
+    local psk = self.psks[cke.psk_identity or ""] or self.psks[1]
+    if kx == "psk" and psk then add(("\0"):rep(#psk), "the pre-shared key") end
+    if not psk then out = {} end
+    for _, c in ipairs(out) do c[1] = string.pack(">s2s2", c[1], psk) end
+  end
+  for _, premaster in ipairs(self.premasters) do add(premaster, "what was given") end
+  return out
 end
 
 local function master_from(self, premaster)
@@ -62,17 +79,26 @@ end
 function tls12.client_key_exchange(self, msg)
   local logged = log(self, "CLIENT_RANDOM") or self.masters[self.client_random]
   if logged then return set_master(self, logged, { "the key log" }) end
-  local premaster, how = premaster_of(self, msg)
-  if premaster then
-    note_secret(self, "premaster_secret", premaster, { how })
-    return set_master(self, master_from(self, premaster), { "premaster_secret" })
+  local found = premasters_of(self, msg)
+  if #found == 0 then return problem(self, "client", "no key opens this " .. self.suite_info.kx .. " key exchange") end
+  for _, c in ipairs(found) do c.master = master_from(self, c[1]) end
+  if #found == 1 then return take_premaster(self, found[1]) end
+  self.candidates = found
+  self.next_keys = keys_of(self, found[1].master) -- so that ChangeCipherSpec sets the record protection up
+end
+
+--- Of several pre-master secrets that may be the one: the one under which this side's first protected record opens.
+function tls12.choose(self, from, bytes)
+  local candidates = self.candidates
+  self.candidates, self.client.choosing, self.server.choosing = nil, nil, nil
+  for i, c in ipairs(candidates) do
+    local p = protection(self, keys_of(self, c.master)[from])
+    if i == #candidates or p and p:open(bytes) then
+      take_premaster(self, c)
+      self[from].protect = protection(self, self.next_keys[from])
+      return
+    end
   end
-  -- Given pre-master secrets: the right one shows at Finished.
-  if #self.premasters > 0 and self.suite_info.kx == "rsa" then
-    note_secret(self, "premaster_secret", self.premasters[1], { "what was given" })
-    return set_master(self, master_from(self, self.premasters[1]), { "premaster_secret" })
-  end
-  problem(self, "client", "no key opens this " .. self.suite_info.kx .. " key exchange")
 end
 
 -- ServerHello was answered by ChangeCipherSpec: a session is resumed.
@@ -99,12 +125,10 @@ function tls12.change_cipher_spec(self, from)
   end
   local side, keys = self[from], self.next_keys and self.next_keys[from]
   side.encrypted = true
-  side.protect = nil
+  side.protect, side.choosing = nil, self.candidates ~= nil or nil
   if not keys then return end
-  local ok, p = pcall(record.protect, self.suite, self.version_number, { open = true, etm = self.etm and self.suite_info.kind == "cbc",
-    key = keys.key,
-    iv = #keys.iv > 0 and keys.iv or nil, mac_key = #keys.mac_key > 0 and keys.mac_key or nil })
-  if ok and p then side.protect = p else problem(self, from, "no record protection for " .. self.suite) end
+  side.protect = protection(self, keys)
+  if not side.protect then problem(self, from, "no record protection for " .. self.suite) end
 end
 
 function tls12.finished(self, from, body)

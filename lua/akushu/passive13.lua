@@ -64,7 +64,7 @@ function tls13.handshake_keys(self, hello)
     local group, public = entry.group, entry.key_exchange
     self.group = group
     local theirs = self.client_shares and self.client_shares[group]
-    shared = theirs and agree(self, group, theirs, public)
+    shared = theirs and agree(self, { group = group }, theirs, public)
     if shared then note_secret(self, "shared_secret", shared, { "the given ephemeral key" }) end
   else
     shared = ("\0"):rep(crypto.hashes()[hash]) -- psk_ke: RFC 8446 §7.1

@@ -22,14 +22,19 @@ function secrets.log(self, label) return self.keylog[label] and self.keylog[labe
 --- The handshake messages so far.
 function secrets.transcript(self) return table.concat(self.messages) end
 
---- The shared secret of two public values, when one of the given private values belongs to one of them.
-function secrets.agree(self, group, client_public, server_public)
+-- A finite field's values, as wide as the prime or without the zeros in front (RFC 5246 §8.1.2).
+local function same(own, other) return own == other or type(other) == "string" and #other < #own and own == ("\0"):rep(#own - #other) .. other end
+
+--- The shared secret of two public values, when one of the given private values belongs to one of them. where: { group = name }, or { p =, g = } (TLS 1.2's DHE, whose secret
+-- goes without the zeros in front).
+function secrets.agree(self, where, client_public, server_public)
   for _, private in ipairs(self.ephemeral) do
-    local ok, share = pcall(crypto.share, group, private)
+    local ok, share
+    if where.p then ok, share = pcall(crypto.dh_share, where.p, where.g, private) else ok, share = pcall(crypto.share, where.group, private) end
     if ok and share then
       local own = share:public()
-      local peer = own == client_public and server_public or own == server_public and client_public
-      if peer then return share:derive(peer) end
+      local peer = same(own, client_public) and server_public or same(own, server_public) and client_public
+      if peer then return share:derive(peer, where.p ~= nil) end
     end
   end
   return nil

@@ -6,20 +6,25 @@
 --     end
 --
 -- TCP is put together by sequence number: retransmissions, overlaps and segments out of order are settled; a gap ends a direction (s.gap.client, s.gap.server: true).
+local misuse = require "akushu.misuse"
+
 local pcap = {}
 
 -- ---- the files -----------------------------------------------------------------------------------------------------------------
 
-local function fail(text) error("pcap: " .. text, 0) end
+-- Not a capture, or none that goes on making sense.
+local function bad(...)
+  local text = (...):format(select(2, ...))
+  return nil, text, { code = "bad_capture", origin = "local", message = text }
+end
 
 -- pcap: a global header, then packets.
+local forms = { ["\xd4\xc3\xb2\xa1"] = { "<", 1e6 }, ["\xa1\xb2\xc3\xd4"] = { ">", 1e6 }, ["\x4d\x3c\xb2\xa1"] = { "<", 1e9 },
+  ["\xa1\xb2\x3c\x4d"] = { ">", 1e9 } }
+
 local function classic(bytes, packets)
-  local magic = bytes:sub(1, 4)
-  local forms = { ["\xd4\xc3\xb2\xa1"] = { "<", 1e6 }, ["\xa1\xb2\xc3\xd4"] = { ">", 1e6 }, ["\x4d\x3c\xb2\xa1"] = { "<", 1e9 },
-    ["\xa1\xb2\x3c\x4d"] = { ">", 1e9 } }
-  local form = forms[magic]
-  if not form then return false end
-  if #bytes < 24 then fail "the file ends in its header" end
+  local form = forms[bytes:sub(1, 4)]
+  if #bytes < 24 then return bad "the capture ends in its header" end
   local e = form[1]
   local link = string.unpack(e .. "I4", bytes, 21) & 0x0fffffff
   local at = 25
@@ -29,7 +34,7 @@ local function classic(bytes, packets)
     packets[#packets + 1] = { link = link, time = seconds + part / form[2], bytes = bytes:sub(at + 16, at + 15 + n) }
     at = at + 16 + n
   end
-  return true
+  return packets
 end
 
 local function interface(e, block)
@@ -50,7 +55,6 @@ end
 
 -- pcapng: blocks; sections may change the byte order, interfaces the link type.
 local function next_generation(bytes, packets)
-  if bytes:sub(1, 4) ~= "\x0a\x0d\x0d\x0a" then return false end
   local at, e, interfaces = 1, "<", {}
   while at + 12 <= #bytes + 1 do
     local kind = string.unpack(e .. "I4", bytes, at)
@@ -59,7 +63,7 @@ local function next_generation(bytes, packets)
       interfaces, kind = {}, -1
     end
     local n = string.unpack(e .. "I4", bytes, at + 4)
-    if n < 12 or n % 4 ~= 0 then fail(("a block of %d bytes at %d"):format(n, at - 1)) end
+    if n < 12 or n % 4 ~= 0 then return bad("a block of %d bytes at %d", n, at - 1) end
     if at + n > #bytes + 1 then break end
     local block = bytes:sub(at, at + n - 1)
     if kind == 1 and n >= 20 then
@@ -76,14 +80,16 @@ local function next_generation(bytes, packets)
     end
     at = at + n
   end
-  return true
+  return packets
 end
 
---- The packets of a file: { link = link type, time = seconds, bytes = }. Raises for what is neither pcap nor pcapng.
+--- The packets of a file: { link = link type, time = seconds, bytes = }; nil, message, failure (code `bad_capture`) for what is neither pcap nor pcapng.
 function pcap.packets(bytes)
+  misuse.want("pcap.packets", "string", "the bytes of a capture", bytes)
   local packets = {}
-  if not classic(bytes, packets) and not next_generation(bytes, packets) then fail "neither a pcap nor a pcapng file" end
-  return packets
+  if forms[bytes:sub(1, 4)] then return classic(bytes, packets) end
+  if bytes:sub(1, 4) == "\x0a\x0d\x0d\x0a" then return next_generation(bytes, packets) end
+  return bad "neither a pcap nor a pcapng file"
 end
 
 -- ---- the layers below TCP -----------------------------------------------------------------------------------------------------------
@@ -238,10 +244,13 @@ local function tcp(streams, open, packet, from, to, time)
   end
 end
 
---- The TCP connections of a capture, in the order in which they begin: see above. Packets that are not TCP over IP are passed over.
+--- The TCP connections of a capture, in the order in which they begin: see above; nil, message, failure as pcap.packets. Packets that are not TCP over IP are passed over.
 function pcap.streams(bytes)
+  misuse.want("pcap.streams", "string", "the bytes of a capture", bytes)
   local streams, open = {}, {}
-  for _, p in ipairs(pcap.packets(bytes)) do
+  local packets, message, failure = pcap.packets(bytes)
+  if not packets then return nil, message, failure end
+  for _, p in ipairs(packets) do
     local strip = links[p.link]
     local ip = strip and strip(p.bytes)
     if ip then

@@ -39,7 +39,7 @@ end
 
 --- trace:readable(keys): see above. trace: of a lab's run.
 function readable.of(trace, keys)
-  local peer = passive.new(keys or {})
+  local peer = passive.new(keys, 3)
   for _, e in ipairs(trace.entries) do
     if e.kind == "wire" then peer:feed(e.from, e.bytes) end
   end

@@ -162,9 +162,15 @@ describe("a capture file", function()
 
   it("is refused when it is none, and read as far as it goes when it is cut off", function()
     local flows, keylog = recorded("file", "1.3")
-    assert.has_error(function() pcap.streams "no capture" end, "pcap: neither a pcap nor a pcapng file")
-    assert.has_error(function() pcap.streams "" end)
-    assert.has_error(function() pcap.streams "\xd4\xc3\xb2\xa1" end)
+    for bytes, said in pairs { ["no capture"] = "neither a pcap nor a pcapng file", [""] = "neither a pcap nor a pcapng file",
+      ["\xd4\xc3\xb2\xa1"] = "the capture ends in its header", ["\x0a\x0d\x0d\x0a\5\0\0\0\x4d\x3c\x2b\x1a"] = "a block of 5 bytes at 0" } do
+      for _, read in ipairs { passive.pcap, pcap.streams, pcap.packets } do
+        local none, message, failure = read(bytes)
+        assert.is_nil(none)
+        assert.equal(said, message)
+        assert.same({ code = "bad_capture", origin = "local", message = said }, failure)
+      end
+    end
     for _, whole in ipairs { classic(segments(flows), 1), next_generation(segments(flows), { 1 }) } do
       for n = 40, #whole, 97 do passive.pcap(whole:sub(1, n), { keylog = keylog }) end
       -- A byte changed anywhere changes what is read, or ends it in words: it never ends in another way.

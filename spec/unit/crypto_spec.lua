@@ -270,7 +270,8 @@ describe("key exchange", function()
 
   it("takes private values of the right length and range alone", function()
     assert.error_matches(function() crypto.share("x25519", ("\1"):rep(31)) end, "not as long")
-    assert.error_matches(function() crypto.share("ffdhe2048", ("\1"):rep(256)) end, "can be given for")
+    for _, wrong in ipairs { "", "\0", ("\255"):rep(256), ("\1"):rep(257) } do assert.is_nil((crypto.share("ffdhe2048", wrong))) end
+    assert.equal(256, #crypto.share("ffdhe2048", ("\1"):rep(255)):public())
     assert.error_matches(function() crypto.share("secp192r1") end, "unknown group 'secp192r1'")
     fails("randomness", crypto.share("secp256r1", ("\0"):rep(32)))
     fails("randomness", crypto.share("secp256r1", ("\xff"):rep(32)))

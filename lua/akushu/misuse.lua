@@ -1,0 +1,53 @@
+--- What is called wrongly is told at the line of who called, with the argument's name and what it should have been: the checks that the laboratory's files share.
+-- level is that of error() for the function that calls the check: 2 (the default) is its caller.
+local misuse = {}
+
+--- What a value is, for a message: a userdata's class, else its type.
+function misuse.kind(value)
+  local mt = type(value) == "userdata" and getmetatable(value)
+  return type(mt) == "table" and mt.__name or type(value)
+end
+
+-- Whether a value is of this kind: a type's name, "integer", "callable", or the class of a userdata.
+local function is(value, kind)
+  if kind == "integer" then return math.type(value) == "integer" end
+  if kind == "callable" then
+    local mt = getmetatable(value)
+    return type(value) == "function" or type(mt) == "table" and mt.__call ~= nil
+  end
+  return misuse.kind(value) == kind
+end
+
+--- Raises "<what>: <wanted> expected, got <what it is>".
+function misuse.expected(what, wanted, value, level)
+  error(("%s: %s expected, got %s"):format(what, wanted, type(value) == "number" and tostring(value) or misuse.kind(value)), (level or 2) + 1)
+end
+
+--- A value that must be of one kind (a type, "integer", "callable", a class); wanted: how that is called in words. Returns the value.
+function misuse.want(what, kind, wanted, value, level)
+  if not is(value, kind) then misuse.expected(what, wanted, value, (level or 2) + 1) end
+  return value
+end
+
+--- Options: a table (nil: an empty one) in which known (name → true, or a kind and how it is called in words) has every name. Returns it.
+function misuse.options(what, known, o, level)
+  level = (level or 2) + 1
+  if o == nil then return {} end
+  if type(o) ~= "table" then misuse.expected(what, "a table of options", o, level) end
+  for name, value in pairs(o) do
+    local row = known[name]
+    if not row then error(("%s: unknown option '%s'"):format(what, tostring(name)), level) end
+    if row ~= true and not is(value, row[1]) then misuse.expected(("%s: option '%s'"):format(what, name), row[2], value, level) end
+  end
+  return o
+end
+
+local function at_caller(level, ok, ...)
+  if not ok then error((...), level + 1) end
+  return ...
+end
+
+--- Calls fn; what it raises is raised again as a mistake of the caller: level 2 is who called the function that calls this, as for error.
+function misuse.blame(level, fn, ...) return at_caller(level, pcall(fn, ...)) end
+
+return misuse

@@ -402,7 +402,8 @@ ak_view ak_hs_application(const ak_hs *h);
 void ak_hs_application_taken(ak_hs *h);
 /* ak_hs_eof: the transport has ended: the handshake fails with `truncated`. */
 void ak_hs_eof(ak_hs *h);
-/* ak_hs_abort: sends this alert (fatal) and fails with `aborted`. */
+/* ak_hs_abort: sends this alert (fatal, but for close_notify and user_canceled, which has a close_notify behind it) and fails with `aborted`, also after
+ * AK_DONE as long as no session was taken. An event may come of it (AK_EV_session_remove). */
 void ak_hs_abort(ak_hs *h, int alert);
 /* ak_hs_hook_failed: a hook raised an error while the handshake waited for its answer: it fails with `hook_failed`, unless it has failed already. */
 void ak_hs_hook_failed(ak_hs *h, const char *text);

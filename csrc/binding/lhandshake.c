@@ -13,6 +13,7 @@ typedef struct lhandshake {
     ak_hs *h;
     bool running;   /* inside start/step, perhaps suspended in a hook */
     bool taken;     /* the session has taken over */
+    bool aborting;  /* inside abort, perhaps suspended in the store's remove */
     bool server;
     bool lent;      /* INPUT is set */
     bool ticks;     /* the context has a clock of the application's */
@@ -135,7 +136,9 @@ static int ended(lua_State *L, lhandshake *u, ak_status s) {
         lua_setiuservalue(L, 1, INPUT);
         u->lent = false;
     }
-    if (s == AK_FAILED || !put_held(L, u)) return failed(L, u);
+    bool aborting = u->aborting;
+    u->aborting = false;
+    if (!aborting && (s == AK_FAILED || !put_held(L, u))) return failed(L, u);
     ak_lua_push_view(L, ak_hs_output(u->h));
     ak_hs_output_taken(u->h);
     return 1;
@@ -144,7 +147,7 @@ static int ended(lua_State *L, lhandshake *u, ak_status s) {
 /* gone: a hook has closed the handshake that waited for it. */
 static int gone(lua_State *L, lhandshake *u) {
     ak_failure f = {0};
-    u->running = false;
+    u->running = u->aborting = false;
     ak_fail(&f, AK_ERR_aborted, "a hook has closed the handshake");
     f.alert = AK_ALERT_none;
     f.state = "closed";
@@ -275,7 +278,11 @@ static int l_abort(lua_State *L) {
     lhandshake *u = check(L, 1);
     int alert = lua_isnoneornil(L, 2) ? AK_ALERT_user_canceled : ak_lua_alert(L, 2);
     ak_hs_abort(u->h, alert);
-    return l_pending(L);
+    if (u->running || ak_hs_event(u->h)->kind == AK_EV_none) return l_pending(L);
+    lua_settop(L, 1); /* a store of the application's has the session already, and is told to forget it */
+    lua_pushnil(L);
+    u->running = u->aborting = true;
+    return drive(L, u);
 }
 
 /* hs:send_early(data): a client's 0-RTT data, before :start(). */

@@ -46,6 +46,7 @@ void ak_hs_fail_now(ak_hs *h, ak_error e, int alert, bool from_peer, const char 
     if (alert != AK_ALERT_none && !from_peer) {
         ak_hs_flush_quietly(h);
         ak_hs_seal_alert(h, alert == AK_ALERT_close_notify || alert == AK_ALERT_user_canceled ? 1 : 2, (uint8_t)alert);
+        if (alert == AK_ALERT_user_canceled) ak_hs_seal_alert(h, 1, AK_ALERT_close_notify); /* by itself it is a warning that ends nothing (RFC 8446 §6.1) */
     }
     if (h->remove_on_failure && h->info->session_id_n != 0) { /* RFC 5246 §7.2.2: a failed session is not resumed */
         ak_view id = ak_view_of(h->info->session_id, h->info->session_id_n);

@@ -159,7 +159,7 @@ void ak_hs_eof(ak_hs *h) {
 
 void ak_hs_abort(ak_hs *h, int alert) {
     const char *name = ak_alert_name(alert);
-    if (h->done || h->failed) return;
+    if (h->failed || h->session_taken) return;
     h->event.kind = AK_EV_none;
     ak_hs_fail_alert(h, AK_ERR_aborted, alert, "%s", name != NULL ? name : "");
 }

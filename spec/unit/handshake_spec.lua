@@ -82,12 +82,12 @@ describe("a handshake's life", function()
   end)
 
   it("is aborted with an alert", function()
-    for _, case in ipairs { { nil, "warning user_canceled" }, { "internal_error", "fatal internal_error" }, { 40,
+    for _, case in ipairs { { nil, "warning user_canceled", "warning close_notify" }, { "internal_error", "fatal internal_error" }, { 40,
       "fatal handshake_failure" },
       { "close_notify", "warning close_notify" } } do
       local hc = mutate.handshakes "rsa"
       assert(hc:start())
-      assert.same({ case[2] }, mutate.alerts(hc:abort(case[1])))
+      assert.same({ case[2], case[3] }, mutate.alerts(hc:abort(case[1])))
       assert.equal("aborted", hc.failure.code)
       assert.equal("", hc:abort(case[1]))
       local out, _, failure = hc:step ""
@@ -99,6 +99,48 @@ describe("a handshake's life", function()
     assert.has_error(function() hc:abort(256) end)
     assert.has_error(function() hc:abort(-1) end)
     assert.is_false(hc.failed)
+  end)
+
+  for _, version in ipairs { "1.2", "1.3" } do
+    it("of TLS " .. version .. " is aborted when it is done, too, until a session was taken", function()
+      local hc, hs = mutate.handshakes(version == "1.2" and "ecdhe" or "tls13")
+      local from_client = assert(hc:start())
+      while not hc.done do from_client = assert(hc:step(assert(hs:step(from_client)))) end
+      if not hs.done then assert(hs:step(from_client)) end
+      local out = hc:abort "bad_certificate"
+      assert.is_true(#out > 0)
+      assert.is_false(hc.done)
+      assert.equal("aborted", hc.failure.code)
+      assert.is_nil((hc:session()))
+      local session = assert(hs:session())
+      local _, _, failure = session:open(out)
+      assert.equal("bad_certificate", failure.alert)
+      assert.equal("peer", failure.origin)
+      assert.equal("", hs:abort "internal_error")
+      assert.is_false(hs.failed)
+    end)
+  end
+
+  it("that is aborted when it is done leaves its session to no store", function()
+    local kept, removed = {}, {}
+    local store = {
+      get = function(id) return kept[id] end,
+      put = function(id, bytes) kept[id] = bytes end,
+      remove = function(id)
+        coroutine.yield "remove"
+        removed[#removed + 1] = id
+        kept[id] = nil
+      end,
+    }
+    local hc, hs = mutate.handshakes("ecdhe", { versions = "1.2", tickets = false }, { versions = "1.2", tickets = false, sessions = store })
+    local out = assert(hc:start())
+    while not hs.done do out = assert(hs:step(assert(hc:step(hs:step(out) or "")))) end
+    assert.is_truthy(next(kept))
+    local co = coroutine.wrap(function() return hs:abort "internal_error" end)
+    assert.equal("remove", co())
+    assert.equal("string", type(co()))
+    assert.equal(1, #removed)
+    assert.is_nil(next(kept))
   end)
 
   it("is closed, and cannot be used after it", function()

@@ -11,6 +11,7 @@
 -- o.ignore   fields that may differ: by default those that are random or made of what is random; {}: none
 -- o.app      what the engine's application answers (akushu.script)
 local core = require "akushu.core"
+local misuse = require "akushu.misuse"
 local trace = require "akushu.trace"
 local show = require "akushu.show"
 local wire = core.wire
@@ -180,22 +181,19 @@ local function sent_in(t)
   return out
 end
 
-local known = { script = true, role = true, ignore = true, app = true }
+local known = { script = true, role = { "string", "\"client\" or \"server\"" }, ignore = { "table", "a list of names of fields" }, app = { "callable", "a function" } }
 
 --- lab:compare(a, b [, o]). a, b: traces; or, with o.script, contexts, handshakes, sockets, { send =, receive = }, or functions that
 -- return one of these when its turn has come. With a lab of one seed the script says the same to both.
 function compare.of(lab, a, b, o)
-  o = o or {}
-  for name in pairs(o) do
-    if not known[name] then error(("lab:compare: unknown option '%s'"):format(tostring(name)), 3) end
-  end
+  o = misuse.options("lab:compare", known, o) -- the tail call of lab:compare
   local ignored = {}
   for _, name in ipairs(o.ignore or usually_random) do ignored[name] = true end
   local all
   if getmetatable(a) == trace.class and getmetatable(b) == trace.class then
     all = compare_lists(sent_in(a), sent_in(b), ignored)
   else
-    if type(o.script) ~= "function" and type(o.script) ~= "table" then error("lab:compare: 'script' is a function or a list of messages", 3) end
+    if type(o.script) ~= "function" and type(o.script) ~= "table" then error("lab:compare: two traces expected, or 'script': a function or a list of messages", 2) end
     -- What the script draws for the first peer it draws again for the second.
     all = compare_lists(heard_from(lab:again(), a, o), heard_from(lab:again(), b, o), ignored)
   end

@@ -7,6 +7,7 @@
 -- Inputs, filled in by who sees the messages: version (number), suite (name), client_random, server_random, ems, etm, share (ours),
 -- peer_public, premaster, psk, client_hello (bytes), hashes { hello, server_finished, client_finished, client_key_exchange } (transcript hashes at those points).
 local core = require "akushu.core"
+local misuse = require "akushu.misuse"
 local crypto, record = core.crypto, core.record
 
 local keys = {}
@@ -36,8 +37,6 @@ function compute.suite_info(self)
   return suites[self.suite] or error("keys: the suite is not known yet, or not one that can be computed with: " .. tostring(self.suite), 0)
 end
 
---- The hash of the PRF, or of HKDF.
-function compute.hash(self) return self.version >= 0x0303 and self.suite_info.prf or "md5_sha1" end
 
 function compute.hash_size(self) return crypto.hashes()[self.hash] end
 
@@ -46,6 +45,9 @@ local function need(self, name, why)
   if v == nil then error(("keys: %s is not known, and is needed for %s"):format(name, why), 0) end
   return v
 end
+
+--- The hash of the PRF, or of HKDF.
+function compute.hash(self) return need(self, "version", "its hash") >= 0x0303 and self.suite_info.prf or "md5_sha1" end
 
 local function hash_at(self, point)
   return self.hashes[point] or error("keys: the handshake has not come as far as " .. point, 0)
@@ -124,6 +126,10 @@ end
 
 -- ---- what a script calls ------------------------------------------------------------------------------------------------------------
 
+local function check_side(what, side)
+  if side ~= "client" and side ~= "server" then misuse.expected(what, "\"client\" or \"server\"", side, 3) end
+end
+
 --- The PRF of this connection's version and suite.
 function methods:prf(secret, label, seed, n) return crypto.prf(self.hash, secret, label, seed, n) end
 
@@ -132,6 +138,8 @@ function methods:expand_label(secret, label, context, n) return crypto.hkdf_expa
 
 --- verify_data of one side's Finished over this transcript.
 function methods:finished(side, transcript)
+  check_side("keys:finished", side)
+  misuse.want("keys:finished", "string", "the bytes of a transcript", transcript)
   local hashed = crypto.digest(self.hash, transcript)
   if self.version < 0x0304 then return self:prf(self.master, side .. " finished", hashed, 12) end
   return crypto.hmac(self.hash, self:expand_label(self[side .. "_handshake_traffic"], "finished", ""), hashed)
@@ -139,6 +147,7 @@ end
 
 --- Record protection of TLS 1.2 and before for what `side` writes; open: to read it.
 function methods:protection(side, open)
+  check_side("keys:protection", side)
   local k = self[side .. "_keys"]
   return assert(record.protect(self.suite, self.version, { open = open, etm = self.etm and self.suite_info.kind == "cbc" or false,
     key = k.key,
@@ -146,6 +155,9 @@ function methods:protection(side, open)
 end
 
 --- Record protection of TLS 1.3 under a traffic secret.
-function methods:protection_of(secret, open) return assert(record.protect(self.suite, 0x0304, { secret = secret, open = open })) end
+function methods:protection_of(secret, open)
+  misuse.want("keys:protection_of", "string", "the bytes of a traffic secret", secret)
+  return assert(record.protect(need(self, "suite", "record protection"), 0x0304, { secret = secret, open = open }))
+end
 
 return keys

@@ -43,17 +43,13 @@ local function give(self, what, purpose, values)
   table.insert(self.given, { purpose, bytes })
 end
 
-local known = { seed = "string", clock = "number", values = true, random = "function" }
+local known = { seed = { "string", "a string" }, clock = { "number", "seconds since 1970" }, values = true, random = { "function", "a function" } }
 
 local function check(opts)
-  for name, value in pairs(opts) do
-    local want = known[name]
-    if not want then error(("akushu.lab: unknown option '%s'"):format(tostring(name)), 3) end
-    if want ~= true and type(value) ~= want then error(("option '%s': a %s expected, got %s"):format(name, want, type(value)), 3) end
-  end
-  if opts.values ~= nil and type(opts.values) ~= "table" and type(opts.values) ~= "function" then
-    error("option 'values': a table or a function expected, got " .. type(opts.values), 3)
-  end
+  opts = misuse.options("akushu.lab", known, opts, 3)
+  local values = opts.values
+  if values ~= nil and type(values) ~= "table" and type(values) ~= "function" then misuse.expected("akushu.lab: option 'values'", "a table or a function", values, 3) end
+  return opts
 end
 
 --- akushu.lab{ seed =, random =, clock =, values = }. seed: any string; without one (and with values) only given values are handed out, and what
@@ -61,9 +57,7 @@ end
 -- is asked for each purpose. random: function(purpose, n) → n bytes, or nil: then the seed's own; asked for all that is not given (and without a seed fails with
 -- `randomness` where it returns nil, another length, or raises). It must not use the lab's own objects.
 function lab.new(opts)
-  opts = opts or {}
-  if type(opts) ~= "table" then error("akushu.lab: a table of options expected, got " .. type(opts), 2) end
-  check(opts)
+  opts = check(opts)
   local self = setmetatable({ seed = opts.seed or (opts.values == nil and opts.random == nil and "akushu" or ""), clock = opts.clock or lab.epoch,
     made = {} }, Lab)
   self.options, self.given, self.recipes, self.issued = opts, {}, {}, {}
@@ -115,36 +109,45 @@ function Lab:now() return self.clock end
 
 --- Lets time pass.
 function Lab:advance(seconds)
-  if type(seconds) ~= "number" then error("seconds: a number expected, got " .. type(seconds), 2) end
+  misuse.want("lab:advance", "number", "seconds", seconds)
   self.clock = self.clock + seconds
   return self
 end
 
 -- ---- identities --------------------------------------------------------------------------------------------------------------------
 
+local function new_key(self, what, spec, level)
+  misuse.want(what, "string", "a kind of key such as \"rsa:2048\" or \"ec:secp256r1\"", spec, level + 1)
+  local made, message = self.provider:generate(spec)
+  if not made then error(("%s: %s"):format(what, message), level + 1) end
+  return assert(core.x509.private_key(made))
+end
+
 --- A private key made of the lab's randomness ("ec:secp256r1", "rsa:2048", "ed25519").
-function Lab:key(spec) return assert(core.x509.private_key(assert(self.provider:generate(spec)))) end
+function Lab:key(spec) return new_key(self, "lab:key", spec, 1) end -- a tail call: its caller is this one's
 
 local year = 365 * 86400
 local short_names = { rsa = "rsa:2048", ecdsa = "ec:secp256r1" }
 
-local function dated(self, o, key)
+-- Options of testca's with the lab's dates and a key of the lab's; a mistake in them is that of the caller's caller.
+local function dated(self, what, o, key)
   local out = { not_before = self.clock - 86400, not_after = self.clock + 10 * year }
+  if o ~= nil and type(o) ~= "table" then misuse.expected(what, "a table of options", o, 3) end
   for k, v in pairs(o or {}) do out[k] = v end
   out.key = out.key or key
-  if type(out.key) == "string" then out.key = self:key(short_names[out.key] or out.key) end
+  if type(out.key) == "string" then out.key = new_key(self, what .. ": option 'key'", short_names[out.key] or out.key, 3) end
   return out
 end
 
 --- The lab's own root CA (an akushu.testca CA), made when first asked for. Ed25519 unless told: its signatures repeat.
 function Lab:ca(o)
-  if not self.made.ca or o then self.made.ca = require("akushu.testca").new(dated(self, o, "ed25519")) end
+  if not self.made.ca or o then self.made.ca = misuse.blame(2, require("akushu.testca").new, dated(self, "lab:ca", o, "ed25519")) end
   return self.made.ca
 end
 
 --- An identity of the lab's CA; o as for testca's issue: { names = { "localhost" }, key = "ecdsa" or "rsa" or …, purpose = … }.
 function Lab:issue(o)
-  local with = dated(self, o, "ecdsa")
+  local with = dated(self, "lab:issue", o, "ecdsa")
   if not with.names and not with.name then with.names = { "localhost" } end
   local siblings, which = self.siblings, nil
   if siblings then
@@ -152,7 +155,8 @@ function Lab:issue(o)
     which = self.issues .. require("akushu.show").json(o or {})
     if siblings[which] then return siblings[which] end
   end
-  local issued = self:ca():issue(with)
+  local ca = self:ca()
+  local issued = misuse.blame(2, ca.issue, ca, with)
   if siblings then siblings[which] = issued end
   self.issued[issued.identity] = issued -- for trace:script, which writes down what a context was made of
   return issued
@@ -161,7 +165,10 @@ end
 --- The identity that a server of this lab has when none is given: for localhost, ECDSA or what `key` says. Made once for each kind of key.
 function Lab:identity(key)
   key = key or "ecdsa"
-  self.made[key] = self.made[key] or self:issue { names = { "localhost" }, key = key }
+  if not self.made[key] then
+    misuse.want("lab:identity", "string", "a kind of key such as \"rsa\" or \"ec:secp256r1\"", key)
+    self.made[key] = misuse.blame(2, self.issue, self, { names = { "localhost" }, key = key })
+  end
   return self.made[key].identity
 end
 
@@ -208,19 +215,20 @@ end
 
 --- A client's context as akushu.client makes one, with the lab's randomness and clock. It trusts the lab's CA unless told otherwise.
 function Lab:client(opts)
-  opts = copy(opts)
+  opts = copy(opts == nil and {} or misuse.want("lab:client", "table", "a table of options", opts))
   if opts.trust == nil and opts.verify ~= false then opts.trust = self:trust() end
   return context(self, "client", opts)
 end
 
 --- A server's context; with an identity of the lab's for localhost unless told otherwise. key: of what kind ("rsa", "ecdsa", "ed25519").
 function Lab:server(opts)
-  opts = copy(opts)
+  opts = copy(opts == nil and {} or misuse.want("lab:server", "table", "a table of options", opts))
   local key = opts.key
   if key ~= nil and type(key) ~= "string" then error("option 'key': a kind of key such as \"rsa\" or \"ec:secp256r1\" expected, got " .. type(key), 2) end
   opts.key = nil
-  if opts.identity == nil and opts.on_identity == nil then opts.identity = self:identity(key or opts.profile == "classic" and "rsa" or
-    "ecdsa") end
+  if opts.identity == nil and opts.on_identity == nil then
+    opts.identity = misuse.blame(2, self.identity, self, key or opts.profile == "classic" and "rsa" or "ecdsa")
+  end
   if opts.client_auth and opts.client_auth ~= "none" and opts.trust == nil then opts.trust = self:trust() end
   return context(self, "server", opts)
 end
@@ -350,15 +358,26 @@ local function move(run)
   end
 end
 
-local run_options = { early = true, chunk = true, data = true, network = true, close = true, server_name = true, session = true,
-  trace = true }
+local run_options = { early = { "string", "bytes" }, chunk = { "integer", "a number of bytes" }, data = true, network = { "callable", "a function" },
+  close = { "boolean", "true or false" }, server_name = true, session = true, trace = true }
 
-local function handshake_of(peer, opts)
-  local class = type(peer) == "userdata" and getmetatable(peer).__name or type(peer)
+local function check_run(opts, level)
+  opts = misuse.options("lab:run", run_options, opts, level + 1)
+  if opts.chunk and opts.chunk < 1 then misuse.expected("lab:run: option 'chunk'", "a number of bytes", opts.chunk, level + 1) end
+  if opts.trace ~= nil and getmetatable(opts.trace) ~= trace.class then misuse.expected("lab:run: option 'trace'", "a trace", opts.trace, level + 1) end
+  local data = opts.data
+  if type(data) == "string" or data == nil then return opts end
+  misuse.want("lab:run: option 'data'", "table", "a list of strings", data, level + 1)
+  for i, item in ipairs(data) do misuse.want(("lab:run: option 'data'[%d]"):format(i), "string", "a string", item, level + 1) end
+  return opts
+end
+
+local function handshake_of(peer, opts, level)
+  local class = misuse.kind(peer)
   if class == "akushu.Handshake" then return peer end
-  if class ~= "akushu.Context" then error("lab:run: a context or a handshake expected, got " .. class, 3) end
-  if peer.role == "server" then return assert(peer:handshake {}) end
-  return assert(peer:handshake { server_name = opts.server_name or "localhost", session = opts.session })
+  if class ~= "akushu.Context" then misuse.expected("lab:run", "a context or a handshake", peer, level + 1) end
+  local o = peer.role == "client" and { server_name = opts.server_name or "localhost", session = opts.session } or {}
+  return assert(misuse.blame(level + 1, peer.handshake, peer, o))
 end
 
 -- Ticket keys are drawn by the first run that needs them and live as long as their context.
@@ -397,7 +416,6 @@ end
 
 -- From the first message to the last.
 local function conduct(run, opts)
-  if opts.early then assert(run.client.hs:send_early(opts.early)) end
   run.client:start()
   run.server:start()
   move(run)
@@ -420,21 +438,22 @@ end
 --   early        0-RTT data of the client's (its session must allow it); what the server takes of it is in trace.server.early
 --   server_name, session    for a client's context
 function Lab:run(client, server, opts)
-  opts = opts or {}
-  for name in pairs(opts) do
-    if not run_options[name] then error(("lab:run: unknown option '%s'"):format(tostring(name)), 2) end
-  end
+  opts = check_run(opts, 2)
   local t = opts.trace or trace.new { lab = self }
   local journal = function() return self.provider:notes() end
   t.began, t.early = self.clock, opts.early
   local run = { trace = t, chunk = opts.chunk, network = opts.network, journal = journal }
   for _, side in ipairs { { "client", client }, { "server", server } } do
-    local name, hs = side[1], handshake_of(side[2], opts)
+    local name, hs = side[1], handshake_of(side[2], opts, 2)
     if hs.role ~= name then error(("lab:run: the %s is a %s"):format(name, hs.role), 2) end
     run[name] = setmetatable({ name = name, hs = hs, inbox = {}, plain = {}, run = run, log = {} }, Side)
     t:watch(hs, journal)
   end
   run.client.peer, run.server.peer = run.server, run.client
+  if opts.early then
+    local sent, message = run.client.hs:send_early(opts.early)
+    if not sent then error("lab:run: option 'early': " .. message, 2) end
+  end
   self.running = true
   self.provider:journal(true)
   journal()
@@ -452,15 +471,24 @@ end
 -- ---- one thing after the other
 -- -------------------------------------------------------------------------------------------------------------
 
+-- A list of mutations, or of their fields, as mutations.
+local function mutations_of(what, list, level)
+  local mutations, out = require "akushu.mutations", {}
+  misuse.want(what, "table", "a list of mutations", list, level + 1)
+  for i, m in ipairs(list) do out[i] = getmetatable(m) == mutations.class and m or misuse.blame(level + 1, mutations.new, m) end
+  return out
+end
+
 --- Tries mutations on a run: setup(lab) → client, server [, options of lab:run] is asked for the two peers in a lab that is as this one was
 -- at its start, the mutations (a list, see mutations.lua; nil: none) are put in, and the two are run. Returns the trace; the same lab, setup
 -- and list give the same bytes.
 function Lab:attempt(setup, list)
-  if type(setup) ~= "function" then error("lab:attempt: a function expected that gives client and server, got " .. type(setup), 2) end
+  misuse.want("lab:attempt", "function", "a function that gives client and server", setup)
+  if list then list = mutations_of("lab:attempt", list, 2) end
   local fresh = self:again()
   local client, server, opts = setup(fresh)
-  opts = opts or {}
-  client, server = handshake_of(client, opts), handshake_of(server, opts)
+  opts = check_run(opts, 2)
+  client, server = handshake_of(client, opts, 2), handshake_of(server, opts, 2)
   require("akushu.mutations").apply(list or {}, client, server)
   local t = fresh:run(client, server, opts)
   t.setup, t.list = setup, list
@@ -470,8 +498,9 @@ end
 --- Reduces a list of mutations to the smallest part that still makes a difference: differs(trace) → boolean; without it: the outcome is
 -- another than without any mutation. Returns the list, and the trace of it; nil when the whole list makes none.
 function Lab:shrink(setup, list, differs)
-  if type(setup) ~= "function" then error("lab:shrink: a function expected that gives client and server, got " .. type(setup), 2) end
-  if type(list) ~= "table" then error("lab:shrink: a list of mutations expected, got " .. type(list), 2) end
+  misuse.want("lab:shrink", "function", "a function that gives client and server", setup)
+  list = mutations_of("lab:shrink", list, 2)
+  if differs ~= nil then misuse.want("lab:shrink", "callable", "a function of a trace", differs) end
   if not differs then
     local usual = self:attempt(setup):outcome()
     differs = function(t) return t:outcome() ~= usual end

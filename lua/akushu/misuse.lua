@@ -1,5 +1,7 @@
 --- What is called wrongly is told at the line of who called, with the argument's name and what it should have been: the checks that the laboratory's files share.
 -- level is that of error() for the function that calls the check: 2 (the default) is its caller.
+local meant = require "akushu.meant"
+
 local misuse = {}
 
 --- What a value is, for a message: a userdata's class, else its type.
@@ -36,7 +38,7 @@ function misuse.options(what, known, o, level)
   if type(o) ~= "table" then misuse.expected(what, "a table of options", o, level) end
   for name, value in pairs(o) do
     local row = known[name]
-    if not row then error(("%s: unknown option '%s'"):format(what, tostring(name)), level) end
+    if not row then error(("%s: unknown option '%s'%s"):format(what, tostring(name), meant(name, known)), level) end
     if row ~= true and not is(value, row[1]) then misuse.expected(("%s: option '%s'"):format(what, name), row[2], value, level) end
   end
   return o

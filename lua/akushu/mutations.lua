@@ -22,6 +22,8 @@
 --     ccs         a ChangeCipherSpec goes before it
 --     warning     a warning alert goes before it
 --     alert       a fatal alert goes before it
+local misuse = require "akushu.misuse"
+
 local mutations = {}
 
 local Mutation = { __name = "akushu.Mutation" }
@@ -105,7 +107,7 @@ end
 
 --- A mutation from its fields (as written down by someone).
 function mutations.new(fields)
-  if type(fields) ~= "table" then error("a mutation's fields expected, got " .. type(fields), 2) end
+  misuse.want("mutation", "table", "its fields", fields)
   check_kind(fields.kind, 2)
   if fields.from ~= "client" and fields.from ~= "server" then error("mutation: 'from' is \"client\" or \"server\"", 2) end
   if math.type(fields.n) ~= "integer" or fields.n < 1 then error("mutation: 'n' is the number of a message, from 1", 2) end
@@ -113,11 +115,17 @@ function mutations.new(fields)
   for k, v in pairs(fields) do m[k] = v end
   m.name = m.name or "message"
   m.at, m.bit, m.type = m.at or 5, m.bit or 0, m.type or 0
+  for field, most in pairs { at = 1 << 24, bit = 7, type = 255, size = 1 << 24 } do
+    local v = m[field]
+    if v ~= nil and (math.type(v) ~= "integer" or v < 0 or v > most) then misuse.expected(("mutation: '%s'"):format(field), "a number up to " .. most, v) end
+  end
   return m
 end
 
 --- Puts mutations into two handshakes, before they start: client or server may be nil. A mutation without a message to meet does nothing.
 function mutations.apply(list, client, server)
+  misuse.want("mutations.apply", "table", "a list of mutations", list)
+  for side, hs in pairs { client = client, server = server } do misuse.want("mutations.apply: the " .. side, "akushu.Handshake", "a handshake", hs) end
   for side, hs in pairs { client = client, server = server } do
     local mine, sent = {}, 0
     for _, m in ipairs(list) do
@@ -172,7 +180,8 @@ local function fill(m, message, random)
   return m
 end
 
-local list_options = { from = true, message = true, seed = true, each = true, count = true }
+local list_options = { from = true, message = { "string", "the name of a message" }, seed = { "string", "a string" }, each = { "integer", "a number" },
+  count = { "integer", "a number" } }
 
 -- The messages that can be met: those sent, each with its number on its side.
 local function sent_messages(trace, o)
@@ -202,21 +211,19 @@ end
 -- side's, only messages of one name; o.each: how many of the kinds that have many forms (bitflip, truncate, retype) for each message (1);
 -- o.count: that many, drawn at random (a mutation may come twice), instead of all; o.seed: of what is drawn.
 function mutations.list(trace, kinds, o)
-  o = o or {}
-  for name in pairs(o) do
-    if not list_options[name] then error(("mutations: unknown option '%s'"):format(tostring(name)), 2) end
-  end
+  if getmetatable(trace) ~= require("akushu.trace").class then misuse.expected("mutations", "a trace", trace) end
+  o = misuse.options("mutations", list_options, o) -- the tail call of trace:mutations
   if o.from ~= nil and o.from ~= "client" and o.from ~= "server" then error("mutations: 'from' is \"client\" or \"server\"", 2) end
-  if o.message ~= nil and type(o.message) ~= "string" then error("mutations: 'message': the name of a message expected, got " .. type(o.message), 2) end
   kinds = kinds or mutations.kinds
   if type(kinds) == "string" then kinds = { kinds } end
+  misuse.want("mutations", "table", "a list of kinds", kinds)
   for _, kind in ipairs(kinds) do check_kind(kind, 2) end
   local random, messages, out = generator(o.seed or "mutations"), sent_messages(trace, o), {}
   local function one(kind, message)
     out[#out + 1] = fill(mutations.new { kind = kind, from = message.from, n = message.n, name = message.name, last = message.last }, message, random)
   end
   if o.count then
-    for _ = 1, #messages > 0 and o.count or 0 do one(kinds[1 + random(#kinds)], messages[1 + random(#messages)]) end
+    for _ = 1, #messages > 0 and #kinds > 0 and o.count or 0 do one(kinds[1 + random(#kinds)], messages[1 + random(#messages)]) end
     return out
   end
   for _, message in ipairs(messages) do
@@ -241,6 +248,8 @@ end
 --- The smallest part of a list for which differs(part) still holds: no single item can be left out of it (delta debugging). differs is
 -- asked for the whole list first; nil when it does not hold there.
 function mutations.shrink(list, differs)
+  misuse.want("mutations.shrink", "table", "a list", list)
+  misuse.want("mutations.shrink", "callable", "a function", differs)
   if not differs(list) then return nil end
   local size = math.max(#list // 2, 1)
   while #list > 0 do

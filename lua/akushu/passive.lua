@@ -96,14 +96,13 @@ end
 
 local function new_side() return { deframer = record.deframer {}, assembly = "", pieces = {}, waiting = 0, wanted = 4 } end
 
---- A passive peer with these keys (see above); what is wrong with them is a mistake of the caller at `level` (2: who calls this).
-function passive.new(keys, level)
-  level = level or 2
-  keys = misuse.options("passive.new", known_options, keys, level)
+--- A passive peer with these keys (see above).
+function passive.new(keys)
+  keys = misuse.options("passive.new", known_options, keys)
   local given = {}
-  for _, name in ipairs { "keylog", "premaster", "ephemeral" } do given[name] = list_of_bytes(("passive.new: option '%s'"):format(name), keys[name], level) end
-  local self = setmetatable({ keylog = passive.keylog(given.keylog), server_keys = keys_of(keys.server_key, level),
-    premasters = given.premaster, ephemeral = given.ephemeral, masters = keys.master or {}, psks = psks_of(keys.psk, level),
+  for _, name in ipairs { "keylog", "premaster", "ephemeral" } do given[name] = list_of_bytes(("passive.new: option '%s'"):format(name), keys[name], 2) end
+  local self = setmetatable({ keylog = passive.keylog(given.keylog), server_keys = keys_of(keys.server_key, 2),
+    premasters = given.premaster, ephemeral = given.ephemeral, masters = keys.master or {}, psks = psks_of(keys.psk, 2),
     sessions = keys.sessions or { ids = {}, tickets = {}, psks = {} }, trace = trace.new {}, problems = {}, parts = { client = {}, server = {} },
     client = new_side(), server = new_side(), finished = {}, messages = {}, phase = "client_hello", secrets = {}, handshakes = 0 }, Passive)
   self.sessions.ids, self.sessions.tickets, self.sessions.psks = self.sessions.ids or {}, self.sessions.tickets or {},
@@ -408,7 +407,7 @@ end
 --- One recorded connection: flows is a list of { from = "client" | "server", bytes = }.
 function passive.read(flows, keys)
   misuse.want("passive.read", "table", "a list of { from =, bytes = }", flows)
-  local p = passive.new(keys, 3)
+  local p = misuse.blame(2, passive.new, keys)
   for i, f in ipairs(flows) do
     misuse.want(("passive.read: item %d"):format(i), "table", "{ from =, bytes = }", f)
     misuse.blame(2, p.feed, p, f.from, f.bytes)
@@ -441,7 +440,7 @@ end
 function passive.pcap(bytes, keys)
   misuse.want("passive.pcap", "string", "the bytes of a capture", bytes)
   keys = misuse.options("passive.pcap", known_options, keys)
-  passive.new(keys, 3) -- what is wrong with them is told even where the capture has no connection
+  misuse.blame(2, passive.new, keys) -- what is wrong with them is told even where the capture has no connection
   local streams, why, failure = require("akushu.pcap").streams(bytes)
   if not streams then return nil, why, failure end
   local out, with = {}, {}

@@ -10,6 +10,7 @@
 -- sessions and early data that only a server's memory knows.
 local core = require "akushu.core"
 local show = require "akushu.show"
+local misuse = require "akushu.misuse"
 
 local regression = {}
 
@@ -401,8 +402,8 @@ end
 
 --- trace:script(o): see above. o.side: "client" or "server"; without it: both, or the one that can be repeated. Returns the text; nil, message.
 function regression.script(trace, o)
-  o = o or {}
-  if o.side ~= nil and o.side ~= "client" and o.side ~= "server" then error("trace:script: 'side' is \"client\" or \"server\"", 3) end
+  o = misuse.options("trace:script", { side = true }, o) -- the tail call of trace:script
+  if o.side ~= nil and o.side ~= "client" and o.side ~= "server" then error("trace:script: 'side' is \"client\" or \"server\"", 2) end
   if not trace.client or not trace.server or not trace.client.log then return nil, "the run was not made by lab:run" end
   if o.side then return one(trace, o.side) end
   local parts, why = {}, {}

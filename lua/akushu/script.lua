@@ -25,6 +25,7 @@
 --     peer:steps(hs)            the same one message at a time (script_engine.lua)
 --     peer:client_hello{…}  peer:server_hello{…}  peer:share(group)  peer:finished()  peer:premaster_for(certificate message)
 local script_peer = require "akushu.script_peer"
+local misuse = require "akushu.misuse"
 require "akushu.script_messages"
 require "akushu.script_engine"
 
@@ -37,11 +38,9 @@ Script.__tostring = function(self) return ("akushu.Script (%s)"):format(self.rol
 --- akushu.script(role, function(peer) … end [, { lab = }]).
 function script.new(role, fn, o)
   if role ~= "client" and role ~= "server" then error("akushu.script: the role is \"client\" or \"server\"", 2) end
-  if type(fn) ~= "function" then error("akushu.script: a function expected, got " .. type(fn), 2) end
-  o = o or {}
-  for name in pairs(o) do
-    if name ~= "lab" then error(("akushu.script: unknown option '%s'"):format(tostring(name)), 2) end
-  end
+  misuse.want("akushu.script", "function", "a function", fn, 2)
+  o = misuse.options("akushu.script", { lab = true }, o, 2)
+  if o.lab ~= nil and (type(o.lab) ~= "table" or (getmetatable(o.lab) or {}).__name ~= "akushu.Lab") then misuse.expected("akushu.script: option 'lab'", "a lab", o.lab) end
   return setmetatable({ role = role, fn = fn, options = o }, Script)
 end
 
@@ -119,10 +118,10 @@ end
 
 local function transport_of(x, o)
   local class = type(x) == "userdata" and (getmetatable(x) or {}).__name
-  if class == "akushu.Handshake" then return engine_transport(x, o and o.app) end
+  if class == "akushu.Handshake" then return engine_transport(x, o.app) end
   if type(x) == "table" and x.send and x.receive and not x.settimeout then return x end
   if (type(x) == "userdata" and class ~= "akushu.Session" or type(x) == "table") and x.settimeout then return socket_transport(x) end
-  error("script:run: a handshake, a socket, or { send =, receive = } expected", 3)
+  misuse.expected("script:run", "a handshake, a socket, or { send =, receive = }", x, 3)
 end
 
 -- ---- running ----------------------------------------------------------------------------------------------------------------------------------
@@ -139,9 +138,7 @@ end
 -- "timeout" or "closed", now = function() → seconds (optional: for timeouts that hold whatever trickles in) }. Returns what the script returned (true when nothing), or nil,
 -- message, failure: code `unexpected`, `timeout`, `bad_record`, one of the engine's, or `script_failed` with what it raised in failure.error.
 function Script:run(transport, o)
-  for name in pairs(o or {}) do
-    if name ~= "app" then error(("script:run: unknown option '%s'"):format(tostring(name)), 2) end
-  end
+  o = misuse.options("script:run", { app = { "callable", "a function" } }, o)
   local t = transport_of(transport, o)
   local peer = script_peer.new(self.role, self.options)
   peer.now = t.now

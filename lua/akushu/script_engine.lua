@@ -12,6 +12,7 @@
 -- IVs), and what came and was not read yet. The engine's handshake is over then (`aborted`, without an alert).
 local script_peer = require "akushu.script_peer"
 local core = require "akushu.core"
+local misuse = require "akushu.misuse"
 local wire = core.wire
 
 local Peer, stop, other = script_peer.class, script_peer.stop, script_peer.other
@@ -129,7 +130,7 @@ end
 --- An engine's handshake of this side's role, not started yet, that plays one message at a time: call the result, or :step(), for the name, the message and { from =, bytes
 -- =, sent = } of the next message that was sent, or came and was dealt with; nil when it is done. :take_over() after any of them.
 function Peer:steps(hs, o)
-  if type(hs) ~= "userdata" or getmetatable(hs).__name ~= "akushu.Handshake" then error("peer:steps: a handshake expected", 2) end
+  misuse.want("peer:steps", "akushu.Handshake", "a handshake", hs)
   if hs.role ~= self.role then error(("peer:steps: a %s's handshake expected"):format(self.role), 2) end
   local self_ = setmetatable({ peer = self, hs = hs, before = o and o.before, timeout = o and o.timeout }, Engine)
   local values = hs:_values()
@@ -209,6 +210,7 @@ end
 local options = { before = true, after = true, timeout = true }
 
 local function check(o)
+  misuse.want("peer:engine", "table", "a table of options", o, 3)
   for name, value in pairs(o) do
     if not options[name] then error(("peer:engine: unknown option '%s'"):format(tostring(name)), 3) end
     if name ~= "timeout" and (type(value) ~= "string" or value ~= "change_cipher_spec" and value ~= "hello_retry_request" and
@@ -224,8 +226,9 @@ end
 -- ends when the engine fails, or is done, before that. o.timeout: seconds that it waits for the peer.
 function Peer:engine(hs, o)
   o = o or {}
+  misuse.want("peer:engine", "akushu.Handshake", "a handshake", hs)
   check(o)
-  local engine = self:steps(hs, o)
+  local engine = misuse.blame(2, self.steps, self, hs, o)
   local wanted = o.before or o.after
   while true do
     local name, msg, item = engine:step()

@@ -1,25 +1,28 @@
 --- Messages with sensible fields, for scripts (script.lua): every field can be given, left out, or be wrong.
 local script_peer = require "akushu.script_peer"
 local core = require "akushu.core"
+local misuse = require "akushu.misuse"
 local crypto = core.crypto
 
 local Peer, other = script_peer.class, script_peer.other
 
 local function extension(name, data) return { type = name, data = data } end
 
+-- What goes into the message as it is may be of any kind (the codec says what it cannot be); what is looked at here may not.
+local a_list, a_table = { "table", "a list" }, { "table", "a table" }
 local of_hello = {
-  client_hello = { suites = true, groups = true, schemes = true, server_name = true, versions = true, shares = true, extensions = true, more = true, fields = true },
-  server_hello = { suite = true, version = true, group = true, extended_master_secret = true, session_id = true, extensions = true, more = true, fields = true },
+  client_hello = { suites = true, groups = a_list, schemes = true, server_name = true, versions = true, shares = a_list, extensions = true, more = a_list, fields = a_table },
+  server_hello = { suite = true, version = true, group = true, extended_master_secret = true, session_id = true, extensions = true, more = a_list, fields = a_table },
 }
 
 -- An option that nobody knows would be left out without a word: another message than was meant.
 local function check(what, o)
-  if o == nil then return {} end
-  if type(o) ~= "table" then error(("peer:%s: a table of options expected, got %s"):format(what, type(o)), 3) end
-  for name in pairs(o) do
-    if not of_hello[what][name] then error(("peer:%s: unknown option '%s' (a field of the message goes into 'fields')"):format(what, tostring(name)), 3) end
+  if type(o) == "table" then
+    for name in pairs(o) do
+      if not of_hello[what][name] then error(("peer:%s: unknown option '%s' (a field of the message goes into 'fields')"):format(what, tostring(name)), 3) end
+    end
   end
-  return o
+  return misuse.options("peer:" .. what, of_hello[what], o, 3)
 end
 
 local function merged(fields, o)
@@ -42,7 +45,7 @@ function Peer:client_hello(o)
   if o.versions then
     list[#list + 1] = extension("supported_versions", { versions = o.versions })
     local shares = {}
-    for i, group in ipairs(o.shares or { groups[1] }) do shares[i] = { group = group, key_exchange = self:share(group) } end
+    for i, group in ipairs(o.shares or { groups[1] }) do shares[i] = { group = group, key_exchange = misuse.blame(2, self.share, self, group) } end
     list[#list + 1] = extension("key_share", { key_shares = shares })
     list[#list + 1] = extension("psk_key_exchange_modes", { ke_modes = { "psk_dhe_ke" } })
   else
@@ -64,7 +67,7 @@ function Peer:server_hello(o)
   local list = {}
   if o.version == "TLS 1.3" then
     list[#list + 1] = extension("supported_versions", { selected_version = "TLS 1.3" })
-    list[#list + 1] = extension("key_share", { group = o.group or "x25519", key_exchange = self:share(o.group or "x25519") })
+    list[#list + 1] = extension("key_share", { group = o.group or "x25519", key_exchange = misuse.blame(2, self.share, self, o.group or "x25519") })
   elseif o.extended_master_secret ~= false then
     list[#list + 1] = extension("extended_master_secret", "")
   end
@@ -77,7 +80,8 @@ end
 
 --- RSA key exchange: makes a pre-master secret (or takes this one), and returns it encrypted under the key of the server's certificate.
 function Peer:premaster_for(certificate, premaster)
-  local first = certificate.certificate_list[1]
+  misuse.want("peer:premaster_for", "table", "a certificate message", certificate)
+  local first = type(certificate.certificate_list) == "table" and certificate.certificate_list[1] or error("peer:premaster_for: a message with no certificate in it", 2)
   local der = type(first) == "table" and (first.cert_data or first.data) or first
   local key = assert(crypto.public_key(assert(core.x509.certificate(der)).spki))
   self.keys.premaster = premaster or string.pack(">I2", self.keys.client_version) .. self:random("premaster", 46)
@@ -87,17 +91,21 @@ end
 --- RSA key exchange, the server's side: the pre-master secret in a ClientKeyExchange, opened with the key (akushu.crypto.key) of its certificate; something random when it
 -- is none (RFC 5246 §7.4.7.1), so that the other side's Finished tells. Kept for the key schedule.
 function Peer:premaster_in(message, key)
+  misuse.want("peer:premaster_in", "table", "a client_key_exchange", message)
+  misuse.want("peer:premaster_in", "akushu.crypto.key", "an akushu.crypto.key", key)
   self.keys.premaster = assert(key:premaster(message.encrypted_pre_master_secret, self.keys.client_version))
   return self.keys.premaster
 end
 
 --- The Finished message of this side (or of `side`) over the transcript as it is.
 function Peer:finished(side)
+  if side ~= nil and side ~= "client" and side ~= "server" then misuse.expected("peer:finished", "\"client\" or \"server\"", side) end
   return { type = "finished", verify_data = self.keys:finished(side or self.role, self:transcript_bytes()) }
 end
 
 --- Whether a Finished that was received is right. Call it with the message as soon as it has come.
 function Peer:is_finished(msg)
+  misuse.want("peer:is_finished", "table", "a finished message", msg)
   local all = {}
   for i = 1, #self.transcript - 1 do all[i] = self.transcript[i] end
   return msg.verify_data == self.keys:finished(other[self.role], table.concat(all))

@@ -2,6 +2,7 @@
 -- true. What lets an engine play is in script_engine.lua, messages with sensible fields in script_messages.lua.
 local core = require "akushu.core"
 local keys = require "akushu.keys"
+local misuse = require "akushu.misuse"
 local trace = require "akushu.trace"
 local wire, crypto, record = core.wire, core.crypto, core.record
 
@@ -44,9 +45,16 @@ function Peer:random(purpose, n)
   return out:sub(1, n)
 end
 
+local function check_group(group, level)
+  if (type(group) == "string" or math.type(group) == "integer") and core.find_group(group) then return end
+  error(("peer:share: no group '%s'"):format(tostring(group)), level + 1)
+end
+
 --- A key exchange value of ours: its public half; kept for the key schedule. group: a name, or "dh" for the parameters of the server's
 -- ServerKeyExchange; private: its bytes (a lab: from key_share).
 function Peer:share(group, private)
+  if private ~= nil then misuse.want("peer:share", "string", "the bytes of a private value", private) end
+  if group ~= "dh" then check_group(group, 2) end
   local share
   if group == "dh" and self.dh then
     share = assert(crypto.dh_share(self.dh.p, self.dh.g))
@@ -242,7 +250,8 @@ end
 --- Bytes as records of one content type, under the write protection of the moment; they go out with the next receive, or at the end.
 function Peer:send_records(content_type, bytes)
   local kind = content_numbers[content_type] or content_type
-  if math.type(kind) ~= "integer" then error("no content type '" .. tostring(content_type) .. "'", 2) end
+  if math.type(kind) ~= "integer" or kind < 0 or kind > 255 then error("no content type '" .. tostring(content_type) .. "'", 2) end
+  misuse.want("peer:send: 'bytes'", "string", "bytes", bytes)
   local at = 1
   repeat
     local part = bytes:sub(at, at + self.max_fragment - 1)
@@ -287,13 +296,14 @@ function Peer:send(m)
   if type(m) ~= "table" then error("peer:send: a message, bytes or a table expected, got " .. type(m), 2) end
   if m.alert then
     local number = type(m.alert) == "string" and core.alert_number(m.alert) or m.alert
-    if math.type(number) ~= "integer" then error("no alert '" .. tostring(m.alert) .. "'", 2) end
+    if math.type(number) ~= "integer" or number < 0 or number > 255 then error("peer:send: no alert '" .. tostring(m.alert) .. "'", 2) end
     local level = (m.level == "warning" or m.level == nil and number == 0) and 1 or 2
     return self:send_records("alert", string.char(level, number))
   end
-  if m.data then return self:send_records("application_data", m.data) end
-  if m.content_type then return self:send_records(m.content_type, m.bytes) end
+  if m.data then return self:send_records("application_data", misuse.want("peer:send: 'data'", "string", "bytes", m.data)) end
+  if m.content_type then return self:send_records(m.content_type, m.bytes) end -- a tail call: its caller is this one's
   if m.raw and not m.type then
+    misuse.want("peer:send: 'raw'", "string", "bytes", m.raw)
     self.out[#self.out + 1] = m.raw
     return m.raw
   end
@@ -459,6 +469,7 @@ end
 -- what came in its failure's item.
 function Peer:expect(name, o)
   name = known_name(name, 2)
+  timeout_of(o, 2)
   local item, why = self:receive(o)
   if not is(item, name) then not_what(name, item, why, o and o.timeout) end
   return result(item)
@@ -474,6 +485,7 @@ function Peer:try(name, o)
     return nil, got[2]
   end
   name = known_name(name, 2)
+  timeout_of(o, 2)
   local item, why = self:receive(o)
   if is(item, name) then return result(item) end
   if not item then return nil, nil, why end
@@ -484,7 +496,8 @@ end
 --- A fatal or warning alert; of this description when one is given (a name or a number).
 function Peer:expect_alert(name, o)
   if math.type(name) == "integer" then name = core.alert_name(name) or name
-  elseif name ~= nil and not core.alert_number(name) then error("no alert '" .. tostring(name) .. "'", 2) end
+  elseif name ~= nil and (type(name) ~= "string" or not core.alert_number(name)) then error("peer:expect_alert: no alert '" .. tostring(name) .. "'", 2) end
+  timeout_of(o, 2)
   local item, why = self:receive(o)
   if not item or item.kind ~= "alert" or name and item.name ~= name then
     not_what(name and "alert " .. name or "an alert", item, why, o and o.timeout)
@@ -494,6 +507,7 @@ end
 
 --- close_notify, or the end of the transport: the item's name tells which ("close_notify", "end").
 function Peer:expect_close(o)
+  timeout_of(o, 2)
   local item, why = self:receive(o)
   if not item or item.kind ~= "close" then not_what("a close", item, why, o and o.timeout) end
   return true, item

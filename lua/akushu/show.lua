@@ -4,17 +4,20 @@
 --     print(show.annotated(bytes))        every field with its offset and bytes
 --     print(show.hex(bytes))              a hex dump
 local core = require "akushu.core"
+local misuse = require "akushu.misuse"
 local wire = core.wire
 
 local show = {}
 
 --- Bytes as lower-case hexadecimal digits.
 function show.to_hex(bytes)
+  misuse.want("show.to_hex", "string", "bytes", bytes)
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 
 --- The opposite; white space is passed over, anything else raises.
 function show.from_hex(text)
+  misuse.want("show.from_hex", "string", "hexadecimal digits", text)
   text = text:gsub("%s+", "")
   if #text % 2 == 1 or text:find "%X" then error("hexadecimal digits expected, two for each byte", 2) end
   return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
@@ -22,6 +25,8 @@ end
 
 --- A hex dump: offset, 16 bytes, and what of them is ASCII.
 function show.hex(bytes, indent)
+  misuse.want("show.hex", "string", "bytes", bytes)
+  if indent ~= nil then misuse.want("show.hex", "string", "what stands before each line", indent) end
   local out = {}
   for at = 1, #bytes, 16 do
     local part = bytes:sub(at, at + 15)
@@ -35,8 +40,8 @@ local function printable(s) return #s > 0 and not s:find "[^\32-\126]" end
 
 --- A value in one line: a string as text when it is, else as hexadecimal, cut to `most` bytes.
 function show.value(v, most)
+  if most == nil then most = 32 else misuse.want("show.value", "integer", "a number of bytes", most) end
   if type(v) ~= "string" then return tostring(v) end
-  most = most or 32
   if printable(v) then return #v <= 2 * most and ("%q"):format(v) or ("%q… (%d bytes)"):format(v:sub(1, 2 * most), #v) end
   if v == "" then return "(empty)" end
   if #v <= most then return show.to_hex(v) end
@@ -120,17 +125,22 @@ function put_node(out, indent, node, most)
   for _, name in ipairs(fields_of(node)) do put_field(out, indent, name, node[name], most) end
 end
 
+local of_message = { indent = { "string", "what stands before each line" }, most = { "integer", "a number of bytes" } }
+
 --- A message (or any node of the codec) as indented lines. o.indent; o.most: bytes of a string that are shown (32).
 function show.message(node, o)
   local out = {}
-  if type(node) == "string" then return show.hex(node, o and o.indent) end
-  put_node(out, o and o.indent or "", node, o and o.most or 32)
+  o = misuse.options("show.message", of_message, o)
+  if type(node) == "string" then return (show.hex(node, o.indent)) end
+  misuse.want("show.message", "table", "a node of the codec, or bytes", node)
+  put_node(out, o.indent or "", node, o.most or 32)
   return table.concat(out, "\n")
 end
 
 --- Bytes with every field that is found in them: offset, length, path, bytes. o: the codec's options ({ what = "record" }, …).
 function show.annotated(bytes, o)
-  local node = wire.decode(bytes, o)
+  misuse.want("show.annotated", "string", "bytes", bytes)
+  local node = misuse.blame(2, wire.decode, bytes, o)
   local out = {}
   for _, s in ipairs(wire.spans(node)) do
     out[#out + 1] = ("%5d %5d  %-48s %s"):format(s.offset, s.length, s.path, show.value(bytes:sub(s.offset + 1, s.offset + s.length), 24))

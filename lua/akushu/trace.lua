@@ -27,6 +27,7 @@
 --     done       version, suite, …
 local core = require "akushu.core"
 local show = require "akushu.show"
+local misuse = require "akushu.misuse"
 local wire = core.wire
 
 local Trace = { __name = "akushu.Trace" }
@@ -72,6 +73,10 @@ function trace.message_name(bytes)
   local kind = bytes:byte() or -1
   if kind == 2 and bytes:sub(7, 38) == HRR then return "hello_retry_request" end
   return wire.name("handshake_types", kind) or ("message_%d"):format(kind)
+end
+
+local function check_side(what, side, level)
+  if side ~= "client" and side ~= "server" then error(("%s: \"client\" or \"server\" expected, got %s"):format(what, tostring(side)), level + 1) end
 end
 
 local function other(side) return side == "client" and "server" or "client" end
@@ -148,6 +153,8 @@ end
 
 --- Watches a handshake: all gates are opened to the trace. journal: a function that returns the operations since the last time (a lab's).
 function Trace:watch(hs, journal)
+  misuse.want("trace:watch", "akushu.Handshake", "a handshake", hs)
+  if journal ~= nil then misuse.want("trace:watch", "callable", "a function that returns operations", journal) end
   local values = hs:_values()
   local side = hs.role
   self.state = self.state or {}
@@ -165,6 +172,7 @@ end
 
 --- One handshake with a trace of its own: trace.of(hs). Secrets stay Secret objects: hs:secret(name) while it lives.
 function trace.of(hs)
+  misuse.want("trace.of", "akushu.Handshake", "a handshake", hs)
   local t = trace.new()
   t:watch(hs)
   return t
@@ -262,6 +270,11 @@ end
 
 --- Adds what a lab's provider wrote down.
 function Trace:operations(side, notes)
+  check_side("trace:operations", side, 2)
+  misuse.want("trace:operations", "table", "a list of operations", notes)
+  for i, op in ipairs(notes) do
+    if type(op) ~= "table" or type(op.op) ~= "string" then misuse.expected(("trace:operations: item %d"):format(i), "an operation", op) end
+  end
   for _, op in ipairs(notes) do one_operation(self, side, op) end
 end
 

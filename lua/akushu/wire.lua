@@ -3,6 +3,7 @@
 --     local wire = require "akushu.wire"
 --     print(wire.annotate(wire.decode(bytes)))
 --     for _, d in ipairs(wire.diff(mine, theirs)) do print(d.path, d.a, d.b) end
+local misuse = require "akushu.misuse"
 local wire = require("akushu.core").wire
 
 -- Keys that a decoder adds and that are no part of what a node says.
@@ -10,6 +11,7 @@ local aside = { note = true, notes = true }
 
 -- "extensions[3].data" as { "extensions", 3, "data" }.
 local function steps(path)
+  misuse.want("path", "string", "a path such as \"extensions[3].data\"", path, 3)
   local found, at = {}, 1
   while at <= #path do
     local name, after = path:match("^%.?([%a_][%w_]*)()", at)
@@ -92,7 +94,7 @@ end
 
 --- A message, record or list of them as text, a line for each node: offset, the first bytes, path, value. Options as for wire.encode.
 function wire.annotate(node, options)
-  local bytes, lines = wire.encode(node, options), {}
+  local bytes, lines = misuse.blame(2, wire.encode, node, options), {}
   local spans = wire.spans(node, options)
   for i, span in ipairs(spans) do
     local following = spans[i + 1]

@@ -154,7 +154,7 @@ describe("a lab", function()
   end)
 
   it("says which option is wrong", function()
-    assert.has_error(function() akushu.lab { sed = "x" } end, "akushu.lab: unknown option 'sed'")
+    assert.has_error(function() akushu.lab { sed = "x" } end, "akushu.lab: unknown option 'sed'; did you mean 'seed'?")
     assert.has_error(function() akushu.lab { seed = 1 } end, "option 'seed': a string expected, got number")
     assert.has_error(function() akushu.lab { values = 1 } end, "option 'values': a table or a function expected, got number")
     assert.has_error(function() akushu.lab { values = { nonsense = "x" } } end)

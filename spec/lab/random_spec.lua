@@ -165,6 +165,6 @@ describe("a lab with a function for its randomness", function()
   end)
 
   it("says which option is wrong", function()
-    assert.has_error(function() akushu.lab { random = "x" } end, "option 'random': a function expected, got string")
+    assert.has_error(function() akushu.lab { random = "x" } end, "akushu.lab: option 'random': a function expected, got string")
   end)
 end)

@@ -241,7 +241,7 @@ describe("a script as server", function()
   it("says which argument is wrong", function()
     assert.has_error(function() akushu.script("peer", print) end)
     assert.has_error(function() akushu.script("client", 1) end)
-    assert.has_error(function() akushu.script("client", print, { lib = 1 }) end, "akushu.script: unknown option 'lib'")
+    assert.has_error(function() akushu.script("client", print, { lib = 1 }) end, "akushu.script: unknown option 'lib'; did you mean 'lab'?")
     assert.has_error(function() akushu.script("client", print):run(1) end)
     local function says(fn)
       local ok, message = akushu.script("client", fn):run { send = function() end, receive = function() return "" end }

@@ -13,8 +13,8 @@ describe("the lab's tools say which argument is wrong:", function()
     local trace = lab:run(lab:client {}, lab:server {})
     for said, fn in pairs {
       ["lab:run: a context or a handshake expected, got nil"] = function() lab:run() end,
-      ["lab:attempt: a function expected that gives client and server, got nil"] = function() lab:attempt() end,
-      ["lab:shrink: a function expected that gives client and server, got table"] = function() lab:shrink {} end,
+      ["lab:attempt: a function that gives client and server expected, got nil"] = function() lab:attempt() end,
+      ["lab:shrink: a function that gives client and server expected, got table"] = function() lab:shrink {} end,
       ["lab:shrink: a list of mutations expected, got nil"] = function() lab:shrink(print) end,
       ["mutations: 'from' is \"client\" or \"server\""] = function() trace:mutations({ "drop" }, { from = "clien" }) end,
       ["passive.pcap: the bytes of a capture expected, got nil"] = function() require("akushu.passive").pcap() end,
@@ -83,7 +83,7 @@ describe("lab:compare", function()
   end)
 
   it("says which option is wrong", function()
-    assert.has_error(function() lab:compare(lab:server {}, lab:server {}, { scirpt = print }) end, "lab:compare: unknown option 'scirpt'")
+    assert.has_error(function() lab:compare(lab:server {}, lab:server {}, { scirpt = print }) end, "lab:compare: unknown option 'scirpt'; did you mean 'script'?")
     assert.has_error(function() lab:compare(lab:server {}, lab:server {}) end)
   end)
 end)

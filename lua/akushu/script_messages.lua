@@ -22,7 +22,7 @@ local function check(what, o)
       if not of_hello[what][name] then error(("peer:%s: unknown option '%s' (a field of the message goes into 'fields')"):format(what, tostring(name)), 3) end
     end
   end
-  return misuse.options("peer:" .. what, of_hello[what], o, 3)
+  return misuse.options("peer:" .. what, of_hello[what], o) -- a tail call: its caller is the method
 end
 
 local function merged(fields, o)

@@ -105,6 +105,10 @@ describe("misuse is told where it happened:", function()
         return got
       end)
     end
+    in_script("client_hello, no table", function(peer)
+      local hello = peer:client_hello "x"
+      return hello
+    end)
     for _, option in ipairs { "groups", "shares", "more", "fields" } do
       in_script("client_hello " .. option, function(peer, v)
         local hello = peer:client_hello { [option] = v, versions = { "TLS 1.3" } }

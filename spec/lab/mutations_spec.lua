@@ -105,7 +105,7 @@ describe("mutations", function()
     assert.equal("drop finished (client's 4th message)", tostring(finished[1]))
     assert.equal(7, #good:mutations(nil, { count = 7 }))
     assert.has_error(function() good:mutations { "nonsense" } end, "no mutation 'nonsense'")
-    assert.has_error(function() good:mutations("drop", { form = "client" }) end, "mutations: unknown option 'form'")
+    assert.has_error(function() good:mutations("drop", { form = "client" }) end, "mutations: unknown option 'form'; did you mean 'from'?")
   end)
 
   it("are drawn from a seed", function()

@@ -408,6 +408,8 @@ void ak_hs_abort(ak_hs *h, int alert);
 /* ak_hs_hook_failed: a hook raised an error while the handshake waited for its answer: it fails with `hook_failed`, unless it has failed already. */
 void ak_hs_hook_failed(ak_hs *h, const char *text);
 const ak_failure *ak_hs_failure(const ak_hs *h);
+/* ak_hs_why: the failure's detail in full, where ak_failure has no room for all of it (AK_ERR_no_shared_suite); else empty. */
+ak_view ak_hs_why(const ak_hs *h);
 const char *ak_hs_state(const ak_hs *h); /* "wait_server_hello", "done", "failed", … */
 /* ak_hs_session: after AK_DONE, once: the session takes over keys and unread bytes; the handshake's memory is released. */
 ak_session *ak_hs_session(ak_hs *h, ak_failure *f);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* ak_view: bytes that belong to somebody else; valid as long as their owner says. */
 typedef struct ak_view {
@@ -89,6 +90,7 @@ static inline bool ak_buf_reserve(ak_buf *b, size_t n) { return (!b->bad && n <=
 uint8_t *ak_buf_grow(ak_buf *b, size_t n);
 bool ak_buf_put(ak_buf *b, const void *p, size_t n);
 static inline bool ak_buf_put_view(ak_buf *b, ak_view v) { return ak_buf_put(b, v.p, v.n); }
+static inline bool ak_puts(ak_buf *b, const char *s) { return ak_buf_put(b, s, strlen(s)); }
 bool ak_buf_u8(ak_buf *b, unsigned v);
 bool ak_buf_u16(ak_buf *b, unsigned v);
 bool ak_buf_u24(ak_buf *b, uint32_t v);

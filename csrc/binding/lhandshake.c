@@ -72,11 +72,22 @@ ak_hs *ak_lua_check_handshake(lua_State *L, int arg) { return check(L, arg)->h; 
 
 static bool certificate_error(ak_error e) { return e >= AK_ERR_no_certificate && e <= AK_ERR_bad_compression; }
 
+/* say_all: a detail that the failure had no room for, in place of its beginning: in the table on top, and in the message below it. */
+static void say_all(lua_State *L, ak_view why, ak_error e) {
+    ak_lua_push_view(L, why);
+    lua_pushfstring(L, "%s: %s", ak_error_text(e), lua_tostring(L, -1));
+    lua_pushvalue(L, -1);
+    lua_replace(L, -5);
+    lua_setfield(L, -3, "message");
+    lua_setfield(L, -2, "detail");
+}
+
 /* failed: nil, message, failure; with the error a hook raised, as it was. */
 static int failed(lua_State *L, lhandshake *u) {
     const ak_failure *f = ak_hs_failure(u->h);
     lua_pushnil(L);
     ak_lua_push_failure(L, f, certificate_error(f->error) ? ak_hs_info(u->h)->report : NULL);
+    if (ak_hs_why(u->h).n != 0) say_all(L, ak_hs_why(u->h), f->error);
     if (lua_getiuservalue(L, 1, VALUES) == LUA_TTABLE) {
         if (lua_getfield(L, -1, "hook_error") != LUA_TNIL) lua_setfield(L, -3, "error");
         else lua_pop(L, 1);

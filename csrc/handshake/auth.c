@@ -276,15 +276,22 @@ static bool suite_works(ak_hs *h, const ak_suite *s, ak_identity **candidates, s
     return false;
 }
 
-static void list_names(char *out, size_t room, const uint16_t *ids, size_t n) {
-    size_t at = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < n && at < room; i++) {
-        const char *name = ak_name(AK_REG_suites, ids[i]);
-        int w = name != NULL ? snprintf(out + at, room - at, "%s%s", i != 0 ? " " : "", name) : snprintf(out + at, room - at, "%s%04x", i != 0 ? " " : "", ids[i]);
-        at += w > 0 ? (size_t)w : 0;
-    }
-    if (at >= room && room > 4) memcpy(out + room - 4, "...", 4);
+#define NAMED 64 /* suites of a list that are told by name */
+
+/* put_suite: the at-th of a list, in words. */
+static void put_suite(ak_buf *b, size_t at, uint16_t id) {
+    const char *name = ak_name(AK_REG_suites, id);
+    char number[8];
+    snprintf(number, sizeof number, "0x%04x", id);
+    if (at < NAMED && ak_puts(b, at == 0 ? "" : " ")) ak_puts(b, name != NULL ? name : number);
+}
+
+/* put_count: what is said of a list of n of which the first were named. */
+static void put_count(ak_buf *b, size_t n) {
+    char more[40];
+    snprintf(more, sizeof more, " and %zu more", n - NAMED);
+    if (n == 0) ak_puts(b, "none");
+    else if (n > NAMED) ak_puts(b, more);
 }
 
 /* lacks_ffdhe_group: whether a finite-field suite would have been possible but for the group. */
@@ -304,17 +311,40 @@ static bool lacks_ffdhe_group(ak_hs *h) {
     return false;
 }
 
+/* what_lacks: why the suites of both do not work, in words; NULL when there are none. */
+static const char *what_lacks(ak_hs *h) {
+    const ak_context *c = h->ctx;
+    ak_identity *candidates[16];
+    bool common = false, certificate = false;
+    for (size_t i = 0; i < c->n_suites; i++) {
+        const ak_suite *s = ak_suite_find(c->suites[i]);
+        if (s == NULL || !ak_suite_fits(s, h->info->version) || !ak_list_u16_has(h->client_hello.cipher_suites, s->id)) continue;
+        common = true;
+        certificate = certificate || ak_suite_has_certificate(s);
+    }
+    if (!common) return NULL;
+    if (!certificate) return "those of both lack a pre-shared key or a group";
+    if (ak_auth_candidates(h, candidates, 16) == 0) return "those of both need a certificate, and the server has none";
+    return "those of both lack a certificate of the right kind, a group or a signature scheme in common";
+}
+
 ak_error ak_auth_no_suite(ak_hs *h) {
-    char theirs[100], ours[100];
-    uint16_t offered[AK_LIST_MAX];
+    const ak_context *c = h->ctx;
     ak_view list = h->client_hello.cipher_suites;
     size_t n = 0;
-    for (size_t i = 0; i + 1 < list.n && n < AK_LIST_MAX; i += 2) offered[n++] = (uint16_t)(list.p[i] << 8 | list.p[i + 1]);
-    list_names(theirs, sizeof theirs, offered, n);
-    list_names(ours, sizeof ours, h->ctx->suites, h->ctx->n_suites);
     if (lacks_ffdhe_group(h)) /* RFC 7919 §4 */
         return ak_hs_fail_alert(h, AK_ERR_no_shared_group, AK_ALERT_insufficient_security, "none of the client's finite-field groups is one of the server's, and all suites in common need one");
-    return ak_hs_fail(h, AK_ERR_no_shared_suite, "client: %s; server: %s", theirs, ours);
+    const char *lacks = what_lacks(h);
+    ak_buf_clear(&h->why);
+    ak_puts(&h->why, "client: ");
+    for (size_t i = 0; i < ak_list_u16_count(list); i++) put_suite(&h->why, i, ak_list_u16_at(list, i));
+    put_count(&h->why, ak_list_u16_count(list));
+    ak_puts(&h->why, "; server: ");
+    for (size_t i = 0; i < c->n_suites; i++)
+        if (ak_suite_fits(ak_suite_find(c->suites[i]), h->info->version)) put_suite(&h->why, n++, c->suites[i]);
+    put_count(&h->why, n);
+    if (lacks != NULL && ak_puts(&h->why, "; ")) ak_puts(&h->why, lacks);
+    return ak_hs_fail(h, AK_ERR_no_shared_suite, "%.*s", (int)h->why.n, (const char *)h->why.p);
 }
 
 /* choose_in_clients_order: the client's first suite that is one of ours from..to and works. Each of ours is tried once, however often the client lists it: a try

@@ -179,6 +179,7 @@ void ak_hs_output_taken(ak_hs *h) {
     else ak_buf_clear(&h->output);
 }
 const ak_failure *ak_hs_failure(const ak_hs *h) { return h->failed ? &h->failure : NULL; }
+ak_view ak_hs_why(const ak_hs *h) { return h->failed ? ak_buf_view(&h->why) : ak_view_of(NULL, 0); }
 const ak_info *ak_hs_info(const ak_hs *h) { return h->info; }
 const ak_provider *ak_hs_provider(const ak_hs *h) { return h->p; }
 ak_view ak_hs_application(const ak_hs *h) { return ak_buf_view(&h->application); }

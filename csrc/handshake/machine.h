@@ -153,6 +153,7 @@ typedef struct ak_secrets {
     BUF(psk_secret, ak_buf_init_secret, 65535, true)                                                                                                                \
     BUF(staple, ak_buf_init, 1 << 24, true)                                                                                                                         \
     BUF(assembly, ak_buf_init, (c->server && hello > message ? hello : message) + 65536, false) /* one message and one record beyond it */                          \
+    BUF(why, ak_buf_init, 16384, false) /* the failure's detail, where that is long */                                                                              \
     BUF(output, ak_buf_init, AK_BUF_NO_LIMIT, false)                                                                                                                \
     BUF(keylog, ak_buf_init_secret, 1 << 16, false)                                                                                                                 \
     BUF(application, ak_buf_init_secret, AK_RENEGOTIATION_DATA, false)                                                                                              \
@@ -185,6 +186,7 @@ struct ak_hs {
     ak_buf assembly;    /* handshake bytes not yet taken as messages */
     size_t assembly_at; /* of them already taken */
     bool excess;        /* what is left there came in one record with the end of the message before it */
+    ak_buf why;         /* the failure's detail in full; empty: it has room in there */
     ak_buf output;      /* for the peer */
     unsigned empty_records, warnings, ccs_seen, hello_requests;
 

@@ -21,7 +21,6 @@ bool ak_oid_print(ak_view oid, ak_buf *out);
 
 /* ---- text ---- */
 
-bool ak_puts(ak_buf *out, const char *s);
 bool ak_printf(ak_buf *out, const char *fmt, ...) AK_PRINTF(2, 3);
 #define AK_NAME_TEXT (AK_CERT_MAX_BYTES * 4) /* what a name can grow to when it is printed */
 /* ak_text_whole: how many bytes of a text may stand where there is room for `most`, so that no code point is cut. */

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-bool ak_puts(ak_buf *out, const char *s) { return ak_buf_put(out, s, strlen(s)); }
-
 bool ak_printf(ak_buf *out, const char *fmt, ...) {
     char small[256];
     va_list ap;

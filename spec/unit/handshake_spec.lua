@@ -281,6 +281,34 @@ describe("a handshake tells", function()
 end)
 
 describe("a failure", function()
+  it("of two that have no suite in common names all that each has, and what is missing otherwise", function()
+    local classic = { "TLS_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_256_GCM_SHA384", "TLS_RSA_WITH_AES_128_CBC_SHA", "TLS_RSA_WITH_AES_256_CBC_SHA",
+      "TLS_RSA_WITH_AES_128_CBC_SHA256", "TLS_RSA_WITH_AES_256_CBC_SHA256" }
+    local hc, hs = mutate.handshakes("rsa", { suites = classic }, { suites = akushu.crypto.profile("modern"), identity = certs.ecdsa().identity })
+    local _, s = pump.run(hc, hs)
+    local theirs, ours = s.failure.detail:match "^client: (.-); server: ([%w_ ]+)$"
+    local offered = {}
+    for name in theirs:gmatch "%S+" do offered[name] = true end
+    for _, name in ipairs(classic) do assert.is_true(offered[name], s.failure.detail) end
+    assert.is_truthy(ours:find "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256")
+    assert.is_nil(ours:find "TLS_AES_128_GCM_SHA256") -- TLS 1.3 was not in question
+    assert.equal(s.failure.message, s.message)
+    assert.equal(s.message, akushu.errors.no_shared_suite.text .. ": " .. s.failure.detail)
+
+    local more
+    hc, hs = mutate.handshakes("rsa", nil, { identity = certs.ecdsa().identity })
+    _, s = pump.run(hc, hs)
+    assert.matches("a certificate of the right kind", s.failure.detail)
+    hc, hs = mutate.handshakes("rsa", {}, {})
+    hc:on("compose", "client_hello", function(msg)
+      more = {}
+      for i = 1, 1000 do more[i] = 0xfa00 + i end
+      msg.cipher_suites = more
+    end)
+    _, s = pump.run(hc, hs)
+    assert.matches("0xfa01 .* and 936 more; server: TLS_RSA_WITH_AES_128_GCM_SHA256$", s.failure.detail)
+  end)
+
   it("has code, alert, origin, state, detail, message, and shows itself in words", function()
     local hc, hs = mutate.handshakes("rsa", { suites = { "TLS_RSA_WITH_AES_256_GCM_SHA384" } })
     local c, s = pump.run(hc, hs)

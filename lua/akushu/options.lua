@@ -191,11 +191,10 @@ local function load_identity(value, x509)
   return identity
 end
 
--- One, or a list; a table with names in it is one, right or wrong.
+-- One, or a list, which may be empty where none is needed; a table with names in it is one, right or wrong.
 local function identities(value, x509)
   if value == nil then return nil end
   if type(value) ~= "table" or type(next(value)) == "string" then value = { value } end
-  if next(value) == nil then fail "option 'identity': an empty list" end
   local out = {}
   for i, v in ipairs(check.array("identity", value)) do
     out[i] = load_identity(v, x509)

@@ -5,6 +5,7 @@
 local here = arg[0]:match "^(.*/)" or "./"
 local support = dofile(here .. "support.lua")
 local akushu, socket = support.require "akushu", support.require "socket"
+local tls = require "akushu.adapters.socket"
 
 local usage = [[
 usage: client.lua [options] HOST:PORT [PATH]
@@ -67,131 +68,60 @@ if kept and kept ~= "" then
   resume, problem = akushu.resumption(kept)
   if not resume then say("%s: %s; a full handshake then", options.session, problem) end
 end
-local hs = support.check(support.blame(client.handshake, client, { server_name = server_name, session = resume }))
-
--- Bytes out and in, with patience for the whole: LuaSocket never blocks, select waits.
+-- The connection, with patience for the whole: what is left of it is each call's.
+local deadline = socket.gettime() + patience
 local sock = support.check(socket.tcp())
+local conn = support.check(support.blame(tls.wrap, sock, client, { server_name = server_name, session = resume, handshake_timeout = patience }))
 sock:settimeout(patience)
 do
   local ok, err = sock:connect(host, port)
   if not ok then die("%s:%d: %s", host, port, err) end
 end
-sock:settimeout(0)
-local deadline = socket.gettime() + patience
 
-local function send(bytes)
-  local at = 1
-  while at <= #bytes do
-    local _, ready = socket.select(nil, { sock }, math.max(deadline - socket.gettime(), 0))
-    if not ready[sock] then return nil, "the peer takes no more bytes" end
-    local last, err, partial = sock:send(bytes, at)
-    if not last and err ~= "timeout" then return nil, err end
-    at = (last or partial) + 1
-  end
-  return true
-end
-
--- At least one byte; "" at the end of the stream.
-local function receive()
-  while true do
-    local ready = socket.select({ sock }, nil, math.max(deadline - socket.gettime(), 0))
-    if not ready[sock] then return nil, "the peer says nothing" end
-    local data, err, partial = sock:receive(16384)
-    data = data or partial
-    if data and #data > 0 then return data end
-    if err == "closed" then return "" end
-    if err ~= "timeout" then return nil, err end
-  end
-end
-
--- After a failure the peer is told why; it must have the time to read it (a socket closed with unread bytes resets the connection).
-local function fail(pending, message, failure)
-  send(pending or "")
-  sock:shutdown "send"
-  deadline = math.min(deadline, socket.gettime() + 2)
-  local drained = 0
-  while drained < 262144 do
-    local data = receive()
-    if not data or data == "" then break end
-    drained = drained + #data
-  end
-  sock:close()
-  die("failed: %s", support.explain(message, failure))
-end
+local function left() return math.max(deadline - socket.gettime(), 0) end
 
 if options.show then
   for gate, arrow in pairs { send = "-->", receive = "<--" } do
-    hs:on(gate, "*", function(message, event)
+    conn.hs:on(gate, "*", function(message, event)
       say("%s %s", arrow, support.summary(message, event))
     end)
   end
 end
 
--- The handshake.
-local out, message, failure = hs:start()
-while out do
-  send(out) -- a peer that has refused us may be gone: its alert is what we want to read
-  if hs.done then break end
-  local data, err = receive()
-  if not data then die("failed: %s", err) end
-  if data == "" then
-    out, message, failure = hs:eof()
-    if out then out, message = nil, "the peer has gone" end
-  else
-    out, message, failure = hs:step(data)
-  end
-end
-if hs.report and not warned and not options.insecure then say("%s", tostring(hs.report)) end
-if not out then fail(hs:pending(), message, failure) end
-
-local session = hs:session()
-say("%s", support.describe(session))
+conn:settimeout(left())
+local ok, message, failure = conn:handshake() -- if it fails, the peer has been told why
+if conn.report and not warned and not options.insecure then say("%s", tostring(conn.report)) end
+if not ok then die("failed: %s", support.explain(message, failure)) end
+say("%s", support.describe(conn))
 if options.insecure then say "nothing was verified" end
 
 -- The request, and all of the answer until the server says that it is complete.
 local request = ("GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: akushu\r\nConnection: close\r\n\r\n"):format(path, server_name)
-support.check(send(support.check(session:seal(request))))
+conn:settimeout(left())
+support.check(conn:send(request))
 
 -- Of the answer its beginning is kept, and its length: it may be larger than memory.
-local beginning, received, data = "", 0, ""
-local ended
-repeat
-  local plain, reply
-  plain, reply, failure = session:open(data)
-  if not plain then
-    if failure.code ~= "closed" then fail(session:pending(), reply, failure) end
-    ended = true
-  else
-    if #beginning < 65536 then beginning = beginning .. plain end
-    received = received + #plain
-    io.stdout:write(plain)
-    send(reply or "")
-    -- "" asks once more for what came behind that data: the server's close_notify, perhaps
-    data = ""
-    if plain == "" then
-      local err
-      data, err = receive()
-      if not data then die("failed: %s", err) end
-      if data == "" then
-        local ok
-        ok, message, failure = session:eof()
-        ended = true
-        if not ok then
-          io.stdout:flush()
-          -- HTTP may know better: with all of Content-Length there, nothing can be missing.
-          local head = beginning:match "^.-\r\n\r\n"
-          local length = head and tonumber(head:match "\r\n[Cc]ontent%-[Ll]ength:%s*(%d+)")
-          if not length or received - #head ~= length then die("failed: %s", support.explain(message, failure)) end
-          say "the server left without close_notify, but the response is complete"
-        end
-      end
-    end
-  end
-until ended
+local beginning, received = "", 0
+while true do
+  conn:settimeout(left())
+  local plain
+  plain, message, failure = conn:receive_some()
+  if not plain then break end
+  if #beginning < 65536 then beginning = beginning .. plain end
+  received = received + #plain
+  io.stdout:write(plain)
+end
 io.stdout:flush()
+if failure.code == "truncated" then
+  -- HTTP may know better: with all of Content-Length there, nothing can be missing.
+  local head = beginning:match "^.-\r\n\r\n"
+  local length = head and tonumber(head:match "\r\n[Cc]ontent%-[Ll]ength:%s*(%d+)")
+  if not length or received - #head ~= length then die("failed: %s", support.explain(message, failure)) end
+  say "the server left without close_notify, but the response is complete"
+elseif failure.code ~= "closed" then
+  die("failed: %s", support.explain(message, failure))
+end
 
-local resumption = options.session and session:resumption()
-local goodbye = session:close() -- close_notify; the keys are destroyed
-if goodbye then send(goodbye) end
-sock:close()
+local resumption = options.session and conn:resumption()
+conn:close() -- close_notify; the keys are destroyed
 if resumption then support.keep(options.session, resumption:serialize()) end

@@ -5,6 +5,7 @@
 local here = arg[0]:match "^(.*/)" or "./"
 local support = dofile(here .. "support.lua")
 local akushu, socket = support.require "akushu", support.require "socket"
+local tls = require "akushu.adapters.socket"
 
 local usage = [[
 usage: server.lua --listen ADDR:PORT [options]
@@ -69,63 +70,24 @@ local server = support.blame(akushu.server, o)
 local waiting = {} -- [socket] = { co, direction, deadline }
 local clients = 0
 
--- In a connection's coroutine: waits until the socket is ready; false when the deadline has come first.
+-- In a connection's coroutine: waits until the socket is ready; false when the deadline has come first. This is all that the adapter asks of a loop.
 local function wait(sock, direction, deadline)
   waiting[sock] = { co = coroutine.running(), direction = direction, deadline = deadline }
   return coroutine.yield()
 end
 
-local function send(sock, bytes, deadline)
-  local at = 1
-  while at <= #bytes do
-    local last, err, partial = sock:send(bytes, at)
-    if not last and err ~= "timeout" then return nil, err end
-    at = (last or partial) + 1
-    if at <= #bytes and not wait(sock, "write", deadline) then return nil, "timeout" end
-  end
-  return true
-end
-
--- At least one byte; "" at the end of the stream. Waits first even when there is something to read: one busy client must not keep the
--- others from their turn.
-local function receive(sock, deadline)
-  while wait(sock, "read", deadline) do
-    local data, err, partial = sock:receive(16384)
-    data = data or partial
-    if data and #data > 0 then return data end
-    if err == "closed" then return "" end
-    if err ~= "timeout" then return nil, err end
-  end
-  return nil, "timeout"
-end
-
--- The last words (an alert) out, our sending side shut, the rest drained: a socket closed with unread bytes resets the connection, and
--- the peer would never see them. Bounded in bytes and in time.
-local function farewell(sock, bytes)
-  local deadline = socket.gettime() + 2
-  if send(sock, bytes or "", deadline) then
-    sock:shutdown "send"
-    local drained = 0
-    while drained < 1048576 do
-      local data = receive(sock, deadline)
-      if not data or data == "" then break end
-      drained = drained + #data
-    end
-  end
-end
-
 -- ---- one connection --------------------------------------------------------------------------------------------------------------
 
-local function page(session, peer)
+local function page(conn, peer)
   local rows = {
     { "you", peer },
-    { "version", "TLS " .. session.version },
-    { "cipher suite", session.suite },
-    { "key exchange", session.group or "RSA" },
-    { "server name", session.server_name },
-    { "application protocol", session.alpn },
-    { "session", session.resumed and "resumed" or "new" },
-    { "your certificate", session.peer and session.peer[1] and session.peer[1].subject },
+    { "version", "TLS " .. conn.version },
+    { "cipher suite", conn.suite },
+    { "key exchange", conn.group or "RSA" },
+    { "server name", conn.server_name },
+    { "application protocol", conn.alpn },
+    { "session", conn.resumed and "resumed" or "new" },
+    { "your certificate", conn.peer and conn.peer[1] and conn.peer[1].subject },
     { "spoken by", akushu._VERSION },
   }
   local out = {}
@@ -144,92 +106,58 @@ local function response(status, kind, body, more)
   return ("HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n%s"):format(status, kind, #body, more or "", body)
 end
 
--- What to answer so far, and whether that is all: (text, whether the connection ends with it). nil: the request is not complete yet.
-local function www(state, plain, session, peer)
-  local before = state.request or ""
-  state.request = before .. plain
-  local head = state.request:find("\n\r?\n", math.max(#before - 1, 1)) -- what comes behind it, a body or more requests, is passed over
-  if (head or #state.request) > 16384 then return response("431 Request Header Fields Too Large", "text/plain", "too long\n"), true end
-  if not head then return nil end
-  local method = state.request:match "^(%u+) %S+ HTTP/1%.%d\r?\n"
-  if not method then return response("400 Bad Request", "text/plain", "this is no request\n"), true end
-  if method ~= "GET" and method ~= "HEAD" then
-    return response("405 Method Not Allowed", "text/plain", "only GET and HEAD\n", "Allow: GET, HEAD\r\n"), true
-  end
-  local answer = response("200 OK", "text/html; charset=utf-8", page(session, peer))
-  if method == "HEAD" then answer = answer:match "^.-\r\n\r\n" end -- RFC 9110 §9.3.2: as for GET, without the content
-  return answer, true
+-- All lines of a request up to the empty one; what comes behind it, a body or more requests, is passed over. It gets the time once, or whoever sends a byte now and then
+-- would keep its place for ever.
+local function read_request(conn)
+  local limit, request = socket.gettime() + patience, ""
+  repeat
+    conn:settimeout(math.max(limit - socket.gettime(), 0))
+    local line, message, failure = conn:receive("*l", 16384 - #request)
+    if not line then return nil, message, failure end
+    request = request .. line .. "\n"
+  until line == ""
+  return request
 end
 
-local function echo(_, plain)
-  if plain ~= "" then return plain, false end
+local function www(conn, peer)
+  local request, message, failure = read_request(conn)
+  conn:settimeout(patience)
+  local answer
+  if not request then
+    if failure.code ~= "too_long" then return nil, message, failure end
+    answer = response("431 Request Header Fields Too Large", "text/plain", "too long\n")
+  else
+    local method = request:match "^(%u+) %S+ HTTP/1%.%d\n"
+    if not method then
+      answer = response("400 Bad Request", "text/plain", "this is no request\n")
+    elseif method ~= "GET" and method ~= "HEAD" then
+      answer = response("405 Method Not Allowed", "text/plain", "only GET and HEAD\n", "Allow: GET, HEAD\r\n")
+    else
+      answer = response("200 OK", "text/html; charset=utf-8", page(conn, peer))
+      if method == "HEAD" then answer = answer:match "^.-\r\n\r\n" end -- RFC 9110 §9.3.2: as for GET, without the content
+    end
+  end
+  return conn:send(answer)
+end
+
+-- Data must keep coming: each piece gets the time anew.
+local function echo(conn)
+  while true do
+    local data, message, failure = conn:receive_some()
+    if not data then return nil, message, failure end
+    local ok
+    ok, message, failure = conn:send(data)
+    if not ok then return nil, message, failure end
+  end
 end
 
 local function converse(sock, peer)
-  local hs = server:handshake {}
-  local limit = socket.gettime() + patience -- for the whole handshake, however slowly its bytes drip in
-  local out, message, failure = hs:start()
-  while out do
-    local ok, err = send(sock, out, limit)
-    if not ok then return say("%s: %s", peer, err) end
-    if hs.done then break end
-    local data
-    data, err = receive(sock, limit)
-    if not data then return say("%s: %s during the handshake", peer, err) end
-    if data == "" then
-      out, message, failure = hs:eof()
-      if out then return say("%s: gone", peer) end
-    else
-      out, message, failure = hs:step(data)
-    end
-  end
-  if not out then
-    say("%s: handshake failed: %s", peer, support.explain(message, failure))
-    return farewell(sock, hs:pending())
-  end
-
-  local session <close> = hs:session()
-  say("%s: %s", peer, support.describe(session))
-  local handler, state, data = options.www and www or echo, {}, ""
-  limit = socket.gettime() + patience
-  while true do
-    local plain, reply
-    plain, reply, failure = session:open(data)
-    if not plain then
-      if failure.code ~= "closed" then
-        say("%s: %s", peer, support.explain(reply, failure))
-        return farewell(sock, session:pending())
-      end
-      return farewell(sock, session:close())
-    end
-    -- A request gets the time once, or whoever sends a byte now and then would keep its place for ever; to echo, data must keep coming.
-    if plain ~= "" and not options.www then limit = socket.gettime() + patience end
-    if reply and reply ~= "" and not send(sock, reply, limit) then return end
-    local answer, last = handler(state, plain, session, peer)
-    if answer then
-      local bytes
-      bytes, message, failure = session:seal(answer)
-      if not bytes then return say("%s: %s", peer, support.explain(message, failure)) end
-      if last then return farewell(sock, bytes .. session:close()) end
-      local ok, err = send(sock, bytes, limit)
-      if not ok then return say("%s: %s", peer, err) end
-    end
-    data = ""
-    if plain == "" then -- else once more, for what came behind this data
-      local err
-      data, err = receive(sock, limit)
-      if not data then
-        say("%s: %s", peer, err)
-        return farewell(sock, session:close())
-      end
-      if data == "" then
-        local ok
-        ok, message, failure = session:eof()
-        if not ok then say("%s: %s", peer, support.explain(message, failure)) end
-        return
-      end
-    end
-  end
+  local conn <close> = tls.wrap(sock, server, { wait = wait, timeout = patience, handshake_timeout = patience })
+  local ok, message, failure = conn:handshake() -- if it fails, the peer has been told why
+  if not ok then return say("%s: handshake failed: %s", peer, support.explain(message, failure)) end
+  say("%s: %s", peer, support.describe(conn))
+  ok, message, failure = (options.www and www or echo)(conn, peer)
+  if not ok and failure.code ~= "closed" then say("%s: %s", peer, support.explain(message, failure)) end
 end
 
 local function finish(sock)
@@ -283,7 +211,6 @@ local function serve()
         sock:close() -- descriptors that others have opened left no room: select would raise
       elseif sock then
         connections_left, clients = connections_left - 1, clients + 1
-        sock:settimeout(0)
         sock:setoption("tcp-nodelay", true)
         local peer_address, peer_port = sock:getpeername()
         local peer = ("%s:%s"):format(peer_address or "?", peer_port or "?")

@@ -1,5 +1,7 @@
 -- README's pieces of Lua run as they are printed: the client against a server in this process, the hooks on a handshake.
 local akushu = require "akushu"
+local connection = require "akushu.adapters.connection"
+local pipes = require "spec.support.pipes"
 
 local file <close> = assert(io.open "README.md")
 local blocks = {}
@@ -47,7 +49,7 @@ local function run_client(text, socket, trust)
 end
 
 describe("README.md", function()
-  it("has a client and hooks", function() assert.equal(2, #blocks) end)
+  it("has a client, the same over an adapter, and hooks", function() assert.equal(3, #blocks) end)
 
   it("its client asks, and gets its answer", function()
     local socket, read = other_end()
@@ -80,11 +82,36 @@ describe("README.md", function()
     end
   end)
 
+  it("its client over an adapter asks, and gets its answer", function()
+    local said, asked = {}, nil
+    local tls = {}
+    function tls.connect(host, port, context, o)
+      assert.same({ "example.com", 443 }, { host, port })
+      o.server_name = host
+      local ours, theirs = pipes.pair()
+      tls.peer = assert(connection.new(theirs, server))
+      return connection.new(ours, context, o)
+    end
+    local function modules(name)
+      return name == "akushu" and setmetatable({ trust = { system = function() return ca:trust() end } }, { __index = akushu }) or tls
+    end
+    pipes.run(function()
+      local ok, message = run(blocks[2], { require = modules, io = { write = function(s) said[#said + 1] = s end } })
+      assert.is_true(ok, message)
+    end, function()
+      asked = tls.peer:receive_until "\r\n\r\n"
+      tls.peer:send "HTTP/1.0 200 OK\r\n\r\nhello"
+      tls.peer:close()
+    end)
+    assert.equal("HTTP/1.0 200 OK\r\n\r\nhello", table.concat(said))
+    assert.equal("GET / HTTP/1.0\r\nHost: example.com\r\n\r\n", asked)
+  end)
+
   it("its hooks change the ClientHello, put an alert in, and watch", function()
     local seen = {}
     local client = akushu.client { trust = ca:trust(), versions = "1.2" }
     local hs, theirs = client:handshake { server_name = "example.com" }, server:handshake()
-    local ok, message = run(blocks[2], { hs = hs, print = function(name) seen[#seen + 1] = name end })
+    local ok, message = run(blocks[3], { hs = hs, print = function(name) seen[#seen + 1] = name end })
     assert.is_true(ok, message)
     local answer = assert(theirs:step(assert(hs:start())))
     assert.is_false(theirs.extended_master_secret)

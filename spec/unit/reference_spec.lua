@@ -85,6 +85,7 @@ describe("the reference has", function()
   local modules = {
     akushu = akushu, wire = require "akushu.wire", crypto = akushu.crypto, record = akushu.record, lab = getmetatable(lab),
     trace = require("akushu.trace").class, testca = require "akushu.testca", ca = getmetatable(require("akushu.testca").new()).__index,
+    connection = require("akushu.adapters.connection").methods, adapter = require "akushu.adapters.socket",
   }
   for name, module in pairs(modules) do
     it("every function of " .. name, function()

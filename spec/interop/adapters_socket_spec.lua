@@ -1,0 +1,188 @@
+-- akushu.adapters.socket: in a loop of its user's (option wait), blocking, and in socket.select without blocking.
+local akushu = require "akushu"
+local certs = require "spec.support.certs"
+local conversations = require "spec.support.conversations"
+local peers = require "spec.support.peers"
+local socket = require "socket"
+local tls = require "akushu.adapters.socket"
+
+-- ---- coroutines over select: what a user of option wait writes ------------------------------------------------------------------
+
+local waiting = {} -- [coroutine] = { socket, direction, deadline }
+
+local function wait(sock, direction, deadline)
+  waiting[coroutine.running()] = { sock, direction, deadline }
+  return coroutine.yield()
+end
+
+local function resume(co, ...)
+  local ok, problem = coroutine.resume(co, ...)
+  if not ok then error(debug.traceback(co, tostring(problem)), 0) end
+end
+
+local function turn()
+  local readers, writers, now = {}, {}, socket.gettime()
+  local first = now + 1
+  for _, w in pairs(waiting) do
+    if w[1] then table.insert(w[2] == "read" and readers or writers, w[1]) end
+    if w[3] and w[3] < first then first = w[3] end
+  end
+  local readable, writable = socket.select(readers, writers, math.max(first - now, 0))
+  local due = {}
+  for co, w in pairs(waiting) do
+    if w[1] and (w[2] == "read" and readable or writable)[w[1]] then due[co] = true
+    elseif w[3] and w[3] <= socket.gettime() then due[co] = false end
+  end
+  for co, ready in pairs(due) do
+    waiting[co] = nil
+    resume(co, ready)
+  end
+end
+
+local function spawn(fn) resume(coroutine.create(fn)) end
+
+-- The adapter with this loop's wait in all its options.
+local looped = {}
+for _, name in ipairs { "wrap", "connect", "handler" } do
+  looped[name] = function(...)
+    local args = table.pack(...)
+    local at = name == "connect" and 4 or 3
+    local o = { wait = wait }
+    for k, v in pairs(args[at] or {}) do o[k] = v end
+    args[at], args.n = o, at
+    local ok, conn, message, failure = pcall(tls[name], table.unpack(args, 1, args.n))
+    if not ok then error(conn, 2) end
+    return conn, message, failure
+  end
+end
+
+conversations {
+  name = "akushu.adapters.socket in a loop", tls = looped, spawn = spawn,
+  run = function(fn)
+    waiting = {}
+    local done
+    spawn(function()
+      fn()
+      done = true
+    end)
+    while not done do turn() end
+  end,
+  sleep = function(seconds) wait(nil, "time", socket.gettime() + seconds) end,
+  listen = function(accepted)
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    listener:settimeout(0)
+    local open = true
+    spawn(function()
+      while open do
+        if wait(listener, "read", socket.gettime() + 0.1) then
+          local sock = listener:accept()
+          if sock then spawn(function() accepted(sock) end) end
+        end
+      end
+      listener:close()
+    end)
+    return math.tointeger(tonumber((select(2, listener:getsockname())))), function() open = false end
+  end,
+  cut = function(conn) conn.transport.inner:close() end,
+}
+
+local id = certs.ecdsa()
+local client, server = akushu.client { trust = id.trust }, akushu.server { identity = id.identity }
+local megabyte = ("0123456789abcde\n"):rep(65536)
+
+describe("akushu.adapters.socket, blocking,", function()
+  it("talks to a server", function()
+    local s <close> = peers.openssl_server { chain = id.chain, key = id.key, args = { "-rev", "-quiet" }, quiet = true }
+    local conn = assert(tls.connect("localhost", s.port, client, { timeout = 20, server_name = "localhost" }))
+    assert.equal("127.0.0.1", (conn:getpeername()))
+    assert.is_true(conn:getfd() > 2)
+    for _ = 1, 3 do
+      assert(conn:send(("stressed"):rep(1000) .. "\n"))
+      assert.equal(("desserts"):rep(1000), conn:receive())
+    end
+    conn:settimeout(0.05)
+    local began = socket.gettime()
+    assert.equal("timeout", select(2, conn:receive()))
+    assert.is_true(socket.gettime() - began < 10)
+    assert.equal("read", conn:want())
+    assert.is_true(conn:close())
+    assert.equal("closed", select(2, conn:receive()))
+  end)
+
+  it("serves, and gives up on who says nothing", function()
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    local port = math.tointeger(tonumber((select(2, listener:getsockname()))))
+    local c <close> = peers.openssl_client { port = port, ca = id.ca, pipe = true, args = { "-quiet" } }
+    c:write "ping\n"
+    local got
+    listener:settimeout(20)
+    local handle = tls.handler(server, function(conn)
+      got = conn:receive()
+      return conn:send "pong\n"
+    end, { timeout = 20 })
+    assert.equal(5, handle(assert(listener:accept())))
+    assert.equal("ping", got)
+    assert.is_truthy(c:wait_log "pong")
+
+    local silent = assert(socket.connect("127.0.0.1", port))
+    local _, message, failure = tls.handler(server, error, { handshake_timeout = 0.1 })(assert(listener:accept()))
+    assert.same({ "timeout", "the handshake was not done within 0.1 s" }, { failure.code, message })
+    silent:settimeout(5)
+    assert.equal(21, silent:receive(1):byte())
+    listener:close()
+  end)
+
+  it("says when there is nobody", function()
+    local conn, message, failure = tls.connect("127.0.0.1", peers.free_port(), client, { server_name = "localhost" })
+    assert.same({ nil, "connection refused", "transport", "connect" }, { conn, message, failure.code, failure.state })
+  end)
+end)
+
+describe("akushu.adapters.socket, never waiting,", function()
+  it("is watched by socket.select like a socket: a megabyte to a server and back", function()
+    local s <close> = peers.start_server(function(port)
+      local words = { "lua5.4", "examples/server.lua", "--listen", "127.0.0.1:" .. port, "--chain", id.chain, "--key", id.key }
+      words.env = { LUA_PATH = package.path, LUA_CPATH = package.cpath }
+      return words
+    end, "listening on")
+    local sock = assert(socket.connect("127.0.0.1", s.port))
+    local conn = tls.wrap(sock, client, { server_name = "localhost", timeout = 0 })
+    local deadline = socket.gettime() + 60
+    -- Waits for what the last call has wanted.
+    local function again(failure)
+      assert.same({ "timeout", failure.want }, { failure.code, conn:want() })
+      assert.is_true(socket.gettime() < deadline)
+      local set = { conn }
+      local readable, writable = socket.select(failure.want == "read" and set or nil, failure.want == "write" and set or nil, 5)
+      assert.equal(conn, readable[1] or writable[1])
+    end
+    local ok, _, failure
+    repeat
+      ok, _, failure = conn:handshake()
+      if not ok then again(failure) end
+    until ok
+    local at, got, waits = 0, {}, 0
+    while at < #megabyte or conn:unsent() > 0 or #table.concat(got) < #megabyte do
+      local wants_write = at < #megabyte or conn:unsent() > 0
+      local readable, writable = socket.select({ conn }, wants_write and { conn } or nil, 5)
+      assert.is_true(readable[1] == conn or writable[1] == conn)
+      waits = waits + 1
+      if writable[1] then
+        local last, message, why, taken = conn:send(megabyte, at + 1, math.min(at + 100000, #megabyte))
+        assert.is_true(last ~= nil or message == "timeout" and why.want == "write")
+        at = last or taken
+      end
+      if readable[1] then
+        local some, message = conn:receive_some(65536)
+        assert.is_true(some ~= nil or message == "timeout")
+        got[#got + 1] = some
+      end
+      if #got > 50 then got = { table.concat(got) } end
+    end
+    assert.is_true(table.concat(got) == megabyte)
+    assert.is_false(conn:dirty())
+    assert.is_true(waits > 10)
+    assert.is_true(conn:close())
+    assert.equal(-1, sock:getfd())
+  end)
+end)

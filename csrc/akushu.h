@@ -463,7 +463,7 @@ ak_view ak_hs_secret(const ak_hs *h, const char *name);
 /* ak_hs_secret_name: the names that ak_hs_secret knows, from 0 on; NULL: no more. */
 const char *ak_hs_secret_name(size_t i);
 /* ak_hs_secret_origin: TLS 1.3: the label that a secret was derived with, and the transcript hash under it (RFC 8446 §7.1; empty: the hash of nothing, or none). false: no such
- * secret was derived, or the handshake's memory is released. */
+ * secret was derived, or the session has begun. */
 bool ak_hs_secret_origin(const ak_hs *h, const char *name, const char **label, ak_view *hash);
 /* ak_hs_keylog: NSS key log lines collected so far (only with context.keylog). */
 ak_view ak_hs_keylog(const ak_hs *h);

@@ -98,6 +98,15 @@ bool ak_flow13_init(ak_hs *h) {
     return true;
 }
 
+void ak_flow13_over(ak_hs *h) {
+    ak_flow13 *f = ak_flow13_of(h);
+    if (f == NULL) return;
+#define FREE(field) ak_buf_free(&f->field);
+    AK_FLOW13_BUFS(FREE)
+#undef FREE
+    ak_wipe(f, offsetof(ak_flow13, derived));
+}
+
 void ak_flow13_free(ak_hs *h) {
     ak_flow13 *f = ak_flow13_of(h);
     if (f == NULL) return;

@@ -79,7 +79,7 @@ static void release(ak_hs *h) {
     ak_resumption_free(h->offered);
     ak_resumption_free(h->resumed);
     h->offered = h->resumed = NULL;
-    ak_flow13_free(h);
+    ak_flow13_over(h);
     ak_renegotiation_free(h->renegotiation);
     h->renegotiation = NULL;
 }
@@ -87,6 +87,7 @@ static void release(ak_hs *h) {
 void ak_hs_free(ak_hs *h) {
     if (h == NULL) return;
     release(h);
+    ak_flow13_free(h);
 #define FREE(field, how, max, over) ak_buf_free(&h->field);
     AK_HS_BUFS(FREE)
 #undef FREE

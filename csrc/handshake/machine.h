@@ -266,7 +266,9 @@ static inline bool ak_hs_is_13(const ak_hs *h) { return h->info->version >= AK_T
 
 /* ak_hs_drop_shares: releases our key exchange values: they were used, or are of no use in this version. */
 void ak_hs_drop_shares(ak_hs *h);
-/* ak_flow13_free: releases h->flow13 (TLS 1.3's own memory). */
+/* ak_flow13_over: the handshake is done: all that stays in h->flow13 is where its secrets came from, for as long as the last of them are there.
+ * ak_flow13_free: releases h->flow13 (TLS 1.3's own memory). */
+void ak_flow13_over(ak_hs *h);
 void ak_flow13_free(ak_hs *h);
 
 /* Every buffer that an ak_info owns, and its max: made and freed in context.c, copied in fork.c. */

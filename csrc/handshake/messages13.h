@@ -75,14 +75,14 @@ typedef struct ak_flow13 {
     unsigned tickets_sent;
     uint8_t ticket_id[32];       /* under which the application's store keeps a session */
 
-    ak_derived derived[AK_DERIVED_MAX];
+    ak_derived derived[AK_DERIVED_MAX]; /* from here on it stays until the session begins */
     size_t n_derived;
 } ak_flow13;
 
 /* Its buffers: made and freed in flow13.c, copied in fork.c. */
 #define AK_FLOW13_BUFS(BUF) BUF(cookie) BUF(oid_filters)
 
-/* ak_flow13_of: never NULL where the context allows TLS 1.3, until the handshake's memory is released. */
+/* ak_flow13_of: never NULL where the context allows TLS 1.3, until the session begins; after the handshake nothing but `derived` is left in it. */
 static inline ak_flow13 *ak_flow13_of(const ak_hs *h) { return (ak_flow13 *)h->flow13; }
 bool ak_flow13_init(ak_hs *h);
 /* ak_offers_13: whether this context can do TLS 1.3: version, suite and libcrypto. */

@@ -56,6 +56,7 @@ ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
     s->gates = h->gates;
     h->post_auth = NULL;
     ak_wipe(&h->secrets, sizeof h->secrets);
+    ak_flow13_free(h);
     h->session_taken = true;
     return s;
 }

@@ -52,4 +52,15 @@ end
 --- Calls fn; what it raises is raised again as a mistake of the caller: level 2 is who called the function that calls this, as for error.
 function misuse.blame(level, fn, ...) return at_caller(level, pcall(fn, ...)) end
 
+local function at_caller_alone(level, ok, ...)
+  if ok then return ... end
+  local message = ...
+  -- "attempt to …" is no mistake of the caller's, and its position is all that is known of it.
+  if type(message) == "string" and not message:find(": attempt to ", 1, true) then message = message:gsub("^[^\n:]*akushu/[%w_]+%.lua:%d+: ", "") end
+  error(message, level + 1)
+end
+
+--- The same for functions that are there for users, too, and have blamed the file that called them.
+function misuse.blame_through(level, fn, ...) return at_caller_alone(level, pcall(fn, ...)) end
+
 return misuse

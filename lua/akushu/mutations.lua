@@ -102,7 +102,7 @@ for kind in pairs(apply) do mutations.kinds[#mutations.kinds + 1] = kind end
 table.sort(mutations.kinds)
 
 local function check_kind(kind, level)
-  if not apply[kind] then error(("no mutation '%s'"):format(tostring(kind)), level + 1) end
+  if not apply[kind] then error(("no mutation '%s'; there are %s"):format(tostring(kind), table.concat(mutations.kinds, ", ")), level + 1) end
 end
 
 --- A mutation from its fields (as written down by someone).

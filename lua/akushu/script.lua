@@ -116,9 +116,12 @@ local function socket_transport(s)
   return t
 end
 
-local function transport_of(x, o)
+local function transport_of(x, role, o)
   local class = type(x) == "userdata" and (getmetatable(x) or {}).__name
-  if class == "akushu.Handshake" then return engine_transport(x, o.app) end
+  if class == "akushu.Handshake" then
+    if x.role == role then error(("script:run: this script is the %s, and the handshake is a %s's, too"):format(role, role), 3) end
+    return engine_transport(x, o.app)
+  end
   if type(x) == "table" and x.send and x.receive and not x.settimeout then return x end
   if (type(x) == "userdata" and class ~= "akushu.Session" or type(x) == "table") and x.settimeout then return socket_transport(x) end
   misuse.expected("script:run", "a handshake, a socket, or { send =, receive = }", x, 3)
@@ -139,7 +142,7 @@ end
 -- message, failure: code `unexpected`, `timeout`, `bad_record`, one of the engine's, or `script_failed` with what it raised in failure.error.
 function Script:run(transport, o)
   o = misuse.options("script:run", { app = { "callable", "a function" } }, o)
-  local t = transport_of(transport, o)
+  local t = transport_of(transport, self.role, o)
   local peer = script_peer.new(self.role, self.options)
   peer.now = t.now
   self.peer = peer

@@ -8,6 +8,8 @@
 -- Whatever is not said gets a value that verifies; whatever is said is done, right or wrong.
 local core = require "akushu.core"
 local der = require "akushu.der"
+local meant = require "akushu.meant"
+local misuse = require "akushu.misuse"
 local usages = require "akushu.usages"
 local x509, crypto = core.x509, core.crypto
 
@@ -60,7 +62,13 @@ end
 local function check(o, what, allowed)
   if type(o) ~= "table" then error(what .. ": a table of options expected, got " .. type(o), 3) end
   for name in pairs(o) do
-    if not allowed[name] then error(("%s: unknown option '%s'"):format(what, tostring(name)), 3) end
+    if not allowed[name] then error(("%s: unknown option '%s'%s"):format(what, tostring(name), meant(name, allowed)), 3) end
+  end
+  if o.hash ~= nil and not hashes[o.hash] then
+    error(("%s: option 'hash': \"sha1\", \"sha256\", \"sha384\" or \"sha512\" expected, got %s"):format(what, tostring(o.hash)), 3)
+  end
+  if o.serial ~= nil and math.type(o.serial) ~= "integer" and not (type(o.serial) == "string" and o.serial:find "^%x+$") then
+    error(("%s: option 'serial': a whole number or hexadecimal digits expected, got %s"):format(what, tostring(o.serial)), 3)
   end
   if o.names ~= nil and type(o.names) ~= "table" then error(("%s: option 'names': a list of names expected, got %s"):format(what, type(o.names)), 3) end
   if o.name ~= nil and type(o.name) ~= "string" and type(o.name) ~= "table" then
@@ -169,7 +177,9 @@ local purpose_sets = { server = { "serverAuth" }, client = { "clientAuth" }, bot
 
 local function eku(v)
   local list = type(v) == "string" and purpose_sets[v] or v
-  if type(list) ~= "table" then error("option 'purpose': unknown purpose '" .. tostring(v) .. "'", 0) end
+  if type(list) ~= "table" then
+    error(("option 'purpose': \"server\", \"client\", \"both\", \"ocsp\", a list of extKeyUsage names or OIDs, or false expected, got %s"):format(tostring(v)), 0)
+  end
   return usages.ext_key_usage(list)
 end
 
@@ -289,9 +299,9 @@ local function key_of(v)
   if v == nil then v = "ec:secp256r1" end
   if type(v) == "string" then
     local key, message = x509.private_key.generate(v)
-    return key or error("option 'key': " .. message, 4) -- whoever called issue, new …
+    return key or error("option 'key': " .. message, 0) -- whoever called issue, new … is to blame: see misuse.blame_through
   end
-  if type(v) ~= "userdata" then error("option 'key': a kind of key such as \"rsa:2048\", or a PrivateKey, expected, got " .. type(v), 4) end
+  if type(v) ~= "userdata" then error("option 'key': a kind of key such as \"rsa:2048\", or a PrivateKey, expected, got " .. type(v), 0) end
   return v
 end
 
@@ -300,15 +310,27 @@ setmetatable(counter, { __mode = "k" })
 
 local function serial_of(o, issuer_key, tbs_seed)
   if type(o.serial) == "number" then return der.integer(o.serial) end
-  if type(o.serial) == "string" then return der.integer((o.serial:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))) end
+  if type(o.serial) == "string" then
+    local digits = (#o.serial % 2 == 1 and "0" or "") .. o.serial
+    return der.integer((digits:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end)))
+  end
   counter[issuer_key] = (counter[issuer_key] or 0) + 1
   local s = crypto.digest("sha256", tbs_seed .. string.pack(">I4", counter[issuer_key]))
   return der.integer(string.char(s:byte() & 0x7f | 0x40) .. s:sub(2, 16))
 end
 
+local rsa_identifier = der.oid "1.2.840.113549.1.1.1"
+
+-- Whether a key can decrypt: of a public key alone its algorithm says it.
+local function is_rsa(key, spki)
+  if key then return key.type == "rsa" end
+  return spki:find(rsa_identifier, 1, true) ~= nil
+end
+
 -- make: one certificate. issuer: { name =, key =, spki = }, or nil for self-signed.
 local function make(o, ca, issuer)
-  local key = key_of(o.key)
+  -- Somebody else's public key alone: there is no private key then, only a certificate.
+  local key = (o.key ~= nil or not o.spki or ca or not issuer) and key_of(o.key) or nil
   local spki = o.spki or key.spki
   local subject = testca.name(o.name or o.names and o.names[1] and (tostring(o.names[1]):gsub("^%a+:", "")) or "akushu test")
   local signer = issuer and issuer.key or key
@@ -317,7 +339,7 @@ local function make(o, ca, issuer)
   local version = o.version or 3
   local extensions = ""
   if version == 3 then
-    extensions = all_extensions(o, default_extensions(o, ca, key.type == "rsa", spki, issuer and issuer.spki or spki))
+    extensions = all_extensions(o, default_extensions(o, ca, is_rsa(key, spki), spki, issuer and issuer.spki or spki))
   end
   local tbs = der.sequence(
     version > 1 and der.context(0, der.integer(version - 1)) or "",
@@ -341,12 +363,15 @@ end
 local issued = {}
 issued.__index = function(self, name)
   if name == "identity" then
-    local made = assert(x509.identity { chain = self.chain, key = self.key, ocsp = self._ocsp })
+    local key = rawget(self, "key")
+    if not key then return nil end
+    local made, message = x509.identity { chain = self.chain, key = key, ocsp = self._ocsp }
+    if not made then error("no identity can be made of this certificate: " .. message, 2) end
     rawset(self, "identity", made)
     return made
   end
   if name == "pem_chain" then return pem_chain(self.chain) end
-  if name == "pem_key" then return self.key:reveal "pem" end
+  if name == "pem_key" then return self.key and self.key:reveal "pem" end
 end
 
 -- What issue returns: certificate, chain (the end entity first, without the root), key, identity, pem_chain, pem_key.
@@ -388,13 +413,15 @@ function testca.new(o)
   o = o or {}
   check(o, "testca.new", certificate_options)
   o = named(o, "akushu test root")
-  return ca_of(make(o, o.is_ca ~= false, nil))
+  local made = misuse.blame_through(2, make, o, o.is_ca ~= false, nil)
+  return ca_of(made)
 end
 
 --- A certificate signed with its own key, which is no CA.
 function testca.self_signed(o)
   check(o, "testca.self_signed", certificate_options)
-  return identity_of(make(o, o.is_ca, nil), {}, o)
+  local made = misuse.blame_through(2, make, o, o.is_ca, nil)
+  return identity_of(made, {}, o)
 end
 
 --- A CA below this one.
@@ -402,7 +429,8 @@ function ca_methods:intermediate(o)
   o = o or {}
   check(o, "intermediate", certificate_options)
   o = named(o, "akushu test intermediate")
-  return ca_of(make(o, o.is_ca ~= false, self), self)
+  local made = misuse.blame_through(2, make, o, o.is_ca ~= false, self)
+  return ca_of(made, self)
 end
 
 --- An end entity's certificate.
@@ -413,20 +441,27 @@ end
 --   serial (a number or hexadecimal), version, tamper (a wrong signature), …
 function ca_methods:issue(o)
   check(o, "issue", certificate_options)
-  return identity_of(make(o, o.is_ca, self), self.chain, o)
+  local made = misuse.blame_through(2, make, o, o.is_ca, self)
+  return identity_of(made, self.chain, o)
 end
 
 --- Signed with its own key, for comparison.
-function ca_methods:self_signed(o) return testca.self_signed(o) end -- luacheck: ignore self
+function ca_methods:self_signed(o) -- luacheck: ignore self
+  local made = misuse.blame_through(2, testca.self_signed, o)
+  return made
+end
 
 --- The root's certificate as PEM; for an intermediate: its own.
 function ca_methods:pem() return self.certificate.pem end
 
 --- A trust store with the root alone; options as for akushu.trust.
 function ca_methods:trust(o)
+  if o ~= nil and type(o) ~= "table" then error("trust: a table of options expected, got " .. type(o), 2) end
   local all = { certificates = { self.root.certificate } }
   for k, v in pairs(o or {}) do all[k] = v end
-  return assert(x509.trust(all))
+  local trust, message = misuse.blame_through(2, x509.trust, all)
+  if not trust then error("trust: " .. message, 2) end
+  return trust
 end
 
 -- ---- revocation ----------------------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@
 --     failure    code, alert, origin, text
 --     done       version, suite, …
 local core = require "akushu.core"
+local meant = require "akushu.meant"
 local show = require "akushu.show"
 local misuse = require "akushu.misuse"
 local wire = core.wire
@@ -304,7 +305,7 @@ Outcome.__index = Outcome
 local function end_of(o)
   if o.code then return ("failed: %s (%s)"):format(o.code, o.origin == "peer" and "told by alert " .. tostring(o.alert) or
     o.alert and "alert " .. o.alert or "no alert") end
-  return o.done and "done" or "waiting in " .. tostring(o.state)
+  return o.done and "done" or o.state and "waiting in " .. o.state or "waiting for a first message"
 end
 
 Outcome.__tostring = function(self) return ("client %s; server %s"):format(end_of(self.client), end_of(self.server)) end
@@ -339,6 +340,28 @@ function Trace:readable(keys) return require("akushu.readable").of(self, keys) e
 -- ---- looking
 -- -----------------------------------------------------------------------------------------------------------------------------
 
+local kinds = { alert = true, data = true, done = true, failure = true, message = true, operation = true, question = true, random = true, record = true, secret = true,
+  state = true, verdict = true, wire = true }
+
+-- Nothing is ever found under a kind, a message or a side that there is not: a slip of the pen, of who called find or all.
+local function check_search(what, kind, name, side)
+  if not kinds[kind] then
+    error(("%s: no kind of entry '%s'; there are alert, data, done, failure, message, operation, question, random, record, secret, state, verdict, wire")
+      :format(what, tostring(kind)), 3)
+  end
+  if side ~= nil and side ~= "client" and side ~= "server" and side ~= "observer" then
+    error(("%s: side: client or server expected, got %s"):format(what, tostring(side)), 3)
+  end
+  if kind == "message" and type(name) == "string" and name ~= "*" and name ~= "change_cipher_spec" and name ~= "hello_retry_request" and not name:find "^message_%d+$"
+    and not wire.number("handshake_types", name) then
+    error(("%s: no message '%s'%s"):format(what, name, meant(name, wire.registry.handshake_types)), 3)
+  end
+end
+
+local function check_from(what, from)
+  if from ~= nil and from ~= "client" and from ~= "server" then error(("%s: client or server expected, got %s"):format(what, tostring(from)), 3) end
+end
+
 local function matches(e, kind, name, side)
   return e.kind == kind and (name == nil or name == "*" or e.name == name or kind == "state" and e.state == name or kind == "random" and
     e.purpose == name or
@@ -348,6 +371,7 @@ end
 
 --- The first entry of this kind (and name, and side); of messages the sent ones come first.
 function Trace:find(kind, name, side)
+  check_search("trace:find", kind, name, side)
   for _, e in ipairs(self.entries) do
     if matches(e, kind, name, side) and not e.received then return e end
   end
@@ -359,6 +383,7 @@ end
 
 --- All of them, in order.
 function Trace:all(kind, name, side)
+  check_search("trace:all", kind, name, side)
   local out = {}
   for _, e in ipairs(self.entries) do
     if matches(e, kind, name, side) then out[#out + 1] = e end
@@ -368,6 +393,7 @@ end
 
 --- The messages that were sent, in order; from: one side's alone.
 function Trace:messages(from)
+  check_from("trace:messages", from)
   local out = {}
   for _, e in ipairs(self.entries) do
     if e.kind == "message" and not e.received and not e.dropped and (from == nil or e.from == from) then out[#out + 1] = e end
@@ -396,6 +422,7 @@ end
 
 --- Everything that went over the network, one side's bytes: to compare runs.
 function Trace:wire(from)
+  check_from("trace:wire", from)
   local out = {}
   for _, e in ipairs(self.entries) do
     if e.kind == "wire" and (from == nil or e.from == from) then out[#out + 1] = e.bytes end

@@ -92,7 +92,7 @@ describe("a mistake is told at its line, with what would be right:", function()
     each {
       { "akushu.server { identity = 'server.pem' }", "option 'identity': an identity, { chain =, key = }, or a list of them expected, got string" },
       { "akushu.client { trust = trust, identity = { cert = 'me.pem' } }", "option 'identity': unknown option 'cert'" },
-      { "akushu.client { trust = trust, identity = {} }", "option 'identity': an empty list" },
+      { "akushu.server { identity = {} }", "option 'identity' is missing" },
       { "akushu.server { identity = { leaf, other, 3 } }", "or a list of them expected, got 3" },
       { "akushu.server { identity = leaf.certificate }", "expected, got akushu.Certificate" },
       { "akushu.server { identity = { chain = leaf.pem_chain, key = other.pem_key } }", "option 'identity': the private key does not belong to the certificate" },
@@ -111,5 +111,96 @@ describe("a mistake is told at its line, with what would be right:", function()
       { "fresh():on('record_in', 'client_hello', print)", "no content type 'client_hello'; the gate record_in sees change_cipher_spec, alert, handshake and application_data" },
       { "akushu.client { trust = trust, hooks = { { 'recieve', '*', print } } }", "option 'hooks': entry 1: no gate 'recieve'; there are" },
     }
+  end)
+
+  it("the laboratory", function()
+    each {
+      { "akushu.lab { sed = 'x' }", "akushu.lab: unknown option 'sed'; did you mean 'seed'?" },
+      { "lab:client '1.2'", "lab:client: a table of options expected, got string" },
+      { "lab:server { key = 'nokey' }", "no such kind of key" },
+      { "lab:key 'nokey'", "lab:key: " },
+      { "lab:identity(5)", "lab:identity: a kind of key such as" },
+      { "lab:issue { name = 5 }", "issue: option 'name': a string or a list of" },
+      { "lab:issue { purpose = 'tls' }", "option 'purpose': \"server\", \"client\"" },
+      { "lab:ca 'x'", "a table of options expected, got string" },
+      { "lab:advance '1 day'", "lab:advance: seconds expected, got string" },
+      { "lab:run(lab:server {}, lab:client {})", "lab:run: the client is a server" },
+      { "lab:run(lab:client {}, lab:server {}, 'x')", "lab:run: a table of options expected, got string" },
+      { "lab:run(lab:client {}, lab:server {}, { date = 'x' })", "unknown option 'date'; did you mean 'data'?" },
+      { "lab:run(lab:client {}, lab:server {}, { data = { 'a', 5 } })", "option 'data'[2]: a string expected, got 5" },
+      { "lab:run(lab:client {}, lab:server {}, { chunk = 0 })", "option 'chunk': a number of bytes expected, got 0" },
+      { "lab:run(lab:client {}, lab:server {}, { network = 5 })", "option 'network': a function expected, got 5" },
+      { "lab:attempt(function(l) return l:client {}, l:server {} end, { 'drop' })", "mutation: its fields expected, got string" },
+      { "lab:compare(1, 2)", "lab:compare: two traces expected, or 'script'" },
+      { "trace:mutations { 'dropp' }", "no mutation 'dropp'; there are alert, bitflip" },
+      { "trace:find 'messages'", "trace:find: no kind of entry 'messages'; there are alert, data" },
+      { "trace:find('message', 'client_helo')", "trace:find: no message 'client_helo'; did you mean 'client_hello'?" },
+      { "trace:all('message', '*', 'alice')", "trace:all: side: client or server expected, got alice" },
+      { "trace:messages 'alice'", "trace:messages: client or server expected, got alice" },
+      { "trace:wire 'alice'", "trace:wire: client or server expected, got alice" },
+      { "trace:readable { key = leaf.key }", "unknown option 'key'" },
+      { "trace:script { sid = 1 }", "trace:script: unknown option 'sid'; did you mean 'side'?" },
+      { "akushu.script('client', print, { lab = 5 })", "akushu.script: option 'lab': a lab expected, got 5" },
+      { "akushu.script('client', print):run(fresh())", "this script is the client, and the handshake is a client's, too" },
+      { "akushu.script('client', print):run(server)", "script:run: a handshake, a socket, or { send =, receive = } expected, got akushu.Context" },
+      { "require 'akushu.trace'.of(client)", "trace.of: a handshake expected, got akushu.Context" },
+      { "require 'akushu.trace'.of()", "trace.of: a handshake expected, got nil" },
+    }
+  end)
+
+  it("a script's own, in its failure", function()
+    for text, fn in pairs {
+      ["peer:share: no group 'nope'"] = function(peer) peer:share "nope" end,
+      ["keys: version is not known, and is needed for its hash"] = function(peer) peer:finished() end,
+    } do
+      local nothing, message = akushu.script("client", fn, { lab = around.lab }):run(around.lab:server {}:handshake())
+      assert.is_nil(nothing)
+      assert(message:find(text, 1, true), message)
+    end
+  end)
+
+  it("test certificates", function()
+    each {
+      { "akushu.testca.new { nam = 'x' }", "testca.new: unknown option 'nam'; did you mean" },
+      { "akushu.testca.new { key = 'nope' }", "option 'key': " },
+      { "ca:issue { names = { 'x' }, hash = 'md4' }", "issue: option 'hash': \"sha1\", \"sha256\"" },
+      { "ca:issue { names = { 'x' }, serial = 'xyz' }", "issue: option 'serial': a whole number or hexadecimal digits expected, got xyz" },
+      { "ca:issue { names = { 'x' }, purpose = 'tls' }", "option 'purpose': \"server\", \"client\", \"both\", \"ocsp\"" },
+      { "ca:issue { names = { 'x' }, key = other.key, spki = leaf.key.spki }.identity", "no identity can be made of this certificate: the private key does not belong" },
+      { "ca:trust { cafile = 'x' }", "trust: unknown option 'cafile'" },
+      { "ca:trust { file = 'no-such-file.pem' }", "trust: a file cannot be read: no-such-file.pem" },
+    }
+  end)
+
+  it("captures and other people's connections", function()
+    each {
+      { "require 'akushu.passive'.new 'keys.log'", "passive.new: a table of options expected, got string" },
+      { "require 'akushu.passive'.new { keylogs = '' }", "passive.new: unknown option 'keylogs'; did you mean 'keylog'?" },
+      { "require 'akushu.passive'.new { server_key = 'x' }", "passive.new: option 'server_key': a private key cannot be read" },
+      { "require 'akushu.passive'.pcap('x', { keylogs = '' })", "passive.pcap: unknown option 'keylogs'" },
+      { "trace:readable { server_key = 'garbage' }", "option 'server_key': a private key cannot be read" },
+    }
+  end)
+
+  it("paths of the codec's nodes", function()
+    each {
+      { "require 'akushu.wire'.get({})", "a path such as \"extensions[3].data\" expected, got nil" },
+      { "require 'akushu.wire'.annotate()", "must be a table or a string, not nil" },
+    }
+  end)
+end)
+
+describe("a certificate for somebody else's public key", function()
+  it("has no private key and is no identity", function()
+    for _, spec in ipairs { "ec:secp256r1", "rsa:2048" } do
+      local key = akushu.private_key.generate(spec)
+      local made = around.ca:issue { names = { "theirs.example" }, spki = key.spki }
+      assert.equal(key.spki, made.certificate.spki)
+      assert.is_nil(made.key)
+      assert.is_nil(made.pem_key)
+      assert.is_nil(made.identity)
+      assert.is_true(around.trust:verify(made.chain, { host = "theirs.example" }).ok)
+      assert(akushu.identity { chain = made.chain, key = key })
+    end
   end)
 end)

@@ -400,7 +400,8 @@ describe("a mistake stands at the line where it was made", function()
       at_its_line(function() local x = c.handshake { server_name = "localhost" } return x end))
     assert.equal("renegotiate: a context expected (context:renegotiate, with a colon), got nil", at_its_line(function() local x = c.renegotiate() return x end))
     assert.equal("renegotiate: a session expected, got nil", at_its_line(function() local x = c:renegotiate() return x end))
-    assert.equal("hs:on: no gate 'x'; there are compose, send, plain_out, record_out, record_in, plain_in, receive", at_its_line(function() local x = hs:on("x", "*", nothing) return x end))
+    assert.equal(
+      "hs:on: no gate 'x'; there are compose, send, plain_out, record_out, record_in, plain_in, receive", at_its_line(function() local x = hs:on("x", "*", nothing) return x end))
     assert.equal("lab: unknown option 'x'", (at_its_line(function() local x = lab:client { x = 1 } return x end):gsub("^akushu.client", "lab")))
     for _, said in ipairs { at_its_line(function() local x = lab:give("x", "y") return x end), at_its_line(function() local x = lab:left "x" return x end),
       at_its_line(function() local x = lab:random("x", 1) return x end), at_its_line(function() local x = akushu.lab { values = { x = "y" } } return x end) } do

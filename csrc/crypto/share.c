@@ -331,8 +331,8 @@ static ak_error derive_classic(ak_provider *p, const ak_group *g, EVP_PKEY *ours
     bool ok = at != NULL && agree(p, ours, theirs, g->kind == AK_GROUP_ff, at, g->secret);
     EVP_PKEY_free(theirs);
     if (at == NULL) return finish(out, start, ak_fail(f, AK_ERR_out_of_memory, NULL));
-    /* a small-order X25519 or X448 value is refused by libcrypto itself, or seen here */
-    if (!ok || all_zero(at, g->secret)) return finish(out, start, bad_share(f, g->name));
+    /* a small-order X25519 or X448 value is refused by libcrypto itself, or seen here; zero is an x coordinate like any other on a NIST curve */
+    if (!ok || (g->kind == AK_GROUP_x && all_zero(at, g->secret))) return finish(out, start, bad_share(f, g->name));
     return AK_OK;
 }
 

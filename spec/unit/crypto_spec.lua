@@ -268,6 +268,18 @@ describe("key exchange", function()
     assert.equal(i:derive(r:public()), r:derive(i:public()))
   end)
 
+  it("zero is an x coordinate like any other: y² = b (SP 800-186 §3.2.1)", function()
+    for name, y in pairs {
+      secp256r1 = "66485c780e2f83d72433bd5d84a06bb6541c2af31dae871728bf856a174f93f4",
+      secp384r1 = "c306610fb0ae5a159cf45c06069f22a6c5eb3641c602d42dea2c4b4f75550793406d80d2b91ad54f9048bd487af1ade1",
+      secp521r1 = "012df13601594a883ef2d935e44bb90bf4d6619b74e52af7552f97769011c0719eb439cfab2a88d40fe59a2bed1f43557169a2d0a2ccd280c607b92bbf51ffe0b078",
+    } do
+      local size = #y // 2
+      local zero = ("\0"):rep(size)
+      assert.equal(zero, crypto.share(name, zero:sub(2) .. "\1"):derive("\4" .. zero .. bytes(y)), name)
+    end
+  end)
+
   it("takes private values of the right length and range alone", function()
     assert.error_matches(function() crypto.share("x25519", ("\1"):rep(31)) end, "not as long")
     for _, wrong in ipairs { "", "\0", ("\255"):rep(256), ("\1"):rep(257) } do assert.is_nil((crypto.share("ffdhe2048", wrong))) end

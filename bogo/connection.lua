@@ -5,8 +5,9 @@ local contexts = require "bogo.contexts"
 local outcome = require "bogo.outcome"
 local expect, mismatch = outcome.expect, outcome.mismatch
 
-local function give_up(transport, object, failure)
+local function give_up(transport, object, failure, state)
   transport:send(object:pending())
+  if state and state.refused then failure = { code = state.refused, message = failure.message } end
   outcome.failed(failure)
 end
 
@@ -23,7 +24,7 @@ end
 
 local function handshake(c, transport, hs, state)
   local out, _, failure = hs:start()
-  if not out then give_up(transport, hs, failure) end
+  if not out then give_up(transport, hs, failure, state) end
   if c.read_with_unfinished_write and state.early_hello and state.early_hello ~= "" then
     -- one byte of the early data's record goes out, and the rest with what is sent next
     local at = 1
@@ -42,7 +43,7 @@ local function handshake(c, transport, hs, state)
       give_up(transport, hs, why)
     end
     out, _, failure = hs:step(bytes)
-    if not out then give_up(transport, hs, failure) end
+    if not out then give_up(transport, hs, failure, state) end
     transport:send(out)
     -- BoringSSL starts early only where ALPN has agreed on something, unless it is told otherwise
     if c.shim_writes_first and not c.server and not state.wrote_hello and hs.may_send and (hs.alpn or c.allow_false_start_without_alpn) then
@@ -101,9 +102,34 @@ local function export_things(c, transport, session, state)
   end
 end
 
+-- A HelloRequest has come. Where BoringSSL does not renegotiate, or no more, it says so and ends it; nor does it in the middle of a record of its own.
+local function renegotiate(c, transport, state)
+  local session = state.session
+  if c.forbid_renegotiation_after_handshake or c.renegotiate_once and state.renegotiations > 0 or transport.unfinished or session.state ~= "open" then
+    transport:send(session:alert "no_renegotiation")
+    outcome.failed { code = "no_renegotiation", message = "a HelloRequest" }
+  end
+  state.resumption = state.resumption or session:resumption() -- that of the first handshake
+  local hs = state.context:renegotiate(session, {})
+  local out, _, failure = hs:start()
+  local data = ""
+  while out do
+    data = data .. hs:take_application_data()
+    transport:send(out)
+    if hs.done then break end
+    local bytes = transport:receive()
+    if bytes then out, _, failure = hs:step(bytes) else out, _, failure = hs:eof() end
+  end
+  if not out then give_up(transport, hs, failure) end
+  state.session, state.renegotiations = assert(hs:session()), state.renegotiations + 1
+  checks.peer(c, state.session)
+  return data
+end
+
 -- "data", bytes | "closed" (a close_notify) | "end" (the stream's)
-local function read(transport, session)
+local function read(c, transport, state)
   while true do
+    local session = state.session
     local plain, reply, failure = session:open(transport.pending or "")
     transport.pending = nil
     if not plain then
@@ -111,27 +137,31 @@ local function read(transport, session)
       give_up(transport, session, failure)
     end
     transport:send(reply)
+    local wanted = session.renegotiation_wanted
+    if wanted then plain = plain .. renegotiate(c, transport, state) end
     if plain ~= "" then return "data", plain end
-    transport.pending = transport:receive()
-    if not transport.pending then return "end" end
+    if not wanted then
+      transport.pending = transport:receive()
+      if not transport.pending then return "end" end
+    end
   end
 end
 
-local function echo(c, transport, session)
+local function echo(c, transport, state)
   while true do
-    local what, plain = read(transport, session)
+    local what, plain = read(c, transport, state)
     if what ~= "data" then return what end
-    if c.key_update then transport:send(assert(session:update_keys())) end
-    write(transport, session, xor(plain))
+    if c.key_update then transport:send(assert(state.session:update_keys())) end
+    write(transport, state.session, xor(plain))
   end
 end
 
-local function shut_down(c, transport, session, ended, state)
+local function shut_down(c, transport, ended, state)
   if not c.check_close_notify then return end
   if ended == "end" then mismatch "Unexpected SSL_shutdown result: 0 != 1" end
-  transport:send(assert(session:close_write()))
+  transport:send(assert(state.session:close_write()))
   if ended == "closed" then return end
-  local what = read(transport, session)
+  local what = read(c, transport, state)
   if what == "data" then
     io.stderr:write ":APPLICATION_DATA_ON_SHUTDOWN:\n"
     mismatch "Unexpected SSL_shutdown result: -1 != 1"
@@ -159,9 +189,14 @@ local function after_handshake(c, transport, session, state)
   elseif c.shim_writes_first and not state.wrote_hello then
     write(transport, session, "hello")
   end
+  if c.write_different_record_sizes then
+    for _, n in ipairs { 1, 255, 256, 257, 16383, 16384, 16385, 32767, 32768, 32769 } do write(transport, session, ("B"):rep(n)) end
+  end
   if state.early_left ~= "" then write(transport, session, xor(state.early_left)) end
-  local ended = not c.shim_shuts_down and echo(c, transport, session) or nil
-  local resumption = not c.server and session:resumption() or nil
+  state.session = session
+  local ended = not (c.shim_shuts_down or c.write_different_record_sizes) and echo(c, transport, state) or nil
+  expect(state.renegotiations == (c.expect_total_renegotiations or 0), "%d renegotiations", state.renegotiations)
+  local resumption = not c.server and (state.resumption or state.session:resumption()) or nil
   if not c.server and session.version == "1.3" then
     local wanted = not c.expect_no_session and not c.shim_shuts_down
     expect((resumption ~= nil) == wanted, "new session: %s", tostring(resumption))
@@ -169,7 +204,7 @@ local function after_handshake(c, transport, session, state)
       expect((resumption.max_early_data > 0) == (c.expect_ticket_supports_early_data or false), "the ticket allows %d bytes of early data", resumption.max_early_data)
     end
   end
-  shut_down(c, transport, session, ended, state)
+  shut_down(c, transport, ended, state)
   if c.expect_msg_callback then
     if ended == "closed" then state.messages[#state.messages + 1] = "read alert 1 0" end
     local got = table.concat(state.messages, "\n") .. "\n"
@@ -212,7 +247,7 @@ end
 
 --- One connection, from connecting to the end of the stream. offered: a session to resume. Returns the session to resume next, or nil.
 return function(c, retry, is_resume, offered)
-  local state = { is_resume = is_resume, secrets = {}, messages = {} }
+  local state = { is_resume = is_resume, retry = retry, secrets = {}, messages = {}, renegotiations = 0 }
   local context = (c.server and contexts.server or contexts.client)(c, state)
   local name, is_stand_in = name_for(c)
   local hs = assert(context:handshake { server_name = name, session = offered })
@@ -220,7 +255,7 @@ return function(c, retry, is_resume, offered)
   local transport = Transport.connect(c)
   state.transport = transport
   transport:send(string.pack("<I8", c.shim_id))
-  state.hs = hs
+  state.hs, state.context = hs, context
   checks.look(c, hs, state)
   offer_early(c, hs, state, offered)
   local ok, result = pcall(function()

@@ -12,9 +12,23 @@ local default_groups = { 29, 23, 24 }
 local default_verify = { 0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601, 0x0201 }
 local default_sign = { 0x0807, 0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0603, 0x0806, 0x0601, 0x0203, 0x0201 }
 
+local suites_with_psk = { 0xccac, 0xc035, 0xc036, 0x008c, 0x008d }
+
+-- What an organisation allows, in whatever way it would have been configured otherwise (BoringSSL's SSL_set_compliance_policy).
+local policies = {
+  fips_202205 = {
+    suites = { 0x1301, 0x1302, 0xc02b, 0xc02f, 0xc02c, 0xc030 }, groups = { 23, 24 },
+    schemes = { 0x0401, 0x0501, 0x0601, 0x0403, 0x0503, 0x0804, 0x0805, 0x0806 },
+  },
+  wpa_202304 = { suites = { 0x1302, 0xc02c, 0xc030 }, groups = { 24 }, schemes = { 0x0503, 0x0501, 0x0601, 0x0805, 0x0806 } },
+}
+
+local function policy_of(c) return c.fips_202205 and policies.fips_202205 or c.wpa_202304 and policies.wpa_202304 end
+
 -- The few cipher strings that the tests use.
-local function suites_of(cipher)
-  if not cipher then return suites end
+local function suites_of(c)
+  local cipher = c.cipher
+  if not cipher then return c.psk and table.move(suites_with_psk, 1, #suites_with_psk, #suites + 1, table.move(suites, 1, #suites, 1, {})) or suites end
   local out = {}
   local function take(id)
     for _, have in ipairs(out) do
@@ -26,13 +40,15 @@ local function suites_of(cipher)
   local rules = {
     ["DEFAULT:!AES"] = function(name) return not name:find "AES" end,
     AES128 = function(name) return name:find "AES_128" end,
+    ["ALL:3DES"] = function() return true end,
   }
   if rules[cipher] then
     for i = 4, #suites do
       if rules[cipher](akushu.wire.name("suites", suites[i])) then take(suites[i]) end
     end
-    return out
   end
+  if cipher:find "3DES" then take(0x000a) end -- off by default
+  if #out > 3 then return out end
   -- [A|B]: of one rank
   for part in cipher:gmatch "[^:]+" do
     local rank = {}
@@ -44,8 +60,11 @@ local function suites_of(cipher)
 end
 
 local function versions_of(c)
-  local low, high = c.min_version or (c.cipher and 0x0303 or not c.no_tls1 and 0x0301 or not c.no_tls11 and 0x0302 or 0x0303), math.min(c.max_version or 0x0304, 0x0304)
-  if c.no_tls13 and high == 0x0304 then high = 0x0303 end
+  if policy_of(c) then return 0x0303, 0x0304 end
+  local aead = c.cipher and not c.cipher:find "3DES" -- every version that is named needs a suite
+  local low = c.min_version or (aead and 0x0303 or not c.no_tls1 and 0x0301 or not c.no_tls11 and 0x0302 or 0x0303)
+  local high = math.min(c.max_version or 0x0304, 0x0304)
+  if (c.no_tls13 or c.psk and not c.psk_identity) and high == 0x0304 then high = 0x0303 end -- a PSK of TLS 1.3 has an identity
   if c.no_tls12 and high == 0x0303 then high = 0x0302 elseif c.no_tls12 and low < 0x0304 then low = 0x0304 end
   if c.no_tls11 and high == 0x0302 then high = 0x0301 end
   if low > high then quit(1, ":NO_SUPPORTED_VERSIONS_ENABLED:") end
@@ -55,12 +74,15 @@ end
 --- The world of one test: what lives on between its connections.
 local world = { time = os.time(), sessions = {}, ticket_keys = nil, verified = nil }
 contexts.world = world
-do
-  local keys = {}
-  math.randomseed(world.time)
-  for i = 1, 48 do keys[i] = string.char(math.random(0, 255)) end
-  world.ticket_keys = table.concat(keys)
+math.randomseed(world.time)
+
+local function new_ticket_key()
+  local key = {}
+  for i = 1, 48 do key[i] = string.char(math.random(0, 255)) end
+  return table.concat(key)
 end
+
+world.ticket_keys = new_ticket_key()
 
 local function split_alpn(list)
   local out, at = {}, 1
@@ -80,19 +102,21 @@ end
 
 local function base_options(c, state)
   local low, high = versions_of(c)
+  local policy = policy_of(c) or {}
   return {
     profile = low == 0x0300 and "lab" or nil,
     min_version = low,
     max_version = high,
-    suites = suites_of(c.cipher),
-    groups = groups_of(c),
-    schemes = c.verify_prefs or default_verify,
-    signing_schemes = c.signing_prefs or default_sign,
+    suites = policy.suites or suites_of(c),
+    groups = policy.groups or groups_of(c),
+    schemes = policy.schemes or c.verify_prefs or default_verify,
+    signing_schemes = policy.schemes or c.signing_prefs or default_sign,
     security_level = 0,
     encrypt_then_mac = false,
     max_fragment = c.max_send_fragment,
     max_message = c.max_cert_list,
     tickets = not c.no_ticket,
+    psk = c.psk and { identity = c.psk_identity or "", key = c.psk },
     clock = function() return world.time end,
     keylog = function(line)
       local label, secret = line:match "^(%S+) %S+ (%x+)$"
@@ -101,9 +125,11 @@ local function base_options(c, state)
   }
 end
 
--- What BoringSSL's verification callback does: it is called for every chain, whoever vouches for it, and says what the flags say.
-local function decide(c, state)
+-- What BoringSSL's verification callback does: it is called for every chain, whoever vouches for it, and says what the flags say (once early data was refused, what they say
+-- of the connection that is left).
+local function decide(first, state)
   return function(_, hs)
+    local c = hs.early_data == "refused" and state.retry or first
     expect(not state.verify_called, "a certificate was verified twice")
     state.verify_called = true
     if c.expect_ocsp_response then expect(hs.ocsp_response, "no OCSP response when the certificate is verified") end
@@ -116,12 +142,28 @@ local function decide(c, state)
   end
 end
 
+--- -reverify-on-resume: the chain that a session brings along is verified before the handshake ends, as a new one is.
+function contexts.reverify(c, state)
+  local ask = decide(c, state)
+  return function(_, ev)
+    if not state.hs.resumed then return end
+    local verdict, alert = ask(nil, state.hs)
+    if verdict then return end
+    state.refused = "certificate_rejected" -- that is what it is; to akushu it is a hook's whim
+    ev:fail(alert)
+  end
+end
+
 local function identity_of(c)
   if not c.cert_file then return nil end
   local identity, _, failure = akushu.identity { chain = c.cert_file, key = c.key_file, ocsp = not c.set_ocsp_in_callback and c.ocsp_response or nil,
     scts = c.signed_cert_timestamps }
   if not identity then outcome.failed(failure) end
   return identity
+end
+
+function contexts.renegotiates(c)
+  return c.renegotiate_freely or c.renegotiate_once or c.renegotiate_explicit or c.forbid_renegotiation_after_handshake
 end
 
 function contexts.client(c, state)
@@ -134,7 +176,8 @@ function contexts.client(c, state)
   o.ocsp, o.sct = c.enable_ocsp_stapling, c.enable_signed_cert_timestamps
   o.fallback_scsv = c.fallback_scsv
   o.accept_any_alpn = c.allow_unknown_alpn_protos
-  o.renegotiation = not c.renegotiate_ignore and "fatal" or nil
+  o.renegotiation = contexts.renegotiates(c) or not c.renegotiate_ignore and "fatal" or nil
+  o.grease = c.enable_grease
   state.enabled_early = c.enable_early_data
   local identity = identity_of(c)
   o.on_identity = function()
@@ -157,11 +200,13 @@ end
 
 function contexts.server(c, state)
   local o = base_options(c, state)
-  o.prefer = c.cipher and "server" or "client"
+  o.prefer = (c.cipher or c.server_preference) and "server" or "client"
   o.renegotiation = "fatal"
   o.strict_groups = true
   o.middlebox_compat = "always"
   o.early_data_window = 60
+  o.psk_hint = c.psk_identity
+  if c.renew_ticket then world.ticket_keys = new_ticket_key() .. world.ticket_keys end
   o.ticket_keys = world.ticket_keys
   if c.enable_early_data and o.tickets and o.max_version >= 0x0304 then
     o.early_data, o.on_early_data = 14336, function() return true end

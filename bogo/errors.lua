@@ -65,6 +65,7 @@ local codes = {
   illegal_parameter = "DECODE_ERROR",
   renegotiation_mismatch = "RENEGOTIATION_MISMATCH",
   ems_dropped = "RESUMED_EMS_SESSION_WITHOUT_EMS_EXTENSION",
+  ems_changed = "RENEGOTIATION_EMS_MISMATCH",
   ems_mismatch = "RESUMED_NON_EMS_SESSION_WITH_EMS_EXTENSION",
   resumed_suite_mismatch = "OLD_SESSION_CIPHER_NOT_RETURNED",
   resumed_hash_mismatch = "OLD_SESSION_PRF_HASH_MISMATCH",

@@ -39,20 +39,28 @@ for _, name in ipairs {
   "expect-ticket-supports-early-data", "expect-accept-early-data", "expect-reject-early-data", "expect-no-offer-early-data", "decline-alpn", "reject-alpn",
   "select-empty-alpn", "tls-unique", "send-alert", "key-update", "renegotiate-ignore", "read-with-unfinished-write", "export-traffic-secrets", "use-export-context",
   "use-custom-verify-callback", "false-start", "allow-false-start-without-alpn", "handshake-never-done", "allow-unknown-alpn-protos", "no-tls1", "no-tls11",
+  "renegotiate-once", "renegotiate-freely", "renegotiate-explicit", "forbid-renegotiation-after-handshake", "expect-no-secure-renegotiation", "use-exporter-between-reads",
+  "fips-202205", "wpa-202304", "reverify-on-resume", "server-preference", "renew-ticket", "install-ddos-callback", "fail-ddos-callback", "write-different-record-sizes",
+  "enable-grease", "permute-extensions",
 } do flag(name, set) end
 
--- An extra handshake call and BoringSSL's early callback have nothing to correspond to in an API without I/O.
-for _, name in ipairs { "no-op-extra-handshake", "use-early-callback" } do flag(name, nothing) end
+-- Which of BoringSSL's functions does the handshake, and which of its callbacks is asked, has nothing to correspond to in an API without I/O. Tickets are sealed with keys of
+-- our own, and records of TLS 1.0's CBC are split, without being told.
+for _, name in ipairs {
+  "no-op-extra-handshake", "use-early-callback", "implicit-handshake", "use-old-client-cert-callback", "partial-write", "cbc-record-splitting",
+  "use-ticket-callback", "allow-hint-mismatch",
+} do flag(name, nothing) end
 
 for _, name in ipairs {
   "key-file", "cert-file", "trust-cert", "host-name", "expect-server-name", "advertise-alpn", "expect-alpn", "select-alpn", "expect-advertised-alpn", "cipher",
   "export-label", "export-context", "expect-peer-cert-file", "expect-early-data-reason", "expect-msg-callback", "use-client-ca-list", "expect-client-ca-list",
+  "psk", "psk-identity",
 } do flag(name, text) end
 
 for _, name in ipairs {
   "port", "shim-id", "resume-count", "min-version", "max-version", "expect-version", "expect-peer-signature-algorithm", "expect-curve-id", "expect-cipher",
   "expect-cipher-aes", "expect-cipher-no-aes", "export-keying-material", "resumption-delay", "expect-ticket-age-skew", "max-cert-list", "max-send-fragment",
-  "read-size", "early-write-after-message",
+  "read-size", "early-write-after-message", "expect-total-renegotiations",
 } do flag(name, number) end
 
 for _, name in ipairs { "curves", "signing-prefs", "verify-prefs", "expect-peer-verify-pref" } do flag(name, numbers) end
@@ -61,21 +69,29 @@ for _, name in ipairs { "ocsp-response", "expect-ocsp-response", "signed-cert-ti
 
 local prefixes = { ["on-initial-"] = { "initial" }, ["on-resume-"] = { "resume" }, ["on-retry-"] = { "retry" } }
 
+-- Which configurations a flag belongs to, and its entry. What is for BoringSSL's second process, the handshaker, is for none of ours.
+local function find(name, targets)
+  if not name or known[name] then return known[name], targets end
+  local rest = name:match "^on%-shim%-(.+)"
+  if rest then return find(rest, targets) end
+  rest = name:match "^on%-handshaker%-(.+)"
+  if rest then return find(rest, {}), {} end
+  for prefix, of in pairs(prefixes) do
+    if name:sub(1, #prefix) == prefix then return known[name:sub(#prefix + 1)], of end
+  end
+end
+
 --- The three configurations of a test: the first connection, those after it, and what is left of one whose early data was refused.
 function flags.parse(args)
   local configs = { initial = {}, resume = {}, retry = {} }
   local i = 1
   while i <= #args do
-    local name = args[i]:match "^%-(.+)$"
-    local entry, targets = known[name], { "initial", "resume", "retry" }
-    for prefix, of in pairs(prefixes) do
-      if not entry and name and name:sub(1, #prefix) == prefix then entry, targets = known[name:sub(#prefix + 1)], of end
-    end
+    local entry, targets = find(args[i]:match "^%-(.+)$", { "initial", "resume", "retry" })
     if not entry then quit(outcome.NOT_IMPLEMENTED, "not implemented: %s", args[i]) end
     local value
     if entry.takes_value then
       i = i + 1
-      value = args[i] or quit(1, "%s needs a value", name)
+      value = args[i] or quit(1, "%s needs a value", args[i - 1])
     end
     for _, which in ipairs(targets) do entry.set(configs[which], value) end
     i = i + 1

@@ -187,7 +187,8 @@ ak_view ak_context_identity(ak_context *c);
 int64_t ak_context_now(const ak_context *c);
 /* ak_context_now_ms: the same in milliseconds. With a lab's clock: whole seconds. */
 uint64_t ak_context_now_ms(const ak_context *c);
-/* ak_context_add_psk: an external key. hash: AK_HASH_sha256 or AK_HASH_sha384 (AK_HASH_none: SHA-256, RFC 8446 §4.2.11). AK_ERR_bad_key: no identity, no key, or too many. */
+/* ak_context_add_psk: an external key. hash: AK_HASH_sha256 or AK_HASH_sha384 (AK_HASH_none: SHA-256, RFC 8446 §4.2.11). AK_ERR_bad_key: no identity (which
+ * TLS 1.3 needs: max_version is looked at), no key, or too many. */
 ak_error ak_context_add_psk(ak_context *c, ak_view identity, ak_view secret, ak_hash hash, ak_failure *f);
 
 /* ==== ticket keys ==================================================================================================== */

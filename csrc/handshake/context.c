@@ -127,7 +127,8 @@ uint64_t ak_context_now_ms(const ak_context *c) {
 
 ak_error ak_context_add_psk(ak_context *c, ak_view identity, ak_view secret, ak_hash hash, ak_failure *f) {
     if (hash == AK_HASH_none) hash = AK_HASH_sha256;
-    if (identity.n == 0 || identity.n > 65535 - 6) return ak_fail(f, AK_ERR_bad_key, "a pre-shared key's identity has 1 to 65529 bytes");
+    size_t least = c->max_version >= AK_TLS13 ? 1 : 0; /* RFC 8446 §4.2.11; RFC 4279 §2 allows an empty one */
+    if (identity.n < least || identity.n > 65535 - 6) return ak_fail(f, AK_ERR_bad_key, "a pre-shared key's identity has %zu to 65529 bytes", least);
     if (secret.n == 0 || secret.n > 65535) return ak_fail(f, AK_ERR_bad_key, "an empty pre-shared key, or a very long one");
     if (hash != AK_HASH_sha256 && hash != AK_HASH_sha384) return ak_fail(f, AK_ERR_bad_key, "TLS 1.3 has no suite with the hash of this pre-shared key");
     if (c->n_psks == AK_PSKS_MAX) return ak_fail(f, AK_ERR_bad_key, "more than %d pre-shared keys", AK_PSKS_MAX);

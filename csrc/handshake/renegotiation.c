@@ -119,8 +119,7 @@ ak_error ak_renegotiation_check_certificate(ak_hs *h) {
 ak_error ak_renegotiation_check_hello(ak_hs *h) {
     const ak_info *before = h->renegotiation->before, *i = h->info;
     if (!i->secure_renegotiation) return ak_hs_fail(h, AK_ERR_renegotiation_mismatch, "no renegotiation_info in a renegotiation (RFC 5746 §3.5)");
-    if (before->ems != i->ems)
-        return ak_hs_fail_alert(h, AK_ERR_ems_mismatch, AK_ALERT_illegal_parameter, "extended_master_secret changed in a renegotiation");
+    if (before->ems != i->ems) return ak_hs_fail(h, AK_ERR_ems_changed, "it was %s", before->ems ? "there" : "not there");
     if (before->peer_chain != NULL && !ak_suite_has_certificate(i->suite) && !h->ctx->renegotiation_new_certificate)
         return ak_hs_fail(h, AK_ERR_certificate_changed, "%s has none", i->suite->name);
     return i->resumed ? ak_renegotiation_check_certificate(h) : AK_OK; /* a session brings its certificate along */

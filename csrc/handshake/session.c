@@ -46,6 +46,7 @@ ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
     s->assembly = h->assembly;
     s->excess = h->excess;
     ak_buf_drop(&s->assembly, h->assembly_at);
+    s->stopped = s->assembly.n != 0; /* a HelloRequest in one record with Finished (RFC 5246 §6.2.1) */
     ak_buf_init(&h->assembly, AK_BUF_NO_LIMIT);
     ak_buf_init(&s->reply, AK_BUF_NO_LIMIT);
     s->exporter = ak_hs_is_13(h) ? h->secrets.exporter : h->secrets.master;
@@ -313,7 +314,7 @@ static ak_error messages_in(ak_session *s) {
         s->stopped = !s->closed && ak_post_auth_waits(s);
     }
     if (!s->closed) {
-        s->excess = at != 0;
+        if (at != 0) s->excess = true;
         ak_buf_drop(&s->assembly, at);
         if (s->assembly.n == 0) ak_buf_free(&s->assembly);
     }

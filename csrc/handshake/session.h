@@ -30,7 +30,7 @@ struct ak_session {
     struct ak_post_auth *post_auth; /* TLS 1.3: NULL: not possible here */
     bool key_update_pending; /* TLS 1.3: the peer asked for ours */
     bool key_update_answered; /* and got it, and no data has gone out since */
-    bool stopped;       /* a message asked the application something: what follows it in the assembly waits */
+    bool stopped;       /* what is in the assembly waits: a message before it asked the application something, or ended the handshake */
     bool own_padded;    /* alerts and handshake messages: by these, and not by the policy */
     uint16_t alert_padding, handshake_padding;
     uint32_t gates;     /* those of the handshake, for the messages that come after it */

@@ -204,6 +204,60 @@ describe("bogo/shim.lua", function()
     assert.matches(":DIGEST_CHECK_FAILED:", said, 1, true)
   end)
 
+  it("judges the chain that a session brings along anew when it is told to", function()
+    for _, version in ipairs { "1.2", "1.3" } do
+      local ended = start(arguments("-resume-count", 1, "-verify-peer", "-use-custom-verify-callback", "-reverify-on-resume", "-on-resume-verify-fail"))
+      local context = server { versions = version }
+      talk(context:handshake(), "x")
+      local session, failure = talk(context:handshake(), "x")
+      assert.is_nil(session)
+      assert.equal("certificate_unknown", failure.alert)
+      local status, said = ended()
+      assert.equal(1, status)
+      assert.matches(":CERTIFICATE_VERIFY_FAILED:", said, 1, true)
+    end
+  end)
+
+  it("does what an organisation's policy allows, whatever else is said", function()
+    local offered
+    local function hello(...)
+      local ended = start(arguments("-max-version", 0x0301, "-curves", 29, ...))
+      local hs = server():handshake()
+      hs:on("receive", "client_hello", function(msg) offered = msg end)
+      talk(hs, "x")
+      return ended()
+    end
+    assert.equal(0, (hello "-fips-202205"))
+    assert.same({ "secp256r1", "secp384r1" }, offered.extensions:find "supported_groups".data.named_group_list)
+    for _, name in ipairs(offered.cipher_suites) do assert.not_matches("CHACHA20", name) end
+    assert.equal(1, (hello "-wpa-202304")) -- the server's key is on P-256
+    assert.same({ "secp384r1" }, offered.extensions:find "supported_groups".data.named_group_list)
+  end)
+
+  it("has a key that the peer has, too, and expects a hint", function()
+    local suites = { "TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA", "TLS_PSK_WITH_AES_128_CBC_SHA" }
+    for hint, status in pairs { me = 0, you = 1 } do
+      local ended = start(arguments("-psk", "secret", "-psk-identity", "me"))
+      local context = akushu.server { versions = "1.2", suites = suites, psk = { identity = "me", key = "secret" }, psk_hint = hint }
+      talk(context:handshake(), "x")
+      assert.equal(status, (ended()))
+    end
+    local ended = start(arguments("-server", "-psk", "secret", "-psk-identity", "me"))
+    local _, heard = talk(akushu.client { versions = "1.2", suites = suites, psk = { identity = "me", key = "secret" }, verify = false }:handshake(), "x")
+    assert.equal(xor "x", heard)
+    assert.equal(0, (ended()))
+  end)
+
+  it("leaves to a handshaker what is the handshaker's", function()
+    local ended = start(arguments("-on-handshaker-curves", 24, "-on-shim-curves", 23, "-on-shim-on-initial-expect-curve-id", 23))
+    local _, heard = talk(server():handshake(), "x")
+    assert.equal(xor "x", heard)
+    local status, said = ended()
+    assert.equal("", said)
+    assert.equal(0, status)
+    assert.equal(89, (start { "-on-handshaker-no-such-flag" }()))
+  end)
+
   it("puts a name that is no DNS name into its hello, which stays as long as it is padded to", function()
     local name = ("0123456789"):rep(8) .. ".com"
     local ended = start(arguments("-host-name", name))
@@ -229,6 +283,7 @@ describe("an expectation of the shim's that is not met", function()
     { "-expect-version", 0x0303 }, { "-expect-alpn", "h2" }, { "-expect-curve-id", 24 }, { "-expect-cipher", 0x1302 },
     { "-expect-peer-signature-algorithm", 0x0804 }, { "-expect-hrr" }, { "-expect-ocsp-response", "AAAA" }, { "-expect-signed-cert-timestamps", "AAAA" },
     { "-expect-no-session" }, { "-expect-ticket-supports-early-data" }, { "-expect-early-data-reason", "accept" }, { "-verify-fail", "-verify-peer" },
+    { "-expect-total-renegotiations", 1 },
   } do
     it("fails the test: " .. table.concat(flags, " "), function()
       local ended = start(arguments(table.unpack(flags)))
@@ -241,7 +296,7 @@ describe("an expectation of the shim's that is not met", function()
 
   for _, flags in ipairs {
     { "-expect-server-name", "other.example" }, { "-expect-no-session-id" }, { "-on-initial-expect-cipher", 0xc02f }, { "-select-alpn", "h2" },
-    { "-expect-extended-master-secret" }, { "-require-any-client-certificate" },
+    { "-expect-extended-master-secret" }, { "-expect-no-secure-renegotiation" }, { "-require-any-client-certificate" },
   } do
     it("fails the test of a server: " .. table.concat(flags, " "), function()
       local ended = start(as_server(table.unpack(flags)))

@@ -241,6 +241,14 @@ describe("a pre-shared key of TLS 1.2", function()
         assert.equal("bad_record_mac", one.failure.alert)
       end)
 
+      it("whose identity is empty (RFC 4279 §2), where TLS 1.3, that wants one, is not done", function()
+        local nameless = { identity = "", key = psk.key }
+        local one, two = run(suite, { psk = nameless }, { psk = nameless })
+        assert.is_truthy(one.session, one.message)
+        both_ways(one, two)
+        assert.error_matches(function() akushu.client { psk = nameless, verify = false } end, "has 1 to 65529 bytes")
+      end)
+
       it("chosen by the server's hint", function()
         local mine = { { identity = "first", key = "1" }, { identity = "second", key = "2" } }
         local one, two = run(suite, { psk = mine }, { psk = { mine[2] }, psk_hint = "second" })

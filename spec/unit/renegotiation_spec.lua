@@ -140,6 +140,31 @@ describe("renegotiation", function()
     assert.is_truthy(known.session:seal "data")
   end)
 
+  it("may be asked for in one record with Finished (RFC 5246 §6.2.1)", function()
+    local function finish(behind, kind)
+      local hc, hs = client({ renegotiation = kind }):handshake { server_name = "localhost" }, server():handshake()
+      hs:on("plain_out", "handshake", function(bytes) return bytes:byte() == 20 and bytes .. behind or nil end)
+      local one, two = pump.run(hc, hs)
+      return one.session, two.session
+    end
+    local request = mutate.message("hello_request", "")
+    local one, two = finish(request, true)
+    assert.equal("", (one:open ""))
+    assert.is_true(one.renegotiation_wanted)
+    assert.equal("data", (one:open(two:seal "data")))
+    one, two = finish(request .. request, false)
+    local plain, reply = one:open(two:seal "data") -- without asking first
+    assert.equal("data", plain)
+    assert.equal("", (two:open(reply)))
+    one = finish(request, "fatal")
+    assert.is_nil((one:open ""))
+    assert.equal("no_renegotiation", one.failure.code)
+    one, two = finish(request:sub(1, 3), true)
+    assert.equal("", (one:open ""))
+    assert.is_nil((one:open(two:seal "data")))
+    assert.equal("excess_handshake_data", one.failure.code)
+  end)
+
   it("is refused with a warning by a context that does not do it, and cannot be had", function()
     local known = connect { client = { renegotiation = false } }
     local reply = ask(known)
@@ -271,7 +296,7 @@ describe("renegotiation", function()
       return server { identity = certs.leaf("ec:secp384r1").identity }
     end }, "certificate_changed", "illegal_parameter")
     ends("gives up extended_master_secret (RFC 7627 §5.4)", { server = function() return server { extended_master_secret = false } end },
-      "ems_mismatch", "illegal_parameter")
+      "ems_changed", "illegal_parameter")
   end)
 
   it("takes another certificate only where that was said", function()
@@ -411,7 +436,7 @@ describe("a renegotiation that resumes", function()
       ask(known)
       local hc, failure = again(known, { server = srv, session = resumption, change = function(m) mutate.without(m, "extended_master_secret") end })
       assert.is_false(hc.done)
-      assert.equal("ems_mismatch", failure and failure.code)
+      assert.equal("ems_changed", failure and failure.code)
     end)
 
     it("keeps the protocol of ALPN: by " .. kind, function()

@@ -30,6 +30,13 @@ void ak_lua_methods(lua_State *L, const char *name);
 void ak_lua_index(lua_State *L, const char *name, lua_CFunction index);
 /* ak_lua_new: pushes a zeroed userdata of this class, with so many user values, all nil. */
 void *ak_lua_new(lua_State *L, const char *name, size_t size, int user_values);
+/* Any allocation of Lua's may run a finalizer, and that may close an object while a function works with what is in it. So a function either asks for the object
+ * after its last allocation, or holds it: between the two calls closing waits, and is done by the second one. The object is at index 1. Nothing between them may raise
+ * but for want of memory: then it is held for good, and the collector alone frees it.
+ * ak_lua_held: what a function that closes asks first, with itself; true: it is held, and `close`, unless NULL, will be called again when nobody holds it. */
+void ak_lua_hold(lua_State *L);
+void ak_lua_let_go(lua_State *L);
+bool ak_lua_held(lua_State *L, lua_CFunction close);
 /* ak_lua_check, ak_lua_test: luaL_checkudata and luaL_testudata for a class of ours, without looking its name up. */
 void *ak_lua_check(lua_State *L, int arg, const char *name);
 void *ak_lua_test(lua_State *L, int arg, const char *name);
@@ -44,7 +51,7 @@ void ak_lua_push_failure(lua_State *L, const ak_failure *f, const ak_report *rep
 /* ---- arguments -------------------------------------------------------------------------------------------------------------------- */
 
 /* Bytes go in as a string or as an array of strings, everywhere (not: texts such as names, labels, paths).
- * ak_lua_join: makes the array at idx one string, in its place on the stack; false: the value is neither. */
+ * ak_lua_join: makes the array at idx one string, in its place on the stack; false: the value is neither. No metamethod is called. */
 bool ak_lua_join(lua_State *L, int idx);
 /* ak_lua_bytes: the bytes of an argument; raises when it has none. */
 ak_view ak_lua_bytes(lua_State *L, int arg);
@@ -59,6 +66,10 @@ static inline ak_view ak_lua_check_view(lua_State *L, int arg) {
     return ak_view_of(s, n);
 }
 static inline void ak_lua_push_view(lua_State *L, ak_view v) { lua_pushlstring(L, v.n != 0 ? (const char *)v.p : "", v.n); }
+/* ak_lua_push_box: a secret buffer in a userdata with a finalizer, so that nothing is lost, and it is wiped, when Lua raises for want of memory.
+ * ak_lua_push_boxed: its bytes as a string; the box is empty afterwards. Returns 1. */
+ak_buf *ak_lua_push_box(lua_State *L);
+int ak_lua_push_boxed(lua_State *L, ak_buf *b);
 /* ak_lua_set_…: a field of the table on top; a string that is NULL sets none. */
 static inline void ak_lua_set_string(lua_State *L, const char *name, const char *v) {
     if (v == NULL) return;
@@ -97,10 +108,10 @@ ak_context *ak_lua_check_context(lua_State *L, int arg);
 int ak_lua_push_kept(lua_State *L, int idx);
 /* ak_lua_tick: asks the Lua clock of the context at idx, if it has one, what time it is: before the engine works, never while it does. */
 void ak_lua_tick(lua_State *L, int idx);
-void ak_lua_push_session(lua_State *L, ak_session *s); /* takes it over */
+ak_session **ak_lua_new_session(lua_State *L); /* pushes an empty one, and returns its place */
 ak_session *ak_lua_check_session(lua_State *L, int arg);
 void ak_lua_push_secret(lua_State *L, ak_view bytes);  /* copies */
-void ak_lua_push_resumption(lua_State *L, ak_resumption *r); /* adds a reference */
+ak_resumption **ak_lua_new_resumption(lua_State *L); /* pushes an empty one, and returns its place */
 ak_resumption *ak_lua_to_resumption(lua_State *L, int arg); /* NULL when it is none */
 /* ak_lua_info_property: pushes a property of what was agreed ("suite", "version", "peer" …); false when there is none of that name. */
 bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name);
@@ -138,5 +149,6 @@ void ak_open_handshake(lua_State *L);
 void ak_open_session(lua_State *L);
 void ak_open_resumption(lua_State *L);
 void ak_open_secret(lua_State *L);
+void ak_open_box(lua_State *L);
 
 #endif

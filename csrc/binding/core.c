@@ -120,6 +120,7 @@ int luaopen_akushu_core(lua_State *L) {
     lua_setfield(L, -2, "version");
     lua_pushstring(L, ak_libcrypto_version());
     lua_setfield(L, -2, "libcrypto");
+    ak_open_box(L);
     open_part(L, "x509", ak_open_x509);
     open_part(L, "wire", ak_open_wire);
     open_part(L, "crypto", ak_open_crypto);

@@ -318,8 +318,10 @@ static int l_ticket_keys(lua_State *L) {
 
 /* context:set_ticket_keys(bytes): 1 to 8 keys, the current one first, in place of those it had. */
 static int l_set_ticket_keys(lua_State *L) {
+    ak_lua_check_context(L, 1);
+    ak_view keys = ak_lua_secret_bytes(L, 2);
     ak_context *c = ak_lua_check_context(L, 1);
-    luaL_argcheck(L, ak_ticket_keys_set(keys_of(L, c), ak_lua_secret_bytes(L, 2), ak_context_now(c)), 2, "1 to 8 keys of 48 bytes expected");
+    luaL_argcheck(L, ak_ticket_keys_set(keys_of(L, c), keys, ak_context_now(c)), 2, "1 to 8 keys of 48 bytes expected");
     return 0;
 }
 

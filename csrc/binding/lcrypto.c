@@ -21,7 +21,6 @@
 
 #include <string.h>
 
-#define BOX "akushu.crypto.buffer"
 #define MOST_OUTPUT ((lua_Integer)1 << 20)
 
 static const ak_view nothing = {NULL, 0};
@@ -68,23 +67,6 @@ static ak_hash check_hash(lua_State *L, int arg, ak_provider *p, bool hmac) {
     }
     luaL_argerror(L, arg, lua_pushfstring(L, "unknown hash '%s'", name));
     return AK_HASH_none;
-}
-
-ak_buf *ak_lua_push_box(lua_State *L) {
-    ak_buf *b = ak_lua_new(L, BOX, sizeof *b, 0);
-    ak_buf_init_secret(b, AK_BUF_NO_LIMIT);
-    return b;
-}
-
-static int l_box_gc(lua_State *L) {
-    ak_buf_free(ak_lua_check(L, 1, BOX));
-    return 0;
-}
-
-int ak_lua_push_boxed(lua_State *L, ak_buf *b) {
-    lua_pushlstring(L, (const char *)b->p, b->n);
-    ak_buf_free(b);
-    return 1;
 }
 
 int ak_lua_push_revealed(lua_State *L, ak_secret *s) {
@@ -184,8 +166,6 @@ int ak_open_crypto(lua_State *L) {
         {"derive_secret", l_derive_secret},
         {NULL, NULL},
     };
-    static const luaL_Reg box_meta[] = {{"__gc", l_box_gc}, {NULL, NULL}};
-    ak_lua_class(L, BOX, NULL, NULL, box_meta);
     luaL_newlib(L, functions);
     ak_open_crypto_shares(L);
     ak_open_crypto_keys(L);

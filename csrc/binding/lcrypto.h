@@ -14,10 +14,7 @@ static inline ak_view ak_lua_bytes_or_none(lua_State *L, int arg) { return lua_i
 /* ak_lua_check_text: labels and passwords are C strings to the engine: one with a zero byte in it, which would be cut, raises. */
 const char *ak_lua_check_text(lua_State *L, int arg);
 
-/* ak_lua_push_box: a buffer in a box: a userdata with a finaliser, so that nothing is lost (and secrets are wiped) when Lua raises for want of memory.
- * ak_lua_push_boxed: its bytes as a string; the box is empty afterwards. ak_lua_push_revealed: a secret as a string; it is wiped. Both return 1. */
-ak_buf *ak_lua_push_box(lua_State *L);
-int ak_lua_push_boxed(lua_State *L, ak_buf *b);
+/* ak_lua_push_revealed: a secret as a string; it is wiped. Returns 1. */
 int ak_lua_push_revealed(lua_State *L, ak_secret *s);
 
 extern const char *const ak_lua_hash_names[AK_HASH_count];

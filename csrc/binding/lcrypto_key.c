@@ -53,19 +53,20 @@ static uint16_t check_version(lua_State *L, int arg, lua_Integer by_default) {
 
 static int l_key_sign(lua_State *L) {
     ak_failure f = {0};
-    ak_key *k = check_key(L, 1);
+    check_key(L, 1);
     const ak_scheme *s = check_scheme(L, 2);
     ak_view data = ak_lua_bytes(L, 3);
     ak_buf *out = ak_lua_push_box(L);
-    ak_error e = ak_sign(ak_lua_provider(L), k, s, data, out, &f);
+    ak_error e = ak_sign(ak_lua_provider(L), check_key(L, 1), s, data, out, &f);
     return e == AK_OK ? ak_lua_push_boxed(L, out) : ak_lua_crypto_fail(L, &f, "sign");
 }
 
 static int l_key_verify(lua_State *L) {
     ak_failure f = {0};
-    ak_key *k = check_key(L, 1);
+    check_key(L, 1);
     const ak_scheme *s = check_scheme(L, 2);
-    ak_error e = ak_verify_signature(ak_lua_provider(L), k, s, ak_lua_bytes(L, 3), ak_lua_bytes(L, 4), &f);
+    ak_view data = ak_lua_bytes(L, 3), signature = ak_lua_bytes(L, 4);
+    ak_error e = ak_verify_signature(ak_lua_provider(L), check_key(L, 1), s, data, signature, &f);
     if (e != AK_OK) return ak_lua_crypto_fail(L, &f, "verify");
     lua_pushboolean(L, 1);
     return 1;
@@ -78,33 +79,35 @@ static int l_key_fits(lua_State *L) {
 
 static int l_key_encrypt(lua_State *L) {
     ak_failure f = {0};
-    ak_key *k = check_key(L, 1);
+    check_key(L, 1);
     ak_view plain = ak_lua_bytes(L, 2);
     ak_buf *out = ak_lua_push_box(L);
-    ak_error e = ak_rsa_encrypt(ak_lua_provider(L), k, plain, out, &f);
+    ak_error e = ak_rsa_encrypt(ak_lua_provider(L), check_key(L, 1), plain, out, &f);
     return e == AK_OK ? ak_lua_push_boxed(L, out) : ak_lua_crypto_fail(L, &f, "encrypt");
 }
 
 static int l_key_premaster(lua_State *L) {
     ak_failure f = {0};
     ak_secret out;
-    ak_key *k = check_key(L, 1);
-    ak_error e = ak_rsa_premaster(ak_lua_provider(L), k, ak_lua_bytes(L, 2), check_version(L, 3, AK_TLS12), &out, &f);
+    check_key(L, 1);
+    ak_view ciphertext = ak_lua_bytes(L, 2);
+    uint16_t version = check_version(L, 3, AK_TLS12);
+    ak_error e = ak_rsa_premaster(ak_lua_provider(L), check_key(L, 1), ciphertext, version, &out, &f);
     return e == AK_OK ? ak_lua_push_revealed(L, &out) : ak_lua_crypto_fail(L, &f, "premaster");
 }
 
 static int l_key_spki(lua_State *L) {
-    ak_key *k = check_key(L, 1);
+    check_key(L, 1);
     ak_buf *out = ak_lua_push_box(L);
-    return ak_key_spki(k, out) ? ak_lua_push_boxed(L, out) : ak_lua_crypto_refused(L, "spki");
+    return ak_key_spki(check_key(L, 1), out) ? ak_lua_push_boxed(L, out) : ak_lua_crypto_refused(L, "spki");
 }
 
 static int l_key_export(lua_State *L) {
     static const char *const formats[] = {"pem", "der", NULL};
-    ak_key *k = check_key(L, 1);
+    check_key(L, 1);
     bool pem = luaL_checkoption(L, 2, "pem", formats) == 0;
     ak_buf *out = ak_lua_push_box(L);
-    return ak_key_export(k, pem, out) ? ak_lua_push_boxed(L, out) : ak_lua_crypto_refused(L, "export");
+    return ak_key_export(check_key(L, 1), pem, out) ? ak_lua_push_boxed(L, out) : ak_lua_crypto_refused(L, "export");
 }
 
 static int l_key_same(lua_State *L) {
@@ -114,12 +117,13 @@ static int l_key_same(lua_State *L) {
 
 static int l_key_info(lua_State *L) {
     static const char *const kinds[] = {"none", "rsa", "rsa_pss", "ec", "ed25519", "ed448", "other"};
+    check_key(L, 1);
+    lua_createtable(L, 0, 4);
     const ak_key *k = check_key(L, 1);
     const ak_group *g = ak_group_find(ak_key_group(k));
-    lua_createtable(L, 0, 4);
-    ak_lua_set_string(L, "kind", kinds[ak_key_type(k)]);
     ak_lua_set_integer(L, "bits", (lua_Integer)ak_key_bits(k));
     ak_lua_set_boolean(L, "private", ak_key_is_private(k));
+    ak_lua_set_string(L, "kind", kinds[ak_key_type(k)]);
     if (g != NULL) ak_lua_set_string(L, "group", g->name);
     return 1;
 }

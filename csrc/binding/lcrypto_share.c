@@ -131,10 +131,11 @@ static int l_share_group(lua_State *L) {
 
 static int l_share_derive(lua_State *L) {
     ak_failure f = {0};
-    lua_share *s = check_share(L);
+    check_share(L);
     ak_view peer = ak_lua_bytes(L, 2);
     bool strip = lua_toboolean(L, 3);
     ak_buf *out = ak_lua_push_box(L);
+    const lua_share *s = check_share(L);
     ak_error e = ak_share_derive(s->provider, s->share, peer, strip, out, &f);
     return e == AK_OK ? ak_lua_push_boxed(L, out) : ak_lua_crypto_fail(L, &f, "derive");
 }

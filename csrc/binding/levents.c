@@ -155,10 +155,10 @@ void ak_lua_read_answer(lua_State *L, int t, int values, ak_answer *a) {
         lua_getfield(L, t, "error");
         if (lua_type(L, -1) == LUA_TSTRING) a->error = ak_error_by_code(lua_tostring(L, -1));
         lua_pop(L, 1);
-        if (lua_getfield(L, t, "identity") == LUA_TUSERDATA) a->identity = ak_lua_check_identity(L, -1); /* hooks.lua has looked what it is */
-        lua_pop(L, 1);
         lua_pushvalue(L, t);
         lua_setfield(L, values, "kept_answer");
+        if (lua_getfield(L, t, "identity") == LUA_TUSERDATA) a->identity = ak_lua_check_identity(L, -1); /* hooks.lua has looked what it is, and that it is open */
+        lua_pop(L, 1);
     }
 }
 

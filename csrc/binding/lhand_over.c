@@ -36,6 +36,7 @@ int ak_lua_hand_over(lua_State *L) {
     ak_hs *h = ak_lua_check_handshake(L, 1);
     ak_failure f = {0};
     if (ak_hs_hand_over(h, &f) != AK_OK) return ak_lua_fail(L, &f);
+    ak_lua_hold(L);
     lua_settop(L, 1);
     lua_createtable(L, 0, 7);
     set_protection(L, h, false);
@@ -53,5 +54,6 @@ int ak_lua_hand_over(lua_State *L) {
         lua_rawseti(L, 3, (lua_Integer)i + 1);
     }
     lua_setfield(L, 2, "offered");
+    ak_lua_let_go(L);
     return 1;
 }

@@ -15,7 +15,6 @@ typedef struct lhandshake {
     bool taken;     /* the session has taken over */
     bool aborting;  /* inside abort, perhaps suspended in the store's remove */
     bool server;
-    bool lent;      /* INPUT is set */
     bool ticks;     /* the context has a clock of the application's */
     bool pads;      /* a function says how records are padded: hooks.lua asks it for all but alerts */
     size_t keylog;  /* bytes of key log already given out */
@@ -23,7 +22,7 @@ typedef struct lhandshake {
 } lhandshake;
 
 /* User values. VALUES: the table of hooks.lua and others (push_values), nil as long as nobody asked for it. */
-enum { VALUES = 1, CONTEXT, DISPATCH, RESUMPTION, INPUT /* bytes lent to the engine while a hook thinks */, USER_VALUES = INPUT };
+enum { VALUES = 1, CONTEXT, DISPATCH, RESUMPTION, INPUT /* bytes lent to the engine: the stack may be left behind for good */, USER_VALUES = INPUT };
 
 /* new: a handshake without an engine, of the context and with the dispatcher at these places on the stack. */
 static lhandshake *new(lua_State *L, int context, int dispatch) {
@@ -69,6 +68,18 @@ static lhandshake *check(lua_State *L, int arg) {
 }
 
 ak_hs *ak_lua_check_handshake(lua_State *L, int arg) { return check(L, arg)->h; }
+
+/* held: the handshake, which stays until left. left: returns n, the number of results. */
+static lhandshake *held(lua_State *L) {
+    lhandshake *u = check(L, 1);
+    ak_lua_hold(L);
+    return u;
+}
+
+static int left(lua_State *L, int n) {
+    ak_lua_let_go(L);
+    return n;
+}
 
 static bool certificate_error(ak_error e) { return e >= AK_ERR_no_certificate && e <= AK_ERR_bad_compression; }
 
@@ -140,19 +151,20 @@ static bool put_held(lua_State *L, lhandshake *u) {
     return ok;
 }
 
-static int ended(lua_State *L, lhandshake *u, ak_status s) {
-    u->running = false;
-    if (u->lent) {
-        lua_pushnil(L);
-        lua_setiuservalue(L, 1, INPUT);
-        u->lent = false;
-    }
-    bool aborting = u->aborting;
-    u->aborting = false;
-    if (!aborting && (s == AK_FAILED || !put_held(L, u))) return failed(L, u);
+static int push_output(lua_State *L, lhandshake *u) {
     ak_lua_push_view(L, ak_hs_output(u->h));
     ak_hs_output_taken(u->h);
     return 1;
+}
+
+static int ended(lua_State *L, lhandshake *u, ak_status s) {
+    u->running = false;
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, INPUT);
+    bool aborting = u->aborting;
+    u->aborting = false;
+    if (!aborting && (s == AK_FAILED || !put_held(L, u))) return failed(L, u);
+    return push_output(L, u);
 }
 
 /* gone: a hook has closed the handshake that waited for it. */
@@ -168,12 +180,7 @@ static int gone(lua_State *L, lhandshake *u) {
 static int resumed(lua_State *L, int status, lua_KContext k);
 
 /* call: the dispatcher with an event table (on top of the stack). */
-static int call(lua_State *L, lhandshake *u) {
-    if (!u->lent) { /* the stack may be left behind for good */
-        lua_pushvalue(L, FIXED);
-        lua_setiuservalue(L, 1, INPUT);
-        u->lent = true;
-    }
+static int call(lua_State *L) {
     lua_getiuservalue(L, 1, DISPATCH);
     lua_insert(L, -2);
     lua_pushvalue(L, 1);
@@ -203,14 +210,17 @@ static void called(lua_State *L, lhandshake *u, bool raised) {
     lua_settop(L, FIXED);
 }
 
+/* drive: of a handshake that is held; it is not while Lua has the word: what a hook closes is closed at once. */
 static int drive(lua_State *L, lhandshake *u) {
     for (;;) {
         ak_status s = ak_hs_run(u->h);
         u->asked = s == AK_EVENT ? ak_hs_event(u->h)->kind : AK_EV_none;
         if (s == AK_EVENT) ak_lua_push_event(L, ak_hs_event(u->h), ak_hs_info(u->h));
-        else if (!key_lines(L, u)) return ended(L, u, s);
-        int status = call(L, u);
+        else if (!key_lines(L, u)) return left(L, ended(L, u, s));
+        ak_lua_let_go(L);
+        int status = u->h != NULL ? call(L) : LUA_OK;
         if (u->h == NULL) return gone(L, u);
+        ak_lua_hold(L);
         called(L, u, status != LUA_OK);
     }
 }
@@ -220,10 +230,12 @@ static int resumed(lua_State *L, int status, lua_KContext k) {
     lhandshake *u = check_any(L, 1);
     (void)k;
     if (u->h == NULL) return gone(L, u);
+    ak_lua_hold(L);
     called(L, u, status != LUA_YIELD && status != LUA_OK);
     return drive(L, u);
 }
 
+/* enter: the handshake begins to run, and is held; the bytes at FIXED are the engine's until it has ended. */
 static void enter(lua_State *L, lhandshake *u) {
     if (u->running) luaL_error(L, "this handshake is waiting for a hook: it can't be started or stepped until that returns");
     if (u->ticks) {
@@ -238,7 +250,11 @@ static void enter(lua_State *L, lhandshake *u) {
         lua_pop(L, 1);
         if (u->h == NULL) luaL_error(L, "a handshake that its padding has closed");
     }
+    if (u->running) luaL_error(L, "this handshake was started or stepped by its own clock or padding");
+    held(L);
     u->running = true;
+    lua_pushvalue(L, FIXED);
+    lua_setiuservalue(L, 1, INPUT);
 }
 
 static int l_start(lua_State *L) {
@@ -249,6 +265,7 @@ static int l_start(lua_State *L) {
     enter(L, u);
     if (ak_hs_start(u->h, &f) != AK_OK) {
         u->running = false;
+        left(L, 0);
         return luaL_error(L, "%s", f.detail);
     }
     return drive(L, u);
@@ -270,26 +287,22 @@ static int l_step(lua_State *L) {
     return drive(L, u);
 }
 
-static int l_pending(lua_State *L) {
-    lhandshake *u = check(L, 1);
-    ak_lua_push_view(L, ak_hs_output(u->h));
-    ak_hs_output_taken(u->h);
-    return 1;
-}
+static int l_pending(lua_State *L) { return left(L, push_output(L, held(L))); }
 
 static int l_eof(lua_State *L) {
-    lhandshake *u = check(L, 1);
+    lhandshake *u = held(L);
     ak_hs_eof(u->h);
-    if (ak_hs_failure(u->h) != NULL) return failed(L, u);
+    if (ak_hs_failure(u->h) != NULL) return left(L, failed(L, u));
     lua_pushboolean(L, 1);
-    return 1;
+    return left(L, 1);
 }
 
 static int l_abort(lua_State *L) {
-    lhandshake *u = check(L, 1);
+    check(L, 1);
     int alert = lua_isnoneornil(L, 2) ? AK_ALERT_user_canceled : ak_lua_alert(L, 2);
+    lhandshake *u = held(L);
     ak_hs_abort(u->h, alert);
-    if (u->running || ak_hs_event(u->h)->kind == AK_EV_none) return l_pending(L);
+    if (u->running || ak_hs_event(u->h)->kind == AK_EV_none) return left(L, push_output(L, u));
     lua_settop(L, 1); /* a store of the application's has the session already, and is told to forget it */
     lua_pushnil(L);
     u->running = u->aborting = true;
@@ -298,24 +311,25 @@ static int l_abort(lua_State *L) {
 
 /* hs:send_early(data): a client's 0-RTT data, before :start(). */
 static int l_send_early(lua_State *L) {
-    lhandshake *u = check(L, 1);
+    check(L, 1);
     ak_failure f = {0};
-    if (ak_hs_send_early(u->h, ak_lua_bytes(L, 2), &f) != AK_OK) return ak_lua_fail(L, &f);
+    ak_view data = ak_lua_bytes(L, 2);
+    if (ak_hs_send_early(check(L, 1)->h, data, &f) != AK_OK) return ak_lua_fail(L, &f);
     lua_pushboolean(L, 1);
     return 1;
 }
 
 /* hs:early_data(): a server: what has come of it since the last time. */
 static int l_early_data(lua_State *L) {
-    lhandshake *u = check(L, 1);
+    lhandshake *u = held(L);
     ak_lua_push_view(L, ak_hs_early_data(u->h));
     ak_hs_early_data_taken(u->h);
-    return 1;
+    return left(L, 1);
 }
 
 /* hs:export_early(label, context, n): keying material of the early data (RFC 8446 §7.5). */
 static int l_export_early(lua_State *L) {
-    lhandshake *u = check(L, 1);
+    check(L, 1);
     const char *label = luaL_checkstring(L, 2);
     ak_view context = lua_isnoneornil(L, 3) ? ak_view_of(NULL, 0) : ak_lua_bytes(L, 3);
     lua_Integer n = luaL_checkinteger(L, 4);
@@ -324,28 +338,29 @@ static int l_export_early(lua_State *L) {
     luaL_argcheck(L, n > 0 && n <= 8160, 4, "1 to 8160 bytes");
     luaL_argcheck(L, strlen(label) <= 249, 2, "at most 249 bytes");
     char *out = luaL_buffinitsize(L, &b, (size_t)n);
-    if (ak_hs_export_early(u->h, label, context, (uint8_t *)out, (size_t)n, &f) != AK_OK) return ak_lua_fail(L, &f);
+    if (ak_hs_export_early(check(L, 1)->h, label, context, (uint8_t *)out, (size_t)n, &f) != AK_OK) return ak_lua_fail(L, &f);
     luaL_pushresultsize(&b, (size_t)n);
     return 1;
 }
 
 /* hs:send(data): application data that does not wait for the peer's Finished: bytes for the peer. */
 static int l_send(lua_State *L) {
-    lhandshake *u = check(L, 1);
+    check(L, 1);
     ak_failure f = {0};
-    if (ak_hs_send(u->h, ak_lua_bytes(L, 2), &f) != AK_OK) return ak_lua_fail(L, &f);
+    ak_view data = ak_lua_bytes(L, 2);
+    if (ak_hs_send(check(L, 1)->h, data, &f) != AK_OK) return ak_lua_fail(L, &f);
     return l_pending(L);
 }
 
 static int l_session(lua_State *L) {
-    lhandshake *u = check(L, 1);
+    lhandshake *u = held(L);
     ak_failure f = {0};
-    if (ak_hs_failure(u->h) != NULL) return failed(L, u);
-    ak_session *s = ak_hs_session(u->h, &f);
-    if (s == NULL) return ak_lua_fail(L, &f);
+    lua_settop(L, 1);
+    if (ak_hs_failure(u->h) != NULL) return left(L, failed(L, u));
+    ak_session **place = ak_lua_new_session(L), *s = *place = ak_hs_session(u->h, &f);
+    if (s == NULL) return left(L, ak_lua_fail(L, &f));
     u->taken = true;
-    ak_lua_push_session(L, s);
-    int session = lua_gettop(L);
+    const int session = 2;
     if (u->pads) ak_lua_session_pads(L, session);
     if (u->pads || ak_session_may_ask(s)) { /* dispatcher, hooks and functions of the context */
         push_values(L, 1);
@@ -359,7 +374,7 @@ static int l_session(lua_State *L) {
         }
     }
     lua_settop(L, session);
-    return 1;
+    return left(L, 1);
 }
 
 /* check_secret_name: raises, with all the names that there are, for one that is none. */
@@ -390,24 +405,26 @@ static int no_secret(lua_State *L, const lhandshake *u, const char *name) {
 }
 
 static int l_secret(lua_State *L) {
-    lhandshake *u = check(L, 1);
+    check(L, 1);
     const char *name = check_secret_name(L, 2);
+    lhandshake *u = held(L);
     ak_view v = ak_hs_secret(u->h, name);
-    if (v.n == 0) return no_secret(L, u, name);
+    if (v.n == 0) return left(L, no_secret(L, u, name));
     ak_lua_push_secret(L, v);
-    return 1;
+    return left(L, 1);
 }
 
 /* hs:secret_origin(name): TLS 1.3: the label that a secret was derived with, and the transcript hash under it. */
 static int l_secret_origin(lua_State *L) {
-    lhandshake *u = check(L, 1);
     const char *label;
     ak_view hash;
+    check(L, 1);
     const char *name = check_secret_name(L, 2);
-    if (!ak_hs_secret_origin(u->h, name, &label, &hash)) return no_secret(L, u, name);
+    lhandshake *u = held(L);
+    if (!ak_hs_secret_origin(u->h, name, &label, &hash)) return left(L, no_secret(L, u, name));
     lua_pushstring(L, label);
     ak_lua_push_view(L, hash);
-    return 2;
+    return left(L, 2);
 }
 
 static int l_gates(lua_State *L) {
@@ -440,6 +457,7 @@ static int l_new(lua_State *L) {
         return lua_error(L); /* without a place: init.lua says whose line it is */
     }
     lhandshake *u = new(L, 1, 2);
+    c = ak_lua_check_context(L, 1);
     u->server = c->server;
     u->ticks = c->clock != NULL;
     u->h = ak_hs_new(c, &f);
@@ -448,7 +466,7 @@ static int l_new(lua_State *L) {
         lua_pushfstring(L, "option 'server_name': %s is not a host name or address", name);
         return lua_error(L);
     }
-    if (r == NULL) return 1;
+    if (r == NULL || (r = ak_lua_to_resumption(L, 4)) == NULL) return 1;
     ak_hs_set_resumption(u->h, r);
     lua_pushvalue(L, 4);
     lua_setiuservalue(L, -2, RESUMPTION);
@@ -465,20 +483,21 @@ static int l_renegotiate(lua_State *L) {
     ak_resumption *r = lua_isnoneornil(L, 4) ? NULL : ak_lua_to_resumption(L, 4);
     if (r == NULL && !lua_isnoneornil(L, 4)) return luaL_error(L, "option 'session': a resumption that was closed");
     lhandshake *u = new(L, 1, 2);
+    c = ak_lua_check_context(L, 1);
     u->server = c->server;
     u->ticks = c->clock != NULL;
-    u->h = ak_session_renegotiate(s, &f);
+    u->h = ak_session_renegotiate(ak_lua_check_session(L, 3), &f);
     if (u->h == NULL) return ak_lua_fail(L, &f);
-    if (r != NULL) ak_hs_set_resumption(u->h, r);
+    if (r != NULL && (r = ak_lua_to_resumption(L, 4)) != NULL) ak_hs_set_resumption(u->h, r);
     return 1;
 }
 
 /* hs:take_application_data(): what came between the messages of a renegotiation. */
 static int l_application_data(lua_State *L) {
-    lhandshake *u = check(L, 1);
+    lhandshake *u = held(L);
     ak_lua_push_view(L, ak_hs_application(u->h));
     ak_hs_application_taken(u->h);
-    return 1;
+    return left(L, 1);
 }
 
 /* hs:_fork(): a second handshake that stands where this one does; its user values have the same context and dispatcher. init.lua copies the rest. */
@@ -491,7 +510,7 @@ static int l_fork(lua_State *L) {
     lhandshake *n = new(L, lua_gettop(L) - 1, lua_gettop(L));
     n->server = u->server;
     n->ticks = u->ticks;
-    n->h = ak_hs_fork(u->h, &f);
+    n->h = ak_hs_fork(check(L, 1)->h, &f);
     if (n->h == NULL) return ak_lua_fail(L, &f);
     n->keylog = u->keylog;
     n->pads = u->pads;
@@ -510,11 +529,11 @@ static int l_gc(lua_State *L) {
 static int l_close(lua_State *L) {
     lhandshake *u = check_any(L, 1);
     if (u->h != NULL) ak_lua_not_asking(L, ak_hs_provider(u->h));
-    return l_gc(L);
+    return ak_lua_held(L, l_gc) ? 0 : l_gc(L);
 }
 
 static int l_tostring(lua_State *L) {
-    lhandshake *u = check_any(L, 1);
+    const lhandshake *u = check_any(L, 1);
     if (u->h == NULL) lua_pushliteral(L, CLASS " (closed)");
     else lua_pushfstring(L, CLASS " (%s, %s)", ak_hs_info(u->h)->server ? "server" : "client", ak_hs_state(u->h));
     return 1;
@@ -525,7 +544,7 @@ static int l_index(lua_State *L) {
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
     if (name == NULL) return 1;
-    lhandshake *u = check(L, 1);
+    lhandshake *u = held(L);
     if (strcmp(name, "done") == 0) lua_pushboolean(L, ak_hs_done(u->h));
     else if (strcmp(name, "state") == 0) lua_pushstring(L, ak_hs_state(u->h));
     else if (strcmp(name, "may_send") == 0) lua_pushboolean(L, ak_hs_may_send(u->h));
@@ -534,7 +553,7 @@ static int l_index(lua_State *L) {
         if (ak_hs_failure(u->h) == NULL) lua_pushnil(L);
         else failed(L, u);
     } else if (!ak_lua_info_property(L, ak_hs_info(u->h), name)) lua_pushnil(L);
-    return 1;
+    return left(L, 1);
 }
 
 void ak_open_handshake(lua_State *L) {

@@ -113,6 +113,7 @@ void ak_lua_not_asking(lua_State *L, const ak_provider *p) {
 /* lab_provider(seed [, random]): seed "" or nil: only what is given is handed out, or what the function random(purpose, n) returns. */
 static int l_new(lua_State *L) {
     size_t n = 0;
+    lua_settop(L, 2);
     const char *seed = luaL_optlstring(L, 1, "", &n);
     ak_failure f = {0};
     llab *u = ak_lua_new(L, CLASS, sizeof *u, 0);
@@ -131,10 +132,12 @@ static int l_new(lua_State *L) {
 
 /* lab:give(purpose, bytes): handed out before the seed's own. */
 static int l_give(lua_State *L) {
-    llab *u = ak_lua_check(L, 1, CLASS);
+    const llab *u = ak_lua_check(L, 1, CLASS);
     ak_lua_check_lab(L, 1);
     ak_purpose p = check_purpose(L, 2);
-    if (!ak_lab_source_give(u->source, p, ak_lua_bytes(L, 3))) return luaL_error(L, "akushu: out of memory");
+    ak_view bytes = ak_lua_bytes(L, 3);
+    ak_lua_check_lab(L, 1);
+    if (!ak_lab_source_give(u->source, p, bytes)) return luaL_error(L, "akushu: out of memory");
     lua_settop(L, 1);
     return 1;
 }
@@ -149,12 +152,13 @@ static int l_left(lua_State *L) {
 
 /* lab:random(purpose, n): what a context of this lab would get. */
 static int l_random(lua_State *L) {
-    ak_provider *p = ak_lua_check_lab(L, 1);
+    ak_lua_check_lab(L, 1);
     ak_purpose purpose = check_purpose(L, 2);
     lua_Integer n = luaL_checkinteger(L, 3);
     luaL_argcheck(L, n >= 0 && n <= 1 << 20, 3, "0 to 1048576 bytes");
     luaL_Buffer b;
     char *out = luaL_buffinitsize(L, &b, (size_t)n + 1);
+    ak_provider *p = ak_lua_check_lab(L, 1);
     ak_failure f = {0};
     if (!ak_random(p, purpose, (uint8_t *)out, (size_t)n)) {
         ak_random_fail(p, &f, ak_purpose_name(purpose));
@@ -166,17 +170,15 @@ static int l_random(lua_State *L) {
 
 /* lab:generate(spec): a private key of this lab's randomness, as DER. */
 static int l_generate(lua_State *L) {
-    ak_provider *p = ak_lua_check_lab(L, 1);
+    ak_lua_check_lab(L, 1);
+    const char *spec = luaL_checkstring(L, 2);
+    ak_buf *der = ak_lua_push_box(L);
     ak_failure f = {0};
-    ak_buf der;
-    ak_key *k = ak_key_generate(p, luaL_checkstring(L, 2), &f);
+    ak_key *k = ak_key_generate(ak_lua_check_lab(L, 1), spec, &f);
     if (k == NULL) return ak_lua_fail(L, &f);
-    ak_buf_init_secret(&der, AK_BUF_NO_LIMIT);
-    bool ok = ak_key_export(k, false, &der);
+    bool ok = ak_key_export(k, false, der);
     ak_key_free(k);
-    if (ok) ak_lua_push_view(L, ak_buf_view(&der));
-    ak_buf_free(&der);
-    return ok ? 1 : luaL_error(L, "akushu: this key cannot be written out");
+    return ok ? ak_lua_push_boxed(L, der) : luaL_error(L, "akushu: this key cannot be written out");
 }
 
 /* lab:journal(on): whether operations are written down from now on. */
@@ -203,6 +205,7 @@ static int l_notes(lua_State *L) {
     ak_note n;
     size_t at = 0;
     lua_Integer i = 0;
+    ak_lua_hold(L);
     lua_newtable(L);
     while (ak_journal_read(p, &at, &n)) {
         lua_createtable(L, 0, 8);
@@ -221,6 +224,7 @@ static int l_notes(lua_State *L) {
         lua_rawseti(L, -2, ++i);
     }
     ak_journal_taken(p);
+    ak_lua_let_go(L);
     return 1;
 }
 
@@ -234,9 +238,9 @@ static int l_gc(lua_State *L) {
 }
 
 static int l_close(lua_State *L) {
-    llab *u = luaL_checkudata(L, 1, CLASS);
+    const llab *u = ak_lua_check(L, 1, CLASS);
     if (u->p != NULL) ak_lua_not_asking(L, u->p);
-    return l_gc(L);
+    return ak_lua_held(L, l_gc) ? 0 : l_gc(L);
 }
 
 void ak_open_lab(lua_State *L) {

@@ -130,14 +130,17 @@ static int l_deframer_next(lua_State *L) {
     ak_error e = ak_deframer_next(d, &rec, &got, &f);
     if (e != AK_OK) return fail(L, &f, "deframing");
     if (!got) return 0;
+    lua_settop(L, 1);
+    lua_pushlstring(L, (const char *)rec.header.p, AK_RECORD_HEADER + rec.fragment.n); /* first, and the only one that looks at the deframer's bytes */
+    const char *bytes = lua_tostring(L, 2);
     lua_createtable(L, 0, 4);
     lua_pushinteger(L, rec.type);
     lua_setfield(L, -2, "type");
     lua_pushinteger(L, rec.version);
     lua_setfield(L, -2, "version");
-    lua_pushlstring(L, (const char *)rec.fragment.p, rec.fragment.n);
+    lua_pushlstring(L, bytes + AK_RECORD_HEADER, rec.fragment.n);
     lua_setfield(L, -2, "fragment");
-    lua_pushlstring(L, (const char *)rec.header.p, AK_RECORD_HEADER + rec.fragment.n);
+    lua_pushvalue(L, 2);
     lua_setfield(L, -2, "bytes");
     return 1;
 }
@@ -169,7 +172,7 @@ static int l_deframer_rest(lua_State *L) {
     fixed.p = (uint8_t *)p;
     fixed.cap = held;
     ak_deframer_take(d, &fixed);
-    luaL_pushresultsize(&b, held);
+    luaL_pushresultsize(&b, fixed.n);
     return 1;
 }
 
@@ -295,37 +298,37 @@ static int l_protect(lua_State *L) {
 }
 
 static int l_seal(lua_State *L) {
-    ak_protect *x = check_protect(L);
+    check_protect(L);
     uint8_t type = check_type(L, 2);
     ak_view plain = ak_lua_bytes(L, 3);
     size_t pad = check_size(L, 4, 0, UINT16_MAX), version = check_size(L, 5, AK_TLS12, UINT16_MAX), n;
     ak_failure f = {0};
     luaL_argcheck(L, plain.n <= UINT16_MAX, 3, "too long for one record");
     luaL_Buffer b;
-    uint8_t *out = (uint8_t *)luaL_buffinitsize(L, &b, ak_seal_size(x, plain.n, pad));
-    ak_error e = ak_seal(x, type, (uint16_t)version, plain.p, plain.n, pad, out, &n, &f);
+    uint8_t *out = (uint8_t *)luaL_buffinitsize(L, &b, ak_seal_size(check_protect(L), plain.n, pad));
+    ak_error e = ak_seal(check_protect(L), type, (uint16_t)version, plain.p, plain.n, pad, out, &n, &f);
     if (e != AK_OK) return fail(L, &f, "sealing");
     luaL_pushresultsize(&b, n);
     return 1;
 }
 
 static int l_seal_many(lua_State *L) {
-    ak_protect *x = check_protect(L);
+    check_protect(L);
     uint8_t type = check_type(L, 2);
     ak_view plain = ak_lua_bytes(L, 3);
     size_t most = check_size(L, 4, 0, AK_PLAINTEXT_MAX), version = check_size(L, 6, AK_TLS12, UINT16_MAX), n;
     bool split = lua_toboolean(L, 5);
     ak_failure f = {0};
     luaL_Buffer b;
-    uint8_t *out = (uint8_t *)luaL_buffinitsize(L, &b, ak_seal_many_size(x, plain.n, most, split));
-    ak_error e = ak_seal_many(x, type, (uint16_t)version, plain.p, plain.n, most, split, out, &n, &f);
+    uint8_t *out = (uint8_t *)luaL_buffinitsize(L, &b, ak_seal_many_size(check_protect(L), plain.n, most, split));
+    ak_error e = ak_seal_many(check_protect(L), type, (uint16_t)version, plain.p, plain.n, most, split, out, &n, &f);
     if (e != AK_OK) return fail(L, &f, "sealing");
     luaL_pushresultsize(&b, n);
     return 1;
 }
 
 static int l_open(lua_State *L) {
-    ak_protect *x = check_protect(L);
+    check_protect(L);
     ak_view bytes = ak_lua_bytes(L, 2);
     size_t limit = check_size(L, 3, AK_PLAINTEXT_MAX, UINT16_MAX), n;
     uint8_t type;
@@ -336,7 +339,7 @@ static int l_open(lua_State *L) {
                      ak_view_of(bytes.p + AK_RECORD_HEADER, bytes.n - AK_RECORD_HEADER)};
     luaL_Buffer b;
     uint8_t *out = (uint8_t *)luaL_buffinitsize(L, &b, rec.fragment.n);
-    ak_error e = ak_open(x, &rec, limit, out, &n, &type, &f);
+    ak_error e = ak_open(check_protect(L), &rec, limit, out, &n, &type, &f);
     if (e != AK_OK) return fail(L, &f, "opening");
     luaL_pushresultsize(&b, n);
     lua_pushinteger(L, type);
@@ -362,8 +365,9 @@ static int l_size(lua_State *L) {
 }
 
 static int l_clone(lua_State *L) {
-    ak_protect *x = check_protect(L), **c = ak_lua_new_protection(L);
-    *c = ak_protect_clone(x);
+    check_protect(L);
+    ak_protect **c = ak_lua_new_protection(L);
+    *c = ak_protect_clone(check_protect(L));
     return *c != NULL ? 1 : no_memory(L, "cloning");
 }
 

@@ -11,10 +11,7 @@ static ak_resumption *check(lua_State *L, int arg) {
     return *r;
 }
 
-void ak_lua_push_resumption(lua_State *L, ak_resumption *r) {
-    ak_resumption **to = ak_lua_new(L, CLASS, sizeof *to, 0);
-    *to = ak_resumption_ref(r);
-}
+ak_resumption **ak_lua_new_resumption(lua_State *L) { return ak_lua_new(L, CLASS, sizeof(ak_resumption *), 0); }
 
 ak_resumption *ak_lua_to_resumption(lua_State *L, int arg) {
     ak_resumption **r = ak_lua_test(L, arg, CLASS);
@@ -24,26 +21,19 @@ ak_resumption *ak_lua_to_resumption(lua_State *L, int arg) {
 /* resumption(bytes): restores what :serialize() gave. */
 static int l_restore(lua_State *L) {
     ak_failure f = {0};
-    ak_resumption *r = NULL;
     ak_view bytes = ak_lua_bytes(L, 1);
-    ak_resumption **to = ak_lua_new(L, CLASS, sizeof *to, 0);
-    if (ak_resumption_read(bytes, &r, &f) != AK_OK) return ak_lua_fail(L, &f);
-    *to = r;
-    return 1;
+    ak_resumption **to = ak_lua_new_resumption(L);
+    return ak_resumption_read(bytes, to, &f) == AK_OK ? 1 : ak_lua_fail(L, &f);
 }
 
 static int l_serialize(lua_State *L) {
-    ak_buf b;
-    const ak_resumption *r = check(L, 1);
-    ak_buf_init_secret(&b, 1 << 22);
-    bool ok = ak_resumption_write(r, &b);
-    if (ok) ak_lua_push_view(L, ak_buf_view(&b)); /* an out-of-memory error here leaks b: one copy of a session, at the end of all things */
-    ak_buf_free(&b);
-    return ok ? 1 : luaL_error(L, "akushu: out of memory");
+    ak_buf *b = ak_lua_push_box(L);
+    return ak_resumption_write(check(L, 1), b) ? ak_lua_push_boxed(L, b) : luaL_error(L, "akushu: out of memory");
 }
 
 static int l_close(lua_State *L) {
     ak_resumption **r = ak_lua_check(L, 1, CLASS);
+    if (ak_lua_held(L, l_close)) return 0;
     ak_resumption_free(*r);
     *r = NULL;
     return 0;

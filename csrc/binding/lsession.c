@@ -25,14 +25,23 @@ static ak_session *living(lua_State *L, const lsession *u, int arg) {
 
 ak_session *ak_lua_check_session(lua_State *L, int arg) { return living(L, ak_lua_check(L, arg, CLASS), arg); }
 
-void ak_lua_push_session(lua_State *L, ak_session *s) {
-    lsession *u = lua_newuserdatauv(L, sizeof *u, 2);
-    u->s = NULL;
-    u->scratch = NULL;
-    u->waiting = u->pads = false;
-    luaL_setmetatable(L, CLASS);
-    u->s = s;
+/* held: the session, which stays until left, and which no finalizer changes meanwhile: its event and its reply are being looked at. left: returns n, the number of results. */
+static ak_session *held(lua_State *L, const lsession *u) {
+    ak_session *s = living(L, u, 1);
+    if (ak_lua_held(L, NULL)) luaL_error(L, "a finalizer has come into the middle of another function of this session");
+    ak_lua_hold(L);
+    return s;
+}
+
+static int left(lua_State *L, int n) {
+    ak_lua_let_go(L);
+    return n;
+}
+
+ak_session **ak_lua_new_session(lua_State *L) {
+    lsession *u = ak_lua_new(L, CLASS, sizeof *u, 2);
     u->scratch = ak_lua_get_scratch(L);
+    return &u->s;
 }
 
 static int results(lua_State *L, int status, lua_KContext n) {
@@ -42,18 +51,19 @@ static int results(lua_State *L, int status, lua_KContext n) {
 }
 
 /* forget: what ended with a fatal alert is not resumed (RFC 5246 §7.2.2). The engine sees to its own store; one of the application's is told here, once, and
- * may yield. Returns n, the number of results on top of the stack. */
+ * may yield. Returns n, the number of results on top of the stack. The session is held before, and not any more. */
 static int forget(lua_State *L, const ak_session *s, int n) {
     const ak_info *i = ak_session_info(s);
     const ak_failure *f = ak_session_failure(s);
     bool fatal = f != NULL && f->alert != AK_ALERT_none && i->session_id_n != 0 && !i->by_ticket && i->version <= AK_TLS12;
     if (!fatal || lua_getiuservalue(L, 1, 1) != LUA_TFUNCTION) {
         if (fatal) lua_pop(L, 1);
-        return n;
+        return left(L, n);
     }
     lua_pushnil(L);
     lua_setiuservalue(L, 1, 1);
     lua_pushlstring(L, (const char *)i->session_id, i->session_id_n);
+    ak_lua_let_go(L);
     lua_callk(L, 1, 0, n, results);
     return n;
 }
@@ -104,8 +114,10 @@ static int seal_padded(lua_State *L, lsession *u, ak_view plain) {
         size_t pad = ak_lua_padding(L, 3, "application_data", part), n = 0;
         s = ak_lua_check_session(L, 1);
         if (pad > most) pad = most;
+        held(L, u);
         char *out = luaL_prepbuffsize(&all, ak_session_seal_size(s, part) + pad);
-        if (ak_session_seal_record(s, plain.p + at, part, pad, (uint8_t *)out, &n, &f) != AK_OK) return failed(L, &f, s);
+        if (ak_session_seal_record(s, plain.p + at, part, pad, (uint8_t *)out, &n, &f) != AK_OK) return left(L, failed(L, &f, s));
+        left(L, 0);
         luaL_addsize(&all, n);
         at += part;
     }
@@ -115,18 +127,19 @@ static int seal_padded(lua_State *L, lsession *u, ak_view plain) {
 
 static int l_seal(lua_State *L) {
     lsession *u = ak_lua_check(L, 1, CLASS);
-    ak_session *s = living(L, u, 1);
+    living(L, u, 1);
     ak_view plain = ak_lua_bytes(L, 2);
     ak_failure f = {0};
     luaL_Buffer b;
     if (u->pads && plain.n != 0) return seal_padded(L, u, plain);
+    ak_session *s = held(L, u);
     size_t n = 0, room = ak_session_seal_size(s, plain.n) + 1;
     uint8_t *scratch = ak_lua_scratch_room(u->scratch, room);
     uint8_t *out = scratch != NULL ? scratch : (uint8_t *)luaL_buffinitsize(L, &b, room);
-    if (ak_session_seal(s, plain.p, plain.n, out, &n, &f) != AK_OK) return failed(L, &f, s);
+    if (ak_session_seal(s, plain.p, plain.n, out, &n, &f) != AK_OK) return left(L, failed(L, &f, s));
     if (scratch != NULL) lua_pushlstring(L, (const char *)out, n);
     else luaL_pushresultsize(&b, n);
-    return 1;
+    return left(L, 1);
 }
 
 /* ---- questions of an authentication after the handshake -------------------------------------------------------------------------- */
@@ -135,15 +148,16 @@ static int l_seal(lua_State *L) {
 
 static int go_on(lua_State *L, int status, lua_KContext k);
 
-/* ask: the dispatcher with the event as a table. */
+/* ask: the dispatcher with the event as a table. The session is held before, and not any more. */
 static int ask(lua_State *L, lsession *u) {
-    u->waiting = true;
     lua_settop(L, PLAIN);
     lua_getiuservalue(L, 1, 2);
     lua_getfield(L, -1, "dispatch");
     lua_remove(L, -2);
     lua_pushvalue(L, 1);
     ak_lua_push_event(L, ak_session_event(u->s), ak_session_info(u->s));
+    u->waiting = true;
+    ak_lua_let_go(L);
     return lua_pcallk(L, 2, 1, 0, 0, go_on);
 }
 
@@ -182,32 +196,34 @@ static int go_on(lua_State *L, int status, lua_KContext k) {
         ak_failure f = {0};
         u->waiting = false;
         if (u->s == NULL) return luaL_error(L, "a session that a hook has released");
+        held(L, u);
         told(L, u->s, status != LUA_OK && status != LUA_YIELD);
         lua_settop(L, PLAIN);
         bool opens = !lua_isnil(L, PLAIN);
         if (opens && ak_session_event(u->s) == NULL) read_on(L, u->s, &f);
         if (ak_session_event(u->s) == NULL) {
-            if (!opens && ak_session_failure(u->s) != NULL) return failed(L, ak_session_failure(u->s), u->s);
+            if (!opens && ak_session_failure(u->s) != NULL) return left(L, failed(L, ak_session_failure(u->s), u->s));
             if (f.error != AK_OK && lua_rawlen(L, PLAIN) == 0) return forget(L, u->s, failed(L, &f, u->s)); /* else data first: the next call says what came after it */
             push_reply(L, u->s);
-            return opens ? 2 : 1;
+            return left(L, opens ? 2 : 1);
         }
         status = ask(L, u);
     }
 }
 
-static ak_session *not_waiting(lua_State *L, const lsession *u) {
+static void not_waiting(lua_State *L, const lsession *u) {
     if (u->waiting) luaL_error(L, "this session is waiting for a hook: it can't be opened or asked until that returns");
     ask_padding(L, u);
-    return living(L, u, 1);
+    living(L, u, 1);
 }
 
 static int l_open(lua_State *L) {
     lsession *u = ak_lua_check(L, 1, CLASS);
-    ak_session *s = not_waiting(L, u);
+    not_waiting(L, u);
     ak_view in = ak_lua_bytes(L, 2);
     ak_failure f = {0};
     luaL_Buffer b;
+    ak_session *s = held(L, u);
     size_t n = 0, room = ak_session_open_size(s, in.n);
     uint8_t *scratch = ak_lua_scratch_room(u->scratch, room);
     uint8_t *out = scratch != NULL ? scratch : (uint8_t *)luaL_buffinitsize(L, &b, room);
@@ -219,7 +235,7 @@ static int l_open(lua_State *L) {
         return go_on(L, ask(L, u), 0);
     }
     push_reply(L, s);
-    return 2;
+    return left(L, 2);
 }
 
 static int reply_or_failure(lua_State *L, ak_session *s, ak_error e, const ak_failure *f) {
@@ -228,37 +244,42 @@ static int reply_or_failure(lua_State *L, ak_session *s, ak_error e, const ak_fa
     return 1;
 }
 
+/* held_padded: the session, which may have something of its own to send. */
+static ak_session *held_padded(lua_State *L) {
+    const lsession *u = ak_lua_check(L, 1, CLASS);
+    ask_padding(L, u);
+    return held(L, u);
+}
+
 static int l_close(lua_State *L) {
-    ask_padding(L, luaL_checkudata(L, 1, CLASS));
-    ak_session *s = ak_lua_check_session(L, 1);
+    ak_session *s = held_padded(L);
     ak_failure f = {0};
     ak_error e = ak_session_close(s, &f);
-    return reply_or_failure(L, s, e, &f);
+    return left(L, reply_or_failure(L, s, e, &f));
 }
 
 static int l_close_write(lua_State *L) {
-    ask_padding(L, luaL_checkudata(L, 1, CLASS));
-    ak_session *s = ak_lua_check_session(L, 1);
+    ak_session *s = held_padded(L);
     ak_failure f = {0};
     ak_error e = ak_session_close_write(s, &f);
-    return reply_or_failure(L, s, e, &f);
+    return left(L, reply_or_failure(L, s, e, &f));
 }
 
 static int l_update_keys(lua_State *L) {
-    ask_padding(L, luaL_checkudata(L, 1, CLASS));
-    ak_session *s = ak_lua_check_session(L, 1);
+    ak_session *s = held_padded(L);
     ak_failure f = {0};
     ak_error e = ak_session_update_keys(s, lua_toboolean(L, 2), &f);
-    return reply_or_failure(L, s, e, &f);
+    return left(L, reply_or_failure(L, s, e, &f));
 }
 
 /* session:request_certificate(): a TLS 1.3 server asks the client for its certificate; session.peer has it when the answer has been opened. */
 static int l_request_certificate(lua_State *L) {
     lsession *u = ak_lua_check(L, 1, CLASS);
-    ak_session *s = not_waiting(L, u);
+    not_waiting(L, u);
+    ak_session *s = held(L, u);
     ak_failure f = {0};
     ak_error e = ak_session_request_certificate(s, &f);
-    if (e != AK_OK || ak_session_event(s) == NULL) return reply_or_failure(L, s, e, &f);
+    if (e != AK_OK || ak_session_event(s) == NULL) return left(L, reply_or_failure(L, s, e, &f));
     lua_settop(L, 1);
     return go_on(L, ask(L, u), 0);
 }
@@ -270,29 +291,29 @@ static int l_values(lua_State *L) {
 }
 
 static int l_alert(lua_State *L) {
-    ask_padding(L, luaL_checkudata(L, 1, CLASS));
-    ak_session *s = ak_lua_check_session(L, 1);
+    ak_lua_check_session(L, 1);
+    int alert = ak_lua_alert(L, 2);
+    ak_session *s = held_padded(L);
     ak_failure f = {0};
-    ak_error e = ak_session_alert(s, ak_lua_alert(L, 2), &f);
+    ak_error e = ak_session_alert(s, alert, &f);
     return forget(L, s, reply_or_failure(L, s, e, &f));
 }
 
 static int l_eof(lua_State *L) {
-    ak_session *s = ak_lua_check_session(L, 1);
+    ak_session *s = held(L, ak_lua_check(L, 1, CLASS));
     ak_failure f = {0};
-    if (ak_session_eof(s, &f) != AK_OK) return failed(L, &f, s);
+    if (ak_session_eof(s, &f) != AK_OK) return left(L, failed(L, &f, s));
     lua_pushboolean(L, 1);
-    return 1;
+    return left(L, 1);
 }
 
 static int l_pending(lua_State *L) {
-    push_reply(L, ak_lua_check_session(L, 1));
-    return 1;
+    push_reply(L, held(L, ak_lua_check(L, 1, CLASS)));
+    return left(L, 1);
 }
 
-
 static int l_export(lua_State *L) {
-    ak_session *s = ak_lua_check_session(L, 1);
+    ak_lua_check_session(L, 1);
     const char *label = luaL_checkstring(L, 2);
     bool has_context = !lua_isnoneornil(L, 3);
     ak_view context = has_context ? ak_lua_bytes(L, 3) : ak_view_of(NULL, 0);
@@ -303,48 +324,48 @@ static int l_export(lua_State *L) {
     luaL_argcheck(L, strlen(label) <= 249, 2, "at most 249 bytes");
     luaL_Buffer b;
     char *out = luaL_buffinitsize(L, &b, (size_t)n);
-    if (ak_session_export(s, label, has_context, context, (uint8_t *)out, (size_t)n, &f) != AK_OK) return failed(L, &f, s);
+    ak_session *s = held(L, ak_lua_check(L, 1, CLASS));
+    if (ak_session_export(s, label, has_context, context, (uint8_t *)out, (size_t)n, &f) != AK_OK) return left(L, failed(L, &f, s));
     luaL_pushresultsize(&b, (size_t)n);
-    return 1;
+    return left(L, 1);
 }
 
 /* session:channel_binding(type): the bytes that an authentication inside the connection is bound to. */
 static int l_channel_binding(lua_State *L) {
     static const char *const types[] = {"tls-unique", "tls-server-end-point", "tls-exporter", NULL};
-    ak_session *s = ak_lua_check_session(L, 1);
+    ak_lua_check_session(L, 1);
     const char *type = types[luaL_checkoption(L, 2, NULL, types)];
+    ak_session *s = held(L, ak_lua_check(L, 1, CLASS));
     ak_failure f = {0};
     ak_buf out;
     ak_buf_init(&out, 255);
     if (ak_session_channel_binding(s, type, &out, &f) != AK_OK) {
         ak_buf_free(&out);
-        return failed(L, &f, s);
+        return left(L, failed(L, &f, s));
     }
     uint8_t room[255];
     size_t n = out.n;
     memcpy(room, out.p, n);
     ak_buf_free(&out);
     lua_pushlstring(L, (const char *)room, n);
-    return 1;
+    return left(L, 1);
 }
 
 /* session:resumption(): TLS 1.3: the newest ticket, each one once (RFC 8446 §C.4). */
 static int l_resumption(lua_State *L) {
+    ak_lua_check_session(L, 1);
+    ak_resumption **to = ak_lua_new_resumption(L);
     ak_session *s = ak_lua_check_session(L, 1);
     const ak_info *i = ak_session_info(s);
-    ak_resumption *ticket = ak_session_take_ticket(s);
-    if (ticket != NULL) {
-        ak_lua_push_resumption(L, ticket);
-        ak_resumption_free(ticket);
-        return 1;
-    }
+    *to = ak_session_take_ticket(s);
+    if (*to != NULL) return 1;
     if (i->resumption == NULL) {
         ak_failure f = {0};
         ak_fail(&f, AK_ERR_not_ready, i->server ? "a server's session is resumed by its client" : "there is nothing to resume this session by (yet)");
         f.state = ak_session_state(s);
         return ak_lua_fail(L, &f);
     }
-    ak_lua_push_resumption(L, i->resumption);
+    *to = ak_resumption_ref(i->resumption);
     return 1;
 }
 
@@ -356,10 +377,11 @@ static int l_gc(lua_State *L) {
 }
 
 static int l_leave(lua_State *L) { /* local session <close>: as after close, but nobody sends the close_notify */
-    lsession *u = luaL_checkudata(L, 1, CLASS);
+    const lsession *u = ak_lua_check(L, 1, CLASS);
     ak_failure unsaid = {0};
     if (u->s == NULL) return 0;
     ak_lua_not_asking(L, ak_session_provider(u->s));
+    if (ak_lua_held(L, l_leave)) return 0;
     ak_session_close(u->s, &unsaid);
     ak_session_reply_taken(u->s);
     return 0;
@@ -377,11 +399,13 @@ static int l_tostring(lua_State *L) {
 }
 
 static int l_index(lua_State *L) {
-    ak_session *s = ak_lua_check_session(L, 1);
+    ak_lua_check_session(L, 1);
     const char *name = lua_tostring(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     if (name == NULL) return 1;
+    ak_session *s = ak_lua_check_session(L, 1);
+    ak_lua_hold(L);
     if (strcmp(name, "state") == 0) lua_pushstring(L, ak_session_state(s));
     else if (strcmp(name, "renegotiation_wanted") == 0) lua_pushboolean(L, ak_session_renegotiation_wanted(s));
     else if (strcmp(name, "failure") == 0) {
@@ -391,7 +415,7 @@ static int l_index(lua_State *L) {
     } else if (!ak_lua_info_property(L, ak_session_info(s), name)) {
         lua_pushnil(L);
     }
-    return 1;
+    return left(L, 1);
 }
 
 void ak_open_session(lua_State *L) {

@@ -236,19 +236,10 @@ ak_key *ak_lua_check_key(lua_State *L, int idx) {
     return *k;
 }
 
-void ak_lua_push_key(lua_State *L, ak_key *k) {
-    ak_key **u = ak_lua_new(L, AK_LUA_KEY, sizeof *u, 0);
-    *u = ak_key_ref(k);
-}
+/* new_key: pushes an empty one, and returns its place. */
+static ak_key **new_key(lua_State *L) { return ak_lua_new(L, AK_LUA_KEY, sizeof(ak_key *), 0); }
 
-/* push_new_key: takes the reference over. */
-static int push_new_key(lua_State *L, ak_key *k, const ak_failure *f) {
-    if (k == NULL) return ak_lua_fail(L, f);
-    ak_key **u = lua_newuserdatauv(L, sizeof *u, 0); /* the key would be lost if this raised: it is two words */
-    *u = k;
-    luaL_setmetatable(L, AK_LUA_KEY);
-    return 1;
-}
+void ak_lua_push_key(lua_State *L, ak_key *k) { *new_key(L) = ak_key_ref(k); }
 
 static const char *password_at(lua_State *L, int idx) {
     size_t n;
@@ -264,7 +255,9 @@ static int l_private_key(lua_State *L) {
     lua_remove(L, 1); /* a message about an argument counts those that stand between the brackets */
     ak_view bytes = ak_lua_bytes(L, 1);
     const char *password = password_at(L, 2);
-    return push_new_key(L, ak_key_private(ak_lua_provider(L), bytes, password, &f), &f);
+    ak_key **k = new_key(L);
+    *k = ak_key_private(ak_lua_provider(L), bytes, password, &f);
+    return *k != NULL ? 1 : ak_lua_fail(L, &f);
 }
 
 static int l_key_file(lua_State *L) {
@@ -272,17 +265,20 @@ static int l_key_file(lua_State *L) {
     const char *path = ak_lua_path(L, 1, "private_key.file"), *password = password_at(L, 2);
     ak_provider *p = ak_lua_provider(L);
     ak_lua_work *w = ak_lua_work_new(L);
+    ak_key **k = new_key(L);
     if (ak_lua_read_file(w, path, &f) != AK_OK) return ak_lua_fail(L, &f);
-    ak_key *k = ak_key_private(p, ak_buf_view(&w->bytes), password, &f);
-    if (k == NULL) say_which(&f, path);
+    *k = ak_key_private(p, ak_buf_view(&w->bytes), password, &f);
+    if (*k == NULL) say_which(&f, path);
     ak_buf_free(&w->bytes);
-    return push_new_key(L, k, &f);
+    return *k != NULL ? 1 : ak_lua_fail(L, &f);
 }
 
 static int l_key_generate(lua_State *L) {
     ak_failure f = {0};
     const char *spec = luaL_optstring(L, 1, "ec:secp256r1");
-    return push_new_key(L, ak_key_generate(ak_lua_provider(L), spec, &f), &f);
+    ak_key **k = new_key(L);
+    *k = ak_key_generate(ak_lua_provider(L), spec, &f);
+    return *k != NULL ? 1 : ak_lua_fail(L, &f);
 }
 
 static const char *key_kind(ak_key_kind k) {
@@ -319,7 +315,7 @@ static int l_key_sign(lua_State *L) {
     const ak_scheme *s = check_scheme(L, 2, k);
     ak_view data = ak_lua_bytes(L, 3);
     ak_lua_work *w = ak_lua_work_new(L);
-    if (ak_sign(ak_lua_provider(L), k, s, data, &w->bytes, &f) != AK_OK) return ak_lua_fail(L, &f);
+    if (ak_sign(ak_lua_provider(L), ak_lua_check_key(L, 1), s, data, &w->bytes, &f) != AK_OK) return ak_lua_fail(L, &f);
     ak_lua_push_bytes(L, w);
     return 1;
 }
@@ -329,7 +325,7 @@ static int l_key_verify(lua_State *L) {
     ak_key *k = ak_lua_check_key(L, 1);
     const ak_scheme *s = check_scheme(L, 2, k);
     ak_view data = ak_lua_bytes(L, 3), signature = ak_lua_bytes(L, 4);
-    if (ak_verify_signature(ak_lua_provider(L), k, s, data, signature, &f) != AK_OK) return ak_lua_fail(L, &f);
+    if (ak_verify_signature(ak_lua_provider(L), ak_lua_check_key(L, 1), s, data, signature, &f) != AK_OK) return ak_lua_fail(L, &f);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -337,16 +333,17 @@ static int l_key_verify(lua_State *L) {
 /* key:reveal([format]): the private key itself, "pem" or "der" (PKCS#8). */
 static int l_key_reveal(lua_State *L) {
     static const char *const formats[] = {"pem", "der", NULL};
-    ak_key *k = ak_lua_check_key(L, 1);
+    ak_lua_check_key(L, 1);
     bool pem = luaL_checkoption(L, 2, "pem", formats) == 0;
     ak_lua_work *w = ak_lua_work_new(L);
-    if (!ak_key_export(k, pem, &w->bytes)) return luaL_error(L, "akushu: the key cannot be exported");
+    if (!ak_key_export(ak_lua_check_key(L, 1), pem, &w->bytes)) return luaL_error(L, "akushu: the key cannot be exported");
     ak_lua_push_bytes(L, w);
     return 1;
 }
 
 static int l_key_close(lua_State *L) {
     ak_key **k = ak_lua_check(L, 1, AK_LUA_KEY);
+    if (ak_lua_held(L, l_key_close)) return 0;
     ak_key_free(*k);
     *k = NULL;
     return 0;
@@ -418,13 +415,12 @@ static bool push_key_of(lua_State *L, int idx, const char *password, ak_failure 
     ak_lua_join(L, idx);
     ak_provider *p = ak_lua_provider(L);
     ak_lua_work *w = ak_lua_work_new(L);
+    ak_key **k = new_key(L);
     if (bytes_at(L, idx, w, true, what, "PEM, DER or PrivateKey", &bytes, f) != AK_OK) return false;
-    ak_key *k = ak_key_private(p, bytes, password, f);
-    if (k == NULL && from_file(w, bytes)) say_which(f, lua_tostring(L, idx));
+    *k = ak_key_private(p, bytes, password, f);
+    if (*k == NULL && from_file(w, bytes)) say_which(f, lua_tostring(L, idx));
     ak_buf_free(&w->bytes);
-    if (k == NULL) return false;
-    push_new_key(L, k, NULL);
-    return true;
+    return *k != NULL;
 }
 
 static const char *const identity_options[] = {"chain", "key", "password", "ocsp", "scts", NULL};
@@ -467,9 +463,8 @@ static int l_identity(lua_State *L) {
         lua_replace(L, 5);
     }
     if (!push_key_of(L, 5, password, &f)) return ak_lua_fail(L, &f);
-    ak_key *key = ak_lua_check_key(L, -1);
     ak_identity **u = ak_lua_new(L, AK_LUA_IDENTITY, sizeof *u, 0);
-    *u = ak_identity_new(ak_lua_provider(L), &w->chain, key, &f);
+    *u = ak_identity_new(ak_lua_provider(L), &w->chain, ak_lua_check_key(L, -2), &f);
     if (*u == NULL) return ak_lua_fail(L, &f);
     set_bytes(L, *u, "ocsp", ak_identity_set_ocsp);
     set_bytes(L, *u, "scts", ak_identity_set_scts);
@@ -508,21 +503,24 @@ static void identity_scts(lua_State *L, void *u) { push_or_nil(L, *(ak_identity 
 
 /* identity:set_ocsp(response): from now on this one is stapled; nil: none. */
 static int l_identity_set_ocsp(lua_State *L) {
-    ak_identity *i = ak_lua_check_identity(L, 1);
+    ak_lua_check_identity(L, 1);
     ak_view v = {NULL, 0};
     if (!lua_isnoneornil(L, 2)) v = ak_lua_bytes(L, 2);
-    luaL_argcheck(L, ak_identity_set_ocsp(i, v), 2, "too long");
+    luaL_argcheck(L, ak_identity_set_ocsp(ak_lua_check_identity(L, 1), v), 2, "too long");
     lua_settop(L, 1);
     return 1;
 }
 
 static int l_identity_serves(lua_State *L) {
-    lua_pushboolean(L, ak_identity_serves(ak_lua_check_identity(L, 1), ak_lua_check_view(L, 2)));
+    ak_lua_check_identity(L, 1);
+    ak_view host = ak_lua_check_view(L, 2);
+    lua_pushboolean(L, ak_identity_serves(ak_lua_check_identity(L, 1), host));
     return 1;
 }
 
 static int l_identity_close(lua_State *L) {
     ak_identity **i = ak_lua_check(L, 1, AK_LUA_IDENTITY);
+    if (ak_lua_held(L, l_identity_close)) return 0;
     ak_identity_free(*i);
     *i = NULL;
     return 0;
@@ -535,9 +533,10 @@ static int l_identity_tostring(lua_State *L) {
         lua_pushliteral(L, AK_LUA_IDENTITY " (closed)");
         return 1;
     }
+    int n = (int)(*i)->chain.n;
     ak_name_print((*i)->chain.certs[0]->subject, &w->bytes);
     ak_lua_push_bytes(L, w);
-    lua_pushfstring(L, AK_LUA_IDENTITY " (%s, %d certificates)", lua_tostring(L, -1), (int)(*i)->chain.n);
+    lua_pushfstring(L, AK_LUA_IDENTITY " (%s, %d certificates)", lua_tostring(L, -1), n);
     return 1;
 }
 

@@ -274,7 +274,9 @@ PROPERTIES(LIVE)
 /* cert:matches(host): true, or nil, message, failure (host_mismatch, bad_host_name). */
 static int l_matches(lua_State *L) {
     ak_failure f = {0};
-    if (ak_host_check(ak_lua_check_certificate(L, 1), ak_lua_check_view(L, 2), &f) != AK_OK) return ak_lua_fail(L, &f);
+    ak_lua_check_certificate(L, 1);
+    ak_view host = ak_lua_check_view(L, 2);
+    if (ak_host_check(ak_lua_check_certificate(L, 1), host, &f) != AK_OK) return ak_lua_fail(L, &f);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -292,11 +294,11 @@ static int l_signed_by(lua_State *L) {
 static int l_verify(lua_State *L) {
     ak_failure f = {0};
     ak_provider *p = ak_lua_provider(L);
-    ak_cert *c = ak_lua_check_certificate(L, 1);
+    ak_lua_check_certificate(L, 1);
     const ak_scheme *s = lua_isinteger(L, 2) ? ak_scheme_find((uint16_t)lua_tointeger(L, 2)) : ak_scheme_by_name(luaL_checkstring(L, 2));
     if (s == NULL) return luaL_argerror(L, 2, "no signature scheme of this name");
     ak_view data = ak_lua_bytes(L, 3), signature = ak_lua_bytes(L, 4);
-    ak_key *k = ak_cert_key(p, c, &f);
+    ak_key *k = ak_cert_key(p, ak_lua_check_certificate(L, 1), &f);
     if (k == NULL) return ak_lua_fail(L, &f);
     luaL_argcheck(L, ak_scheme_fits(s, k, 0), 2, "this scheme does not fit the key");
     if (ak_verify_signature(p, k, s, data, signature, &f) != AK_OK) return ak_lua_fail(L, &f);
@@ -306,6 +308,7 @@ static int l_verify(lua_State *L) {
 
 static int l_close(lua_State *L) {
     ak_cert **c = ak_lua_check(L, 1, AK_LUA_CERTIFICATE);
+    if (ak_lua_held(L, l_close)) return 0;
     ak_cert_free(*c);
     *c = NULL;
     return 0;
@@ -323,7 +326,9 @@ static int l_tostring(lua_State *L) {
         lua_pushliteral(L, AK_LUA_CERTIFICATE " (closed)");
         return 1;
     }
+    ak_lua_hold(L);
     push_printed(L, ak_name_print, (*c)->subject);
+    ak_lua_let_go(L);
     lua_pushfstring(L, AK_LUA_CERTIFICATE " (%s)", lua_tostring(L, -1));
     return 1;
 }

@@ -122,29 +122,34 @@ static ak_error add_system(lua_State *L, ak_trust *t, ak_failure *f) {
 
 static ak_error add_pem(ak_trust *t, ak_view bytes, ak_failure *f) { return ak_trust_add_pem(t, NULL, NULL, bytes, f); }
 
-static ak_error add_certificates(lua_State *L, int idx, ak_trust *t, const char *what, ak_failure *f) {
+/* These three take what is at idx into the store at `store`, for which they ask when all is read: reading may run any Lua. */
+
+static ak_error add_certificates(lua_State *L, int idx, int store, const char *what, ak_failure *f) {
     idx = lua_absindex(L, idx);
     ak_lua_work *w = ak_lua_work_new(L);
     ak_error e = ak_lua_take_certificates(L, idx, w, false, what, f);
+    ak_trust *t = ak_lua_check_trust(L, store);
     for (size_t i = 0; e == AK_OK && i < w->n_certs; i++) e = ak_trust_add(t, w->certs[i], f);
     lua_pop(L, 1);
     return e;
 }
 
-static ak_error add_distrusted(lua_State *L, int idx, ak_trust *t, const char *what, ak_failure *f) {
+static ak_error add_distrusted(lua_State *L, int idx, int store, const char *what, ak_failure *f) {
     idx = lua_absindex(L, idx);
     ak_lua_work *w = ak_lua_work_new(L);
     ak_error e = ak_lua_take_certificates(L, idx, w, false, what, f);
+    ak_trust *t = ak_lua_check_trust(L, store);
     for (size_t i = 0; i < w->n_certs; i++)
         for (unsigned use = 0; use < AK_USES && e == AK_OK; use++) e = ak_trust_distrust(t, (ak_use)use, w->certs[i], f);
     lua_pop(L, 1);
     return e;
 }
 
-static ak_error add_crls(lua_State *L, int idx, ak_trust *t, bool paths, const char *what, ak_failure *f) {
+static ak_error add_crls(lua_State *L, int idx, int store, bool paths, const char *what, ak_failure *f) {
     idx = lua_absindex(L, idx);
     ak_lua_work *w = ak_lua_work_new(L);
     ak_error e = ak_lua_take_crls(L, idx, w, paths, what, f);
+    ak_trust *t = ak_lua_check_trust(L, store);
     for (size_t i = 0; e == AK_OK && i < w->n_crls; i++) e = ak_trust_add_crl(t, w->crls[i], f);
     lua_pop(L, 1);
     return e;
@@ -234,7 +239,7 @@ static ak_error set_policies(lua_State *L, ak_trust *t, ak_failure *f) {
     return e;
 }
 
-/* fill: the options at index 2 into the store; the first thing that goes wrong ends it. */
+/* fill: the options at index 2 into the store, which is at index 3; the first thing that goes wrong ends it. */
 static ak_error fill(lua_State *L, ak_trust *t, ak_failure *f) {
     ak_error e = AK_OK;
     ak_trust_set_partial_chain(t, ak_lua_flag_option(L, 2, "trust", "partial_chain", false));
@@ -250,9 +255,9 @@ static ak_error fill(lua_State *L, ak_trust *t, ak_failure *f) {
     if (lua_getfield(L, 2, "pem") != LUA_TNIL) {
         e = add_pem(t, ak_lua_bytes_option(L, -1, "trust: option 'pem'"), f);
     }
-    if (e == AK_OK && lua_getfield(L, 2, "certificates") != LUA_TNIL) e = add_certificates(L, -1, t, "trust: option 'certificates'", f);
-    if (e == AK_OK && lua_getfield(L, 2, "crls") != LUA_TNIL) e = add_crls(L, -1, t, true, "trust: option 'crls'", f);
-    if (e == AK_OK && lua_getfield(L, 2, "distrusted") != LUA_TNIL) e = add_distrusted(L, -1, t, "trust: option 'distrusted'", f);
+    if (e == AK_OK && lua_getfield(L, 2, "certificates") != LUA_TNIL) e = add_certificates(L, -1, 3, "trust: option 'certificates'", f);
+    if (e == AK_OK && lua_getfield(L, 2, "crls") != LUA_TNIL) e = add_crls(L, -1, 3, true, "trust: option 'crls'", f);
+    if (e == AK_OK && lua_getfield(L, 2, "distrusted") != LUA_TNIL) e = add_distrusted(L, -1, 3, "trust: option 'distrusted'", f);
     return e;
 }
 
@@ -308,20 +313,20 @@ static int l_trust_pem(lua_State *L) {
 /* trust:add(certificate, …): Certificates, PEM or DER, or arrays of these; returns the store. */
 static int l_add(lua_State *L) {
     ak_failure f = {0};
-    ak_trust *t = ak_lua_check_trust(L, 1);
+    ak_lua_check_trust(L, 1);
     int n = lua_gettop(L);
     for (int i = 2; i <= n; i++)
-        if (add_certificates(L, i, t, "trust:add", &f) != AK_OK) return ak_lua_fail(L, &f);
+        if (add_certificates(L, i, 1, "trust:add", &f) != AK_OK) return ak_lua_fail(L, &f);
     lua_settop(L, 1);
     return 1;
 }
 
 static int l_add_crl(lua_State *L) {
     ak_failure f = {0};
-    ak_trust *t = ak_lua_check_trust(L, 1);
+    ak_lua_check_trust(L, 1);
     int n = lua_gettop(L);
     for (int i = 2; i <= n; i++)
-        if (add_crls(L, i, t, false, "trust:add_crl", &f) != AK_OK) return ak_lua_fail(L, &f);
+        if (add_crls(L, i, 1, false, "trust:add_crl", &f) != AK_OK) return ak_lua_fail(L, &f);
     lua_settop(L, 1);
     return 1;
 }
@@ -393,7 +398,7 @@ static int l_verify(lua_State *L) {
     ak_verify_params v;
     lua_settop(L, 3);
     ak_provider *p = ak_lua_provider(L);
-    ak_trust *t = ak_lua_check_trust(L, 1);
+    ak_lua_check_trust(L, 1);
     if (lua_isnil(L, 3)) {
         lua_newtable(L);
         lua_replace(L, 3);
@@ -431,7 +436,7 @@ static int l_verify(lua_State *L) {
     v.crls = extra->crls;
     v.n_crls = extra->n_crls;
     ak_report **box = ak_lua_new(L, "akushu.x509.report", sizeof *box, 0);
-    ak_verify_chain(p, box, t, &w->chain, &v, &f);
+    ak_verify_chain(p, box, ak_lua_check_trust(L, 1), &w->chain, &v, &f);
     if (*box == NULL) return luaL_error(L, "akushu: out of memory");
     ak_lua_push_report(L, *box);
     return 1;
@@ -472,6 +477,7 @@ static int l_len(lua_State *L) {
 
 static int l_close(lua_State *L) {
     ak_trust **t = ak_lua_check(L, 1, AK_LUA_TRUST);
+    if (ak_lua_held(L, l_close)) return 0;
     ak_trust_free(*t);
     *t = NULL;
     return 0;

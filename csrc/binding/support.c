@@ -83,7 +83,41 @@ uint8_t *ak_lua_scratch_room(ak_lua_scratch *s, size_t n) {
     return s->p;
 }
 
+/* ---- boxes ----------------------------------------------------------------------------------------------------------------- */
+
+#define BOX "akushu.buffer"
+
+ak_buf *ak_lua_push_box(lua_State *L) {
+    ak_buf *b = ak_lua_new(L, BOX, sizeof *b, 0);
+    ak_buf_init_secret(b, AK_BUF_NO_LIMIT);
+    return b;
+}
+
+int ak_lua_push_boxed(lua_State *L, ak_buf *b) {
+    ak_lua_push_view(L, ak_buf_view(b));
+    ak_buf_free(b);
+    return 1;
+}
+
+static int box_gc(lua_State *L) {
+    ak_buf_free(ak_lua_check(L, 1, BOX));
+    return 0;
+}
+
+void ak_open_box(lua_State *L) {
+    static const luaL_Reg meta[] = {{"__gc", box_gc}, {NULL, NULL}};
+    ak_lua_class(L, BOX, NULL, NULL, meta);
+}
+
 /* ---- classes ------------------------------------------------------------------------------------------------------------------ */
+
+/* Behind what a class puts into its userdata. */
+typedef struct hold {
+    lua_CFunction close; /* it was asked for while somebody held the object */
+    size_t users;
+} hold;
+
+static hold *hold_of(lua_State *L) { return (hold *)((char *)lua_touserdata(L, 1) + lua_rawlen(L, 1) - sizeof(hold)); }
 
 /* upvalues: methods, properties (name → light userdata of the row), the class itself: this function can be had from it, and called with anything */
 static int class_index(lua_State *L) {
@@ -93,11 +127,21 @@ static int class_index(lua_State *L) {
     if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TLIGHTUSERDATA) {
         const ak_lua_property *p = lua_touserdata(L, -1);
         if (!lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(3))) return luaL_argerror(L, 1, "an object of another class");
+        ak_lua_hold(L);
         p->push(L, lua_touserdata(L, 1));
+        ak_lua_let_go(L);
         return 1;
     }
     lua_pushnil(L);
     return 1;
+}
+
+/* upvalues: the class's own __gc, the class. Whoever is collected has no function of ours working with it, though one may have raised while it held it. */
+static int finalize(lua_State *L) {
+    if (!lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(2))) return luaL_argerror(L, 1, "an object of another class");
+    hold_of(L)->users = 0;
+    lua_settop(L, 1);
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
 void ak_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, const ak_lua_property *properties, const luaL_Reg *meta) {
@@ -118,6 +162,13 @@ void ak_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, const
     lua_pushcclosure(L, class_index, 3);
     lua_setfield(L, -2, "__index");
     if (meta != NULL) luaL_setfuncs(L, meta, 0);
+    if (lua_getfield(L, -1, "__gc") == LUA_TFUNCTION) {
+        lua_pushvalue(L, -2);
+        lua_pushcclosure(L, finalize, 2);
+        lua_setfield(L, -2, "__gc");
+    } else {
+        lua_pop(L, 1);
+    }
     lua_pushstring(L, name);
     lua_setfield(L, -2, "__name");
     lua_rawsetp(L, LUA_REGISTRYINDEX, name); /* ak_lua_check: a file's own literal is found by its address, another one by what it says */
@@ -138,14 +189,31 @@ void ak_lua_index(lua_State *L, const char *name, lua_CFunction index) {
 }
 
 void *ak_lua_new(lua_State *L, const char *name, size_t size, int user_values) {
-    void *p = lua_newuserdatauv(L, size, user_values);
-    memset(p, 0, size);
+    size_t whole = (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *) + sizeof(hold);
+    void *p = lua_newuserdatauv(L, whole, user_values);
+    memset(p, 0, whole);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, name) != LUA_TTABLE) {
         lua_pop(L, 1);
         luaL_getmetatable(L, name);
     }
     lua_setmetatable(L, -2);
     return p;
+}
+
+void ak_lua_hold(lua_State *L) { hold_of(L)->users++; }
+
+void ak_lua_let_go(lua_State *L) {
+    hold *h = hold_of(L);
+    lua_CFunction close = h->close;
+    if (--h->users != 0 || close == NULL) return;
+    h->close = NULL;
+    close(L);
+}
+
+bool ak_lua_held(lua_State *L, lua_CFunction close) {
+    hold *h = hold_of(L);
+    if (h->users != 0 && close != NULL) h->close = close;
+    return h->users != 0;
 }
 
 void *ak_lua_test(lua_State *L, int arg, const char *name) {
@@ -219,7 +287,7 @@ bool ak_lua_join(lua_State *L, int idx) {
     if (lua_type(L, idx) != LUA_TTABLE) return lua_type(L, idx) == LUA_TSTRING;
     int top = lua_gettop(L);
     idx = lua_absindex(L, idx);
-    lua_Integer n = luaL_len(L, idx);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, idx);
     lua_pushnil(L);
     if (n == 0 && lua_next(L, idx) != 0) { /* a table with other things in it is no empty array */
         lua_settop(L, top);
@@ -227,7 +295,7 @@ bool ak_lua_join(lua_State *L, int idx) {
     }
     luaL_buffinit(L, &b);
     for (lua_Integer i = 1; i <= n; i++) {
-        if (lua_geti(L, idx, i) != LUA_TSTRING) {
+        if (lua_rawgeti(L, idx, i) != LUA_TSTRING) {
             lua_settop(L, top);
             return false;
         }

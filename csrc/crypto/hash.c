@@ -180,9 +180,14 @@ bool ak_running_init(ak_running *r, ak_provider *p, ak_hash h) {
     r->provider = p;
     r->hash = known(h);
     struct ak_contexts *waiting = &p->contexts[r->hash];
-    if (waiting->n == 0) return start(&r->ctx, p->md[r->hash]) || failed();
-    r->ctx = waiting->ctx[--waiting->n];
-    return true;
+    if (waiting->n != 0) {
+        r->ctx = waiting->ctx[--waiting->n];
+        return true;
+    }
+    if (start(&r->ctx, p->md[r->hash])) return true;
+    EVP_MD_CTX_free(r->ctx);
+    r->ctx = NULL;
+    return failed();
 }
 
 bool ak_running_add(ak_running *r, ak_view v) { return r->ctx != NULL && (absorb(r->ctx, v) || failed()); }

@@ -350,6 +350,7 @@ function questions.identity(values, event, hs)
   if found and (type(found) ~= "userdata" or getmetatable(found).__name ~= "akushu.Identity") then
     error("on_identity must return an identity or nil; it returned a " .. type(found), 0)
   end
+  if found and not found.certificate then error("on_identity has returned an identity that was closed", 0) end
   return { identity = found }
 end
 

@@ -117,7 +117,9 @@ describe("authentication after the handshake: on_identity", function()
     assert.equal("closed", failure.code)
     c, s = connect { on_identity = function(_, session) getmetatable(session).__close(session) end }
     request = assert(s.session:request_certificate())
-    assert.has_error(function() c.session:open(request) end)
+    plain, _, failure = c.session:open(request)
+    assert.is_nil(plain)
+    assert.equal("closed", failure.code)
   end)
 end)
 

@@ -208,7 +208,7 @@ local function hex(s)
   return (s:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 
-local function brief(value)
+local function brief(value) -- one line
   if type(value) == "string" then
     if value == "" then return "empty" end
     if #value <= 64 and not value:find "[^ -~]" then return value end
@@ -225,6 +225,9 @@ local function brief(value)
     end
     words[i] = brief(item)
   end
+  if #words > 0 then return table.concat(words, ", ") end
+  for name, item in pairs(value) do words[#words + 1] = name .. " " .. brief(item) end -- a structure's fields
+  table.sort(words)
   return #words > 0 and table.concat(words, ", ") or "empty"
 end
 

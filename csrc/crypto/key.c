@@ -297,7 +297,7 @@ ak_key *ak_key_generate(ak_provider *p, const char *spec, ak_failure *f) {
     else
         known = false;
     if (!known) {
-        ak_fail(f, AK_ERR_bad_key, "no such kind of key: \"%.40s\"", spec);
+        ak_fail(f, AK_ERR_bad_key, "no such kind of key: \"%.40s\"; there are rsa:BITS, rsa-pss:BITS, ec:GROUP, ed25519, ed448", spec);
         return NULL;
     }
     if (pkey == NULL) {

@@ -280,10 +280,7 @@ static bool suite_works(ak_hs *h, const ak_suite *s, ak_identity **candidates, s
 
 /* put_suite: the at-th of a list, in words. */
 static void put_suite(ak_buf *b, size_t at, uint16_t id) {
-    const char *name = ak_name(AK_REG_suites, id);
-    char number[8];
-    snprintf(number, sizeof number, "0x%04x", id);
-    if (at < NAMED && ak_puts(b, at == 0 ? "" : " ")) ak_puts(b, name != NULL ? name : number);
+    if (at < NAMED && ak_puts(b, at == 0 ? "" : " ")) ak_puts(b, ak_words(suites, id));
 }
 
 /* put_count: what is said of a list of n of which the first were named. */

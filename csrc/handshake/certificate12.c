@@ -233,7 +233,7 @@ ak_error ak_receive_certificate_verify12(ak_hs *h, ak_view body) {
         if (e != AK_OK) return bad(h, e, &why);
         s = ak_scheme_find(v.algorithm);
         if (s == NULL || !ak_auth_scheme_offered(h, v.algorithm) || !ak_scheme_fits(s, h->peer_key, h->info->version))
-            return ak_hs_fail(h, AK_ERR_wrong_scheme, "%04x", v.algorithm);
+            return ak_hs_fail(h, AK_ERR_wrong_scheme, "%s in CertificateVerify", ak_words(schemes, v.algorithm));
         signature = v.signature;
     } else {
         struct ak_certificate_verify_10 v;

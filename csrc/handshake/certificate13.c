@@ -308,10 +308,8 @@ ak_error ak_receive_certificate_verify13(ak_hs *h, ak_view body) {
     ak_error e = ak_decode_certificate_verify(body, &v, &why);
     if (e != AK_OK) return bad(h, e, &why);
     const ak_scheme *s = ak_scheme_find(v.algorithm);
-    if (s == NULL || !ak_auth_scheme_offered(h, v.algorithm) || !ak_scheme_fits(s, h->peer_key, AK_TLS13)) {
-        const char *name = ak_name(AK_REG_schemes, v.algorithm);
-        return ak_hs_fail(h, AK_ERR_wrong_scheme, "%s (%04x) in CertificateVerify", name != NULL ? name : "unknown", v.algorithm);
-    }
+    if (s == NULL || !ak_auth_scheme_offered(h, v.algorithm) || !ak_scheme_fits(s, h->peer_key, AK_TLS13))
+        return ak_hs_fail(h, AK_ERR_wrong_scheme, "%s in CertificateVerify", ak_words(schemes, v.algorithm));
     bool ok = signed_content(h, !h->server, &data);
     e = ok ? ak_verify_signature(h->p, h->peer_key, s, ak_buf_view(&data), v.signature, &why) : AK_ERR_out_of_memory;
     ak_buf_free(&data);

@@ -12,13 +12,11 @@
 static ak_error check_suite(ak_hs *h, const struct ak_server_hello *s) {
     const ak_flow13 *f = ak_flow13_of(h);
     const ak_suite *suite = ak_suite_find(s->cipher_suite);
-    const char *name = ak_name(AK_REG_suites, s->cipher_suite);
-    if (name == NULL) name = "unknown";
-    if (!ak_list_u16_has(h->client_hello.cipher_suites, s->cipher_suite)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s (%04x)", name, s->cipher_suite);
-    if (suite == NULL) return ak_hs_fail(h, AK_ERR_unknown_suite_chosen, "%s (%04x)", name, s->cipher_suite);
-    if (!ak_suite_fits(suite, h->info->version)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s is not of version %04x", name, h->info->version);
+    if (!ak_list_u16_has(h->client_hello.cipher_suites, s->cipher_suite)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s", ak_words(suites, s->cipher_suite));
+    if (suite == NULL) return ak_hs_fail(h, AK_ERR_unknown_suite_chosen, "%s", ak_words(suites, s->cipher_suite));
+    if (!ak_suite_fits(suite, h->info->version)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s is not of %s", ak_words(suites, s->cipher_suite), ak_words(versions, h->info->version));
     if (f->retry_suite != NULL && f->retry_suite != suite)
-        return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s, after a HelloRetryRequest with %s (RFC 8446 §4.1.4)", name, f->retry_suite->name);
+        return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s, after a HelloRetryRequest with %s (RFC 8446 §4.1.4)", suite->name, f->retry_suite->name);
     h->info->suite = suite;
     return AK_OK;
 }

@@ -6,6 +6,7 @@
 #include "handshake/messages12.h"
 #include "handshake/messages13.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,9 +119,21 @@ ak_error ak_after_client_hello(ak_hs *h) {
 
 /* ---- server: version ----------------------------------------------------------------------------------------------------------- */
 
-static ak_error no_version(ak_hs *h, unsigned highest) {
-    return ak_hs_fail(h, AK_ERR_unsupported_version, "the client offers at most %u.%u, this server does %u.%u to %u.%u", highest >> 8, highest & 0xff,
-                      h->ctx->min_version >> 8, h->ctx->min_version & 0xff, h->ctx->max_version >> 8, h->ctx->max_version & 0xff);
+static ak_error no_version(ak_hs *h, uint16_t highest) {
+    return ak_hs_fail(h, AK_ERR_unsupported_version, "the client offers at most %s, this server does %s to %s", ak_words(versions, highest),
+                      ak_words(versions, h->ctx->min_version), ak_words(versions, h->ctx->max_version));
+}
+
+/* none_supported: the client's supported_versions has none of ours. */
+static ak_error none_supported(ak_hs *h, ak_view versions) {
+    char theirs[96] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < ak_list_u16_count(versions) && at < sizeof theirs; i++) {
+        uint16_t v = ak_list_u16_at(versions, i);
+        if (!ak_is_grease(v)) at += (size_t)snprintf(theirs + at, sizeof theirs - at, "%s%s", at != 0 ? ", " : "", ak_words(versions, v));
+    }
+    return ak_hs_fail(h, AK_ERR_unsupported_version, "the client's supported_versions has %s, this server does %s to %s", at != 0 ? theirs : "none",
+                      ak_words(versions, h->ctx->min_version), ak_words(versions, h->ctx->max_version));
 }
 
 static ak_error choose_version(ak_hs *h) {
@@ -134,8 +147,8 @@ static ak_error choose_version(ak_hs *h) {
         if (e != AK_OK) return ak_hs_fail(h, ak_ext_cause(e, AK_ERR_bad_extension), "%s", why.detail);
         for (uint16_t v = c->max_version; best == 0 && v >= c->min_version; v--)
             if (ak_list_u16_has(x.versions, v)) best = v;
-        if (best == 0) return ak_hs_fail(h, AK_ERR_unsupported_version, "none of the client's supported_versions is one of this server's");
-        if (legacy <= AK_SSL30 && best > AK_SSL30) return ak_hs_fail(h, AK_ERR_unsupported_version, "legacy_version %04x (RFC 8446 §D.5)", legacy);
+        if (best == 0) return none_supported(h, x.versions);
+        if (legacy <= AK_SSL30 && best > AK_SSL30) return ak_hs_fail(h, AK_ERR_unsupported_version, "legacy_version %s (RFC 8446 §D.5)", ak_words(versions, legacy));
     } else {
         uint16_t most = c->max_version > AK_TLS12 ? AK_TLS12 : c->max_version;
         best = legacy < most ? legacy : most;
@@ -143,7 +156,7 @@ static ak_error choose_version(ak_hs *h) {
     }
     h->info->version = best;
     if (ak_list_u16_has(h->client_hello.cipher_suites, SCSV_FALLBACK) && best < c->max_version)
-        return ak_hs_fail(h, AK_ERR_inappropriate_fallback, "version %04x, and this server does %04x", best, c->max_version);
+        return ak_hs_fail(h, AK_ERR_inappropriate_fallback, "%s, and this server does %s", ak_words(versions, best), ak_words(versions, c->max_version));
     return AK_OK;
 }
 
@@ -225,7 +238,7 @@ static ak_error read_hello(ak_hs *h, ak_view body) {
     if (hello.legacy_version < AK_SSL30) return no_version(h, hello.legacy_version);
     e = choose_version(h);
     if (e != AK_OK) return e;
-    if (h->info->hello_retry && !ak_hs_is_13(h)) return ak_hs_fail(h, AK_ERR_hello_changed, "version %04x after a HelloRetryRequest", h->info->version);
+    if (h->info->hello_retry && !ak_hs_is_13(h)) return ak_hs_fail(h, AK_ERR_hello_changed, "%s after a HelloRetryRequest", ak_words(versions, h->info->version));
     if (ak_hs_is_13(h) && ((e = ak_server13_check_hello(h)) != AK_OK || (e = ak_cookie_resume(h)) != AK_OK)) return e;
     if (memchr(h->client_hello.compression_methods.p, 0, h->client_hello.compression_methods.n) == NULL) return ak_hs_fail(h, AK_ERR_no_null_compression, "compression_methods has no 0 (RFC 5246 §7.4.1.2)");
     if (ak_list_u16_has(h->client_hello.cipher_suites, SCSV_RENEGOTIATION)) h->info->secure_renegotiation = true;

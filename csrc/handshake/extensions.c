@@ -564,7 +564,7 @@ ak_error ak_ext_read_answers(ak_hs *h, ak_message_kind where, ak_view extensions
         if (name == NULL) name = "unknown";
         bool cookie = type == AK_EXT_cookie && where == AK_IN_hello_retry_request; /* RFC 8446 §4.2.2: the one that answers nothing */
         if (type == AK_EXT_pre_shared_key && h->offered != NULL && h->offered->version < AK_TLS13)
-            return ak_hs_fail(h, AK_ERR_resumed_version_mismatch, "a pre-shared key was taken, and the session that was offered has version %04x", h->offered->version);
+            return ak_hs_fail(h, AK_ERR_resumed_version_mismatch, "a pre-shared key was taken, and the session that was offered is of %s", ak_words(versions, h->offered->version));
         /* what the ServerHello has answered is asked no more */
         bool answered = where == AK_IN_encrypted_extensions && ak_extension_allowed(type, AK_IN_server_hello) == AK_PLACE_allowed;
         if (answered) return ak_hs_fail(h, AK_ERR_unsolicited_extension, "%s (%u) once more", name, type);

@@ -111,10 +111,8 @@ static ak_error check_params_signature(ak_hs *h, const parts *k) {
     ak_buf data;
     const ak_scheme *s = h->info->version >= AK_TLS12 ? ak_scheme_find(k->algorithm) : ak_auth_scheme(h, h->peer_key, h->info->version);
     bool offered = h->info->version < AK_TLS12 || ak_auth_scheme_offered(h, k->algorithm);
-    if (s == NULL || !offered || !ak_scheme_fits(s, h->peer_key, h->info->version)) {
-        const char *name = ak_name(AK_REG_schemes, k->algorithm);
-        return ak_hs_fail(h, AK_ERR_wrong_scheme, "%s (%04x) in ServerKeyExchange", name != NULL ? name : "unknown", k->algorithm);
-    }
+    if (s == NULL || !offered || !ak_scheme_fits(s, h->peer_key, h->info->version))
+        return ak_hs_fail(h, AK_ERR_wrong_scheme, "%s in ServerKeyExchange", ak_words(schemes, k->algorithm));
     h->info->peer_scheme = s;
     bool ok = signed_params(h, k->params, &data);
     ak_error e = ok ? ak_verify_signature(h->p, h->peer_key, s, ak_buf_view(&data), k->signature, &why) : AK_ERR_out_of_memory;

@@ -104,17 +104,18 @@ ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s) {
         if (e != AK_OK) return ak_hs_fail(h, ak_ext_cause(e, AK_ERR_bad_extension), "%s", why.detail);
         /* RFC 8446 §4.2.1: only 1.3 is chosen here */
         bool retry = h->info->hello_retry || (h->in_msg.row != NULL && h->in_msg.row->message == AK_ROW_hello_retry_request);
-        if (version != AK_TLS12) return ak_hs_fail(h, retry ? AK_ERR_illegal_parameter : AK_ERR_unsupported_version, "legacy_version %04x beside supported_versions", version);
-        if (h->info->hello_retry && x.selected_version != AK_TLS13) return ak_hs_fail(h, AK_ERR_retry_version_mismatch, "%04x (RFC 8446 §4.1.4)", x.selected_version);
+        if (version != AK_TLS12) return ak_hs_fail(h, retry ? AK_ERR_illegal_parameter : AK_ERR_unsupported_version, "legacy_version %s beside supported_versions", ak_words(versions, version));
+        if (h->info->hello_retry && x.selected_version != AK_TLS13) return ak_hs_fail(h, AK_ERR_retry_version_mismatch, "%s (RFC 8446 §4.1.4)", ak_words(versions, x.selected_version));
         if (x.selected_version < AK_TLS13)
-            return ak_hs_fail(h, AK_ERR_misplaced_extension, "supported_versions chooses %04x with legacy_version %04x", x.selected_version, version);
+            return ak_hs_fail(h, AK_ERR_misplaced_extension, "supported_versions chooses %s with legacy_version %s", ak_words(versions, x.selected_version), ak_words(versions, version));
         version = x.selected_version;
-        if (version > c->max_version) return ak_hs_fail(h, AK_ERR_wrong_version_chosen, "%04x by supported_versions (RFC 8446 §4.2.1)", version);
+        if (version > c->max_version) return ak_hs_fail(h, AK_ERR_wrong_version_chosen, "%s by supported_versions (RFC 8446 §4.2.1)", ak_words(versions, version));
     } else if (version > AK_TLS12) {
-        return ak_hs_fail(h, AK_ERR_unsupported_version, "the server chose %04x without supported_versions", version);
+        return ak_hs_fail(h, AK_ERR_unsupported_version, "the server chose %s without supported_versions", ak_words(versions, version));
     }
     if (version < c->min_version || version > c->max_version)
-        return ak_hs_fail(h, AK_ERR_unsupported_version, "the server chose %04x, this client does %04x to %04x", version, c->min_version, c->max_version);
+        return ak_hs_fail(h, AK_ERR_unsupported_version, "the server chose %s, this client does %s to %s", ak_words(versions, version), ak_words(versions, c->min_version),
+                          ak_words(versions, c->max_version));
     h->info->version = version;
     return AK_OK;
 }
@@ -130,11 +131,9 @@ static ak_error check_downgrade(ak_hs *h, const struct ak_server_hello *s) {
 
 static ak_error check_suite(ak_hs *h, const struct ak_server_hello *s) {
     const ak_suite *suite = ak_suite_find(s->cipher_suite);
-    const char *name = ak_name(AK_REG_suites, s->cipher_suite);
-    if (name == NULL) name = "unknown";
-    if (!ak_list_u16_has(h->client_hello.cipher_suites, s->cipher_suite)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s (%04x)", name, s->cipher_suite);
-    if (suite == NULL) return ak_hs_fail(h, AK_ERR_unknown_suite_chosen, "%s (%04x)", name, s->cipher_suite);
-    if (!ak_suite_fits(suite, h->info->version)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s is not of version %04x", name, h->info->version);
+    if (!ak_list_u16_has(h->client_hello.cipher_suites, s->cipher_suite)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s", ak_words(suites, s->cipher_suite));
+    if (suite == NULL) return ak_hs_fail(h, AK_ERR_unknown_suite_chosen, "%s", ak_words(suites, s->cipher_suite));
+    if (!ak_suite_fits(suite, h->info->version)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s is not of %s", ak_words(suites, s->cipher_suite), ak_words(versions, h->info->version));
     h->info->suite = suite;
     return AK_OK;
 }
@@ -148,7 +147,7 @@ static ak_error check_session(ak_hs *h, const struct ak_server_hello *s) {
     if (!echoed) return AK_OK;
     const ak_resumption *r = h->offered;
     if (r == NULL) return ak_hs_fail(h, AK_ERR_session_id_mismatch, "the server echoes an id that stands for no session");
-    if (r->version != i->version) return ak_hs_fail(h, AK_ERR_resumed_version_mismatch, "%04x, the session has %04x", i->version, r->version);
+    if (r->version != i->version) return ak_hs_fail(h, AK_ERR_resumed_version_mismatch, "%s, the session has %s", ak_words(versions, i->version), ak_words(versions, r->version));
     if (r->suite != i->suite->id) return ak_hs_fail(h, AK_ERR_resumed_suite_mismatch, "%s", i->suite->name);
     i->resumed = true;
     i->max_fragment_length = r->max_fragment_length; /* RFC 6066 §4: whether or not the server says so again */
@@ -180,8 +179,8 @@ ak_error ak_receive_server_hello(ak_hs *h, ak_view body) {
     if (e != AK_OK) return e;
     if (ak_hs_is_13(h)) return ak_client13_server_hello(h, &s);
     ak_hs_drop_shares(h);
-    if (h->info->hello_retry) return ak_hs_fail(h, AK_ERR_retry_version_mismatch, "%04x (RFC 8446 §4.1.4)", h->info->version);
-    if (early) return ak_hs_fail(h, AK_ERR_early_data_version, "version %04x (RFC 8446 §D.3)", h->info->version);
+    if (h->info->hello_retry) return ak_hs_fail(h, AK_ERR_retry_version_mismatch, "%s (RFC 8446 §4.1.4)", ak_words(versions, h->info->version));
+    if (early) return ak_hs_fail(h, AK_ERR_early_data_version, "%s (RFC 8446 §D.3)", ak_words(versions, h->info->version));
     e = check_downgrade(h, &s);
     if (e == AK_OK) e = check_suite(h, &s);
     if (e == AK_OK && s.compression_method != 0) e = ak_hs_fail(h, AK_ERR_wrong_compression, "method %u", s.compression_method);

@@ -1,5 +1,7 @@
 #include "wire/registry.h"
 
+#include <stdio.h>
+
 #include <string.h>
 
 struct entry {
@@ -53,6 +55,14 @@ static size_t first(unsigned reg, uint32_t value) {
 const char *ak_name(ak_registry reg, uint32_t value) {
     size_t i = first(reg, value);
     return i < COUNT(names) && names[i].registry == reg && names[i].value == value ? names[i].name : NULL;
+}
+
+ak_words_text ak_words_of(ak_registry reg, uint16_t value) {
+    ak_words_text out;
+    const char *name = ak_name(reg, value);
+    if (name != NULL) snprintf(out.s, sizeof out.s, "%s", name);
+    else snprintf(out.s, sizeof out.s, "0x%04x", value);
+    return out;
 }
 
 bool ak_registry_entry(ak_registry reg, size_t i, const char **name, uint32_t *value) {

@@ -37,6 +37,12 @@ enum {
 
 /* ak_name: the IANA name of a number, a static string, or NULL when it has none. */
 const char *ak_name(ak_registry reg, uint32_t value);
+/* ak_words: a code point of two bytes as messages say it: its name, or its number when it has none. Lives as long as the expression that it stands in. */
+typedef struct ak_words_text {
+    char s[72];
+} ak_words_text;
+ak_words_text ak_words_of(ak_registry reg, uint16_t value);
+#define ak_words(reg, value) (ak_words_of(AK_REG_##reg, value).s)
 /* ak_number: the number of an IANA name, an alias, or a friendlier spelling of either (case, '-', '_', '.', ' ' and '/' do not count). false: unknown. */
 bool ak_number(ak_registry reg, const char *name, uint32_t *value);
 

@@ -1,4 +1,4 @@
--- The Lua blocks of docs/lab.md run as one program; those of the other pages at least compile (README's run in unit/readme_spec.lua).
+-- The Lua blocks of docs/lab.md run as one program, and so do those of docs/recipes.md; those of the other pages at least compile (README's run in unit/readme_spec.lua).
 local peers = require "spec.support.peers"
 
 local function blocks(path)
@@ -25,16 +25,82 @@ local function run(text, name, env)
   return table.concat(printed, "\n")
 end
 
+-- A page's blocks as one program: every block at the line where it stands, so that an error says where it is.
+local function program_of(path)
+  local program, at = {}, 0
+  for _, b in ipairs(blocks(path)) do
+    program[#program + 1] = ("\n"):rep(b.line - at) .. b.text
+    at = b.line + select(2, b.text:gsub("\n", ""))
+  end
+  return table.concat(program), #program
+end
+
+describe("docs/recipes.md", function()
+  -- The files that the page makes are gone afterwards.
+  local made = {}
+  local function run_page(text)
+    local os_here = setmetatable({ tmpname = function()
+      made[#made + 1] = os.tmpname()
+      return made[#made]
+    end }, { __index = os })
+    return run(text, "docs/recipes.md", { os = os_here })
+  end
+  after_each(function()
+    for _, path in ipairs(made) do os.remove(path) end
+  end)
+
+  it("runs from top to bottom", function()
+    local text, n = program_of "docs/recipes.md"
+    assert.is_true(n >= 25)
+    assert.matches("certificate_expired", (run_page(text)))
+  end)
+
+  it("serves over two files, whatever they are", function()
+    local akushu = require "akushu"
+    local text
+    for _, b in ipairs(blocks "docs/recipes.md") do
+      if b.text:find("over_files", 1, true) then text = b.text end
+    end
+    local serve = assert(load(text .. "\nreturn serve"))()
+    local ca = akushu.testca.new {}
+    local to_server, to_client, gone, closed = "", "", false, false
+    local input, output = {}, {}
+    function input.read(_, n)
+      while #to_server < n do
+        if gone then return nil end
+        coroutine.yield()
+      end
+      local bytes = to_server:sub(1, n)
+      to_server = to_server:sub(n + 1)
+      return bytes
+    end
+    function output.write(_, bytes) to_client = to_client .. bytes end
+    function output.flush() end
+    function output.close() closed = true end
+    local server = coroutine.wrap(function() return serve(akushu.server { identity = ca:issue { names = { "localhost" } } }, input, output) end)
+    local hs = akushu.client { trust = ca:trust() }:handshake { server_name = "localhost" }
+    to_server = assert(hs:start())
+    while not hs.done do
+      server()
+      local bytes = to_client
+      to_client = ""
+      to_server = to_server .. assert(hs:step(bytes))
+    end
+    local session = assert(hs:session())
+    to_server = to_server .. assert(session:seal "good evening\n")
+    server()
+    assert.equal("you said: good evening\n", (assert(session:open(to_client))))
+    to_server, gone = assert(session:close()), true
+    assert.is_truthy((server()))
+    assert.is_true(closed)
+  end)
+end)
+
 describe("docs/lab.md", function()
   it("runs from top to bottom", function()
-    -- Every block at the line where it stands, so that an error says where it is.
-    local program, at = {}, 0
-    for _, b in ipairs(blocks "docs/lab.md") do
-      program[#program + 1] = ("\n"):rep(b.line - at) .. b.text
-      at = b.line + select(2, b.text:gsub("\n", ""))
-    end
-    assert.is_true(#program >= 12)
-    local said = run(table.concat(program), "docs/lab.md")
+    local text, n = program_of "docs/lab.md"
+    assert.is_true(n >= 12)
+    local said = run(text, "docs/lab.md")
     assert.matches("client_hello", said)
     assert.matches("as recorded", said)
   end)
@@ -49,7 +115,7 @@ end)
 describe("every other page", function()
   local pages = { "CONTRIBUTING.md", "bogo/README.md" }
   for name in require "lfs".dir "docs" do
-    if name:find "%.md$" and name ~= "lab.md" then pages[#pages + 1] = "docs/" .. name end
+    if name:find "%.md$" and name ~= "lab.md" and name ~= "recipes.md" then pages[#pages + 1] = "docs/" .. name end
   end
   for _, path in ipairs(pages) do
     it("has Lua that compiles: " .. path, function()

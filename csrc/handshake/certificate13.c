@@ -170,9 +170,10 @@ ak_error ak_compose_certificate13(ak_hs *h, ak_buf *b) {
 }
 
 /* may_answer: an entry's extension answers one of ours: of the ClientHello, or of the CertificateRequest, where a server asks for none of these (§4.4.2). */
-static bool may_answer(const ak_hs *h, uint16_t type) { return !h->server && ak_ext_client_sent(h, type, NULL); }
+static bool may_answer(const ak_hs *h, uint16_t type) { return !h->server && ak_ext_answerable(h, type); }
 
-static ak_error read_status(ak_hs *h, ak_view body) {
+/* The extensions of every entry have to have their form; those of the end entity are kept. */
+static ak_error read_status(ak_hs *h, ak_view body, bool leaf) {
     struct ak_ext_status_request_certificate x;
     struct ak_ocsp_response r;
     ak_failure why = {0};
@@ -181,15 +182,17 @@ static ak_error read_status(ak_hs *h, ak_view body) {
     if (x.status_type != AK_CST_ocsp) return ak_hs_fail(h, AK_ERR_illegal_parameter, "a certificate status of type %u", x.status_type);
     e = ak_decode_ocsp_response(x.response, &r, &why);
     if (e != AK_OK) return bad(h, e, &why);
+    if (!leaf) return AK_OK;
     ak_buf_clear(&h->info->ocsp_response);
     return ak_buf_put_view(&h->info->ocsp_response, r.ocsp_response) ? AK_OK : no_memory(h);
 }
 
-static ak_error read_scts(ak_hs *h, ak_view body) {
+static ak_error read_scts(ak_hs *h, ak_view body, bool leaf) {
     struct ak_ext_signed_certificate_timestamp x;
     ak_failure why = {0};
     ak_error e = ak_decode_ext_signed_certificate_timestamp(body, &x, &why);
     if (e != AK_OK) return bad(h, ak_ext_cause(e, AK_ERR_bad_extension), &why);
+    if (!leaf) return AK_OK;
     ak_buf_clear(&h->info->scts);
     return ak_buf_put_view(&h->info->scts, body) ? AK_OK : no_memory(h);
 }
@@ -206,8 +209,8 @@ static ak_error read_entry(ak_hs *h, const struct ak_certificate_entry *entry, b
         if (name == NULL) name = "unknown";
         if (!may_answer(h, type)) return ak_hs_fail(h, AK_ERR_unsolicited_extension, "%s (%u) in a Certificate", name, type);
         if (ak_extension_allowed(type, AK_IN_certificate) == AK_PLACE_wrong) return ak_hs_fail(h, AK_ERR_misplaced_extension, "%s (%u) in a Certificate", name, type);
-        if (leaf && type == AK_EXT_status_request) e = read_status(h, body);
-        if (leaf && type == AK_EXT_signed_certificate_timestamp) e = read_scts(h, body);
+        if (type == AK_EXT_status_request) e = read_status(h, body, leaf);
+        if (type == AK_EXT_signed_certificate_timestamp) e = read_scts(h, body, leaf);
     }
     return e;
 }

@@ -545,12 +545,11 @@ ak_error ak_ext_answer_all(ak_hs *h, ak_message_kind where, bool optional, ak_bu
     return ak_buf_close(out, block, 2) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
 
-/* solicited: an answer must answer something; the renegotiation SCSV asks for renegotiation_info (RFC 5746 §3.4). A reserved value asks for nothing, though it was
- * sent (RFC 8701 §3.1). */
+bool ak_ext_answerable(const ak_hs *h, uint16_t type) { return !ak_is_grease(type) && ak_ext_client_sent(h, type, NULL); }
+
+/* solicited: an answer must answer something; the renegotiation SCSV asks for renegotiation_info (RFC 5746 §3.4). */
 static bool solicited(const ak_hs *h, uint16_t type) {
-    if (ak_is_grease(type)) return false;
-    if (ak_ext_client_sent(h, type, NULL)) return true;
-    return type == AK_EXT_renegotiation_info && ak_list_u16_has(h->client_hello.cipher_suites, 0x00ff);
+    return ak_ext_answerable(h, type) || (type == AK_EXT_renegotiation_info && ak_list_u16_has(h->client_hello.cipher_suites, 0x00ff));
 }
 
 ak_error ak_ext_read_answers(ak_hs *h, ak_message_kind where, ak_view extensions) {

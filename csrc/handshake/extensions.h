@@ -41,8 +41,10 @@ ak_error ak_ext_read_offer(ak_hs *h);
 ak_error ak_ext_answer_all(ak_hs *h, ak_message_kind where, bool optional, ak_buf *out);
 /* ak_ext_read_answers: the client reads an answer block: form, duplicates, legality, unsolicited ones, then each row. */
 ak_error ak_ext_read_answers(ak_hs *h, ak_message_kind where, ak_view extensions);
-/* ak_ext_client_sent: whether the ClientHello, as it was really sent, has this extension. */
+/* ak_ext_client_sent: whether the ClientHello, as it was really sent, has this extension.
+ * ak_ext_answerable: the same, but for reserved values, which ask for nothing (RFC 8701 §3.1). */
 bool ak_ext_client_sent(const ak_hs *h, uint16_t type, ak_view *body);
+bool ak_ext_answerable(const ak_hs *h, uint16_t type);
 
 /* limits.c: max_fragment_length (RFC 6066 §4) */
 bool ak_offer_max_fragment_length(ak_hs *h, ak_buf *b);

@@ -220,12 +220,51 @@ describe("a Certificate", function()
     { "of nobody who is trusted, from a client", chain_of(untrusted), code = "self_signed", alert = "unknown_ca" },
   })
 
+  -- The end entity's are kept, but every entry's must have their form.
+  rows({ setup = "tls13", attack = "client", message = "certificate", state = "wait_certificate", client = { ocsp = true, sct = true },
+    code = "bad_extension", alert = decode }, {
+    { "whose second entry has half an OCSP response", function(m)
+      m.certificate_list[2] = { cert_data = m.certificate_list[1].cert_data, extensions = { { type = "status_request", data = "\1\0\0\2x" } } }
+    end },
+    { "whose second entry has an empty list of SCTs", function(m)
+      m.certificate_list[2] = { cert_data = m.certificate_list[1].cert_data,
+        extensions = { { type = "signed_certificate_timestamp", data = "\0\0" } } }
+    end },
+  })
+
   it("may be empty where one is only requested", function()
     local server = mutate.attack { setup = "tls13_client_auth", attack = "server", client = { identity = {} },
       server = { client_auth = "request" } }
     assert.is_truthy(server.session, server.message)
     assert.is_nil(server.session.peer)
   end)
+end)
+
+-- ---- reserved values (RFC 8701 §3.1) -------------------------------------------------------------------------------------------------------
+
+describe("a reserved extension that the client has sent", function()
+  for _, message in ipairs { "hello_retry_request", "server_hello", "encrypted_extensions", "certificate" } do
+    it("is no answer in " .. message, function()
+      for _, nth in ipairs { 1, 2 } do
+        local sent
+        mutate.expect { setup = "tls13", attack = "client", client = { grease = true },
+          server = message == "hello_retry_request" and { groups = { "secp256r1" } } or nil, message = message,
+          hooks = { { "client", "send", "client_hello", function(m)
+            local n = 0
+            for _, e in ipairs(m.extensions) do
+              if akushu.wire.is_grease(tonumber(e.type) or 0) then
+                n = n + 1
+                if n == nth then sent = e.type end
+              end
+            end
+          end } },
+          change = function(m)
+            table.insert(m.certificate_list and m.certificate_list[1].extensions or m.extensions, { type = assert(sent), data = "" })
+          end, code = "unsolicited_extension", alert = "unsupported_extension",
+          blind = message == "server_hello" and "unexpected_record" or nil } -- its alert is in the clear
+      end
+    end)
+  end
 end)
 
 -- ---- CompressedCertificate (RFC 8879) -------------------------------------------------------------------------------------------------------

@@ -357,13 +357,14 @@ bool ak_hs_put(ak_hs *h, bool raw, uint8_t content_type, ak_view bytes);
  * had built is in ak_hs_output. AK_ERR_not_ready: not started, failed, or a session has its keys. The functions after it are for then, before ak_hs_run is called again:
  * ak_hs_protection: a copy of one direction's protection as it stands (NULL: out of memory); ak_hs_unread: what nobody has read: the bytes of records in two parts,
  * then handshake bytes that are no messages yet; ak_hs_share: a copy of our i-th private key exchange value (*p: its provider, NULL: there are no more; NULL and *p:
- * out of memory); ak_hs_offered_secret: client: the i-th pre-shared key of its ClientHello, or the master secret of the session that it offers; server, TLS <= 1.2: of the
+ * out of memory); ak_hs_given_psk: the i-th pre-shared key of its context (NULL: there are no more); ak_hs_offered_secret: client: the i-th pre-shared key of its ClientHello, or the master secret of the session that it offers; server, TLS <= 1.2: of the
  * session that it resumes (empty: none). */
 ak_error ak_hs_hand_over(ak_hs *h, ak_failure *f);
 struct ak_protect *ak_hs_protection(const ak_hs *h, bool write);
 void ak_hs_unread(const ak_hs *h, ak_view part[3]);
 ak_share *ak_hs_share(const ak_hs *h, size_t i, ak_provider **p);
 ak_view ak_hs_offered_secret(const ak_hs *h, size_t i);
+const ak_psk *ak_hs_given_psk(const ak_hs *h, size_t i);
 /* Before ak_hs_start: the name for SNI and for the host check (client). verify_host NULL: the same; "" is refused by verification. */
 ak_error ak_hs_set_server_name(ak_hs *h, const char *name, ak_failure *f);
 void ak_hs_set_resumption(ak_hs *h, ak_resumption *r); /* client; referenced */
@@ -461,8 +462,6 @@ const ak_info *ak_hs_info(const ak_hs *h);
 const ak_provider *ak_hs_provider(const ak_hs *h);
 /* ak_hs_secret: "premaster", "master", "client_handshake_traffic", …: a secret by its name while the handshake lives. Empty view: not (or no more) there. */
 ak_view ak_hs_secret(const ak_hs *h, const char *name);
-/* ak_hs_secret_name: the names that ak_hs_secret knows, from 0 on; NULL: no more. */
-const char *ak_hs_secret_name(size_t i);
 /* ak_hs_secret_origin: TLS 1.3: the label that a secret was derived with, and the transcript hash under it (RFC 8446 §7.1; empty: the hash of nothing, or none). false: no such
  * secret was derived, or the session has begun. */
 bool ak_hs_secret_origin(const ak_hs *h, const char *name, const char **label, ak_view *hash);

@@ -5,6 +5,7 @@
  *   messages        handshake bytes that were opened and are no messages yet
  *   output          what the engine still had to say
  *   shares          our private key exchange values (akushu.crypto.share)
+ *   psks            the context's pre-shared keys by identity
  *   offered         client: the pre-shared keys of its ClientHello in their order, or the master secret of the session that it offers (server: resumes) */
 #include "binding/binding.h"
 
@@ -38,7 +39,7 @@ int ak_lua_hand_over(lua_State *L) {
     if (ak_hs_hand_over(h, &f) != AK_OK) return ak_lua_fail(L, &f);
     ak_lua_hold(L);
     lua_settop(L, 1);
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 8);
     set_protection(L, h, false);
     set_protection(L, h, true);
     set_unread(L, h);
@@ -54,6 +55,13 @@ int ak_lua_hand_over(lua_State *L) {
         lua_rawseti(L, 3, (lua_Integer)i + 1);
     }
     lua_setfield(L, 2, "offered");
+    lua_newtable(L);
+    for (size_t i = 0; ak_hs_given_psk(h, i) != NULL; i++) {
+        ak_lua_push_view(L, ak_buf_view(&ak_hs_given_psk(h, i)->identity));
+        ak_lua_push_view(L, ak_buf_view(&ak_hs_given_psk(h, i)->secret));
+        lua_rawset(L, 3);
+    }
+    lua_setfield(L, 2, "psks");
     ak_lua_let_go(L);
     return 1;
 }

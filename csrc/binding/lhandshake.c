@@ -377,25 +377,6 @@ static int l_session(lua_State *L) {
     return left(L, 1);
 }
 
-/* check_secret_name: raises, with all the names that there are, for one that is none. */
-static const char *check_secret_name(lua_State *L, int arg) {
-    const char *name = luaL_checkstring(L, arg), *known;
-    luaL_Buffer b;
-    for (size_t i = 0; (known = ak_hs_secret_name(i)) != NULL; i++)
-        if (strcmp(name, known) == 0) return name;
-    luaL_buffinit(L, &b);
-    luaL_addstring(&b, "no secret is called '");
-    luaL_addstring(&b, name);
-    luaL_addstring(&b, "'; there are");
-    for (size_t i = 0; (known = ak_hs_secret_name(i)) != NULL; i++) {
-        luaL_addstring(&b, i == 0 ? " " : ", ");
-        luaL_addstring(&b, known);
-    }
-    luaL_pushresult(&b);
-    luaL_argerror(L, arg, lua_tostring(L, -1));
-    return name;
-}
-
 /* no_secret: a secret that is not there at this moment: nil, message, failure. */
 static int no_secret(lua_State *L, const lhandshake *u, const char *name) {
     ak_failure f = {0};
@@ -406,7 +387,7 @@ static int no_secret(lua_State *L, const lhandshake *u, const char *name) {
 
 static int l_secret(lua_State *L) {
     check(L, 1);
-    const char *name = check_secret_name(L, 2);
+    const char *name = luaL_checkstring(L, 2); /* init.lua has looked whether there is such a one */
     lhandshake *u = held(L);
     ak_view v = ak_hs_secret(u->h, name);
     if (v.n == 0) return left(L, no_secret(L, u, name));
@@ -419,7 +400,7 @@ static int l_secret_origin(lua_State *L) {
     const char *label;
     ak_view hash;
     check(L, 1);
-    const char *name = check_secret_name(L, 2);
+    const char *name = luaL_checkstring(L, 2); /* init.lua has looked whether there is such a one */
     lhandshake *u = held(L);
     if (!ak_hs_secret_origin(u->h, name, &label, &hash)) return left(L, no_secret(L, u, name));
     lua_pushstring(L, label);

@@ -36,6 +36,8 @@ ak_share *ak_hs_share(const ak_hs *h, size_t i, ak_provider **p) {
     return NULL;
 }
 
+const ak_psk *ak_hs_given_psk(const ak_hs *h, size_t i) { return i < h->ctx->n_psks ? &h->ctx->psks[i] : NULL; }
+
 ak_view ak_hs_offered_secret(const ak_hs *h, size_t i) {
     const ak_flow13 *f = ak_flow13_of(h);
     if (h->server) return i == 0 && h->resumed != NULL && !ak_hs_is_13(h) ? ak_secret_view(&h->resumed->secret) : ak_view_of(NULL, 0);

@@ -205,14 +205,11 @@ static const struct {
     {"handshake", offsetof(ak_secrets, handshake)},
     {"client_handshake_traffic", offsetof(ak_secrets, client_handshake_traffic)},
     {"server_handshake_traffic", offsetof(ak_secrets, server_handshake_traffic)},
-    {"master13", offsetof(ak_secrets, master13)},
     {"client_application_traffic", offsetof(ak_secrets, client_application_traffic)},
     {"server_application_traffic", offsetof(ak_secrets, server_application_traffic)},
     {"exporter", offsetof(ak_secrets, exporter)},
     {"resumption", offsetof(ak_secrets, resumption)},
 };
-
-const char *ak_hs_secret_name(size_t i) { return i < sizeof secret_names / sizeof secret_names[0] ? secret_names[i].name : NULL; }
 
 ak_view ak_hs_secret(const ak_hs *h, const char *name) {
     const ak_secrets *s = &h->secrets;

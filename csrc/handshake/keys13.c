@@ -25,7 +25,6 @@ static void note(ak_hs *h, const char *name, const char *label, ak_view hash) {
 
 bool ak_hs_secret_origin(const ak_hs *h, const char *name, const char **label, ak_view *hash) {
     const ak_flow13 *f = ak_flow13_of(h);
-    if (strcmp(name, "master13") == 0) name = "master"; /* both are names of it: ak_hs_secret */
     for (size_t i = 0; f != NULL && i < f->n_derived; i++) {
         if (strcmp(f->derived[i].name, name) != 0) continue;
         *label = f->derived[i].label;

@@ -9,6 +9,7 @@ local core = require "akushu.core"
 local hooks = require "akushu.hooks"
 local misuse = require "akushu.misuse"
 local options = require "akushu.options"
+local secret_names = require "akushu.secret_names"
 
 local akushu = {
   _VERSION = "akushu " .. core.version,
@@ -99,6 +100,13 @@ function context_methods:renegotiate(session, opts)
 end
 
 local handshake_methods = core.methods "akushu.Handshake"
+
+-- A secret has the same name everywhere (secret_names.lua).
+for _, what in ipairs { "secret", "secret_origin" } do
+  local of_engine = handshake_methods[what]
+  handshake_methods[what] = function(self, name) return of_engine(self, secret_names.of_handshake("hs:" .. what, name)) end
+end
+
 handshake_methods.on = hooks.on
 
 --- A second handshake that stands where this one does, with the same hooks (and no trace): what comes next can be tried more than once.

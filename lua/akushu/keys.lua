@@ -1,31 +1,56 @@
 --- A key schedule that computes what it is asked for, and takes what it is given: TLS 1.0 to 1.2 and 1.3. For scripts (script.lua),
 -- which speak the protocol by themselves.
 --
---     keys.master                    computed from what is known; keys.master = bytes puts another in its place
+--     keys.master_secret             computed from what is known; keys.master_secret = bytes puts another in its place. What a secret is called: secret_names.lua
 --     keys:prf(secret, label, seed, n)   keys:expand_label(secret, label, context, n)   keys:finished "client"
 --
 -- Inputs, filled in by who sees the messages: version (number), suite (name), client_random, server_random, ems, etm, share (ours),
--- peer_public, premaster, psk, client_hello (bytes), hashes { hello, server_finished, client_finished, client_key_exchange } (transcript hashes at those points).
+-- peer_public, rsa_premaster (RSA_PSK's), psk, client_hello (bytes), hashes { hello, server_finished, client_finished, client_key_exchange } (transcript hashes at those points).
 local core = require "akushu.core"
 local misuse = require "akushu.misuse"
+local secret_names = require "akushu.secret_names"
 local crypto, record = core.crypto, core.record
 
 local keys = {}
 
 local methods, compute = {}, {}
 
+-- What was given and what was computed of it, each by a secret's short name (secret_names.lua).
+local given, computed = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+local short = secret_names.short
+
 local Keys = { __name = "akushu.Keys" }
+
 Keys.__index = function(self, name)
-  local m = methods[name]
-  if m then return m end
-  local f = compute[name]
-  if not f then return nil end
-  local v = f(self)
-  rawset(self, name, v)
-  return v
+  if methods[name] then return methods[name] end
+  name = short(name)
+  local value = given[self][name]
+  if value == nil then value = computed[self][name] end
+  if value ~= nil or not compute[name] then return value end
+  value = compute[name](self)
+  computed[self][name] = value
+  return value
 end
 
-function keys.new() return setmetatable({ hashes = {}, shares = {} }, Keys) end
+-- What is put in its place is used from then on; what had been computed is computed anew.
+Keys.__newindex = function(self, name, value)
+  given[self][short(name)] = value
+  computed[self] = {}
+end
+
+Keys.__pairs = function(self)
+  local all = {}
+  for _, part in ipairs { computed[self], given[self] } do
+    for name, value in pairs(part) do all[secret_names.long(name)] = value end
+  end
+  return next, all, nil
+end
+
+function keys.new()
+  local self = setmetatable({}, Keys)
+  given[self], computed[self] = { hashes = {}, shares = {} }, {}
+  return self
+end
 
 local suites
 
@@ -62,9 +87,19 @@ end
 
 -- ---- TLS 1.2 and before --------------------------------------------------------------------------------------------------------
 
-function compute.premaster(self) return self.shared end
+-- RFC 4279 §2 to §4, RFC 5489 §2: with a pre-shared key, two parts.
+function compute.premaster(self)
+  local kx = self.suite and self.suite_info.kx or ""
+  if not kx:find "psk" then return self.shared end
+  local psk = need(self, "psk", "the pre-master secret")
+  local first = kx == "psk" and ("\0"):rep(#psk) or kx == "rsa_psk" and need(self, "rsa_premaster", "the pre-master secret") or self.shared
+  return string.pack(">s2s2", first, psk)
+end
+
+local function down(self, from, ikm) return crypto.hkdf_extract(self.hash, crypto.derive_secret(self.hash, from, "derived"), ikm) end
 
 function compute.master(self)
+  if need(self, "version", "the master secret") >= 0x0304 then return down(self, self.handshake, ("\0"):rep(self.hash_size)) end
   if self.ems then return crypto.prf(self.hash, self.premaster, "extended master secret", hash_at(self, "client_key_exchange"), 48) end
   return crypto.prf(self.hash, self.premaster, "master secret", self.client_random .. self.server_random, 48)
 end
@@ -101,27 +136,24 @@ function compute.server_keys(self) return part_of_block(self, "server") end
 
 -- ---- TLS 1.3 (RFC 8446 §7.1) -----------------------------------------------------------------------------------------------------
 
-function compute.early_secret(self) return crypto.hkdf_extract(self.hash, nil, self.psk) end
+function compute.early(self) return crypto.hkdf_extract(self.hash, nil, self.psk) end
 
-local function down(self, from, ikm) return crypto.hkdf_extract(self.hash, crypto.derive_secret(self.hash, from, "derived"), ikm) end
-
-function compute.handshake_secret(self) return down(self, self.early_secret, self.shared) end
-function compute.master_secret(self) return down(self, self.handshake_secret, ("\0"):rep(self.hash_size)) end
+function compute.handshake(self) return down(self, self.early, self.shared) end
 
 for name, row in pairs {
-  client_handshake_traffic = { "handshake_secret", "c hs traffic", "hello" },
-  server_handshake_traffic = { "handshake_secret", "s hs traffic", "hello" },
-  client_application_traffic = { "master_secret", "c ap traffic", "server_finished" },
-  server_application_traffic = { "master_secret", "s ap traffic", "server_finished" },
-  exporter_master = { "master_secret", "exp master", "server_finished" },
-  resumption_master = { "master_secret", "res master", "client_finished" },
+  client_handshake_traffic = { "handshake", "c hs traffic", "hello" },
+  server_handshake_traffic = { "handshake", "s hs traffic", "hello" },
+  client_application_traffic = { "master", "c ap traffic", "server_finished" },
+  server_application_traffic = { "master", "s ap traffic", "server_finished" },
+  exporter = { "master", "exp master", "server_finished" },
+  resumption = { "master", "res master", "client_finished" },
 } do
   compute[name] = function(self) return crypto.derive_secret(self.hash, self[row[1]], row[2], hash_at(self, row[3])) end
 end
 
 --- Early data's (RFC 8446 §7.1): over the ClientHello alone.
 function compute.client_early_traffic(self)
-  return crypto.derive_secret(self.hash, self.early_secret, "c e traffic", crypto.digest(self.hash, need(self, "client_hello", "early data")))
+  return crypto.derive_secret(self.hash, self.early, "c e traffic", crypto.digest(self.hash, need(self, "client_hello", "early data")))
 end
 
 -- ---- what a script calls ------------------------------------------------------------------------------------------------------------

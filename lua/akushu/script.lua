@@ -24,9 +24,11 @@
 --     peer:engine(hs, { before = name })   an engine's handshake of this role speaks until it would send the message of that name; or after = name
 --     peer:steps(hs)            the same one message at a time (script_engine.lua)
 --     peer:client_hello{…}  peer:server_hello{…}  peer:share(group)  peer:finished()  peer:premaster_for(certificate message)
+--     peer:certificate(identity)  peer:certificate_verify(key)  peer:server_key_exchange{…}  peer:client_key_exchange{…}  peer:bind(hello, psks)   (script_auth.lua)
 local script_peer = require "akushu.script_peer"
 local misuse = require "akushu.misuse"
 require "akushu.script_messages"
+require "akushu.script_auth"
 require "akushu.script_engine"
 
 local script = {}

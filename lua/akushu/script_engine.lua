@@ -17,19 +17,18 @@ local wire = core.wire
 
 local Peer, stop, other = script_peer.class, script_peer.stop, script_peer.other
 
--- Where the engine keeps what, and where the key schedule of a script does. TLS 1.3's premaster is the (EC)DHE secret.
-local secrets_12 = { premaster = "premaster", master = "master" }
-local secrets_13 = { premaster = "shared", early = "early_secret", handshake = "handshake_secret", master = "master_secret",
-  client_early_traffic = "client_early_traffic",
-  client_handshake_traffic = "client_handshake_traffic", server_handshake_traffic = "server_handshake_traffic",
-  client_application_traffic = "client_application_traffic", server_application_traffic = "server_application_traffic",
-  exporter = "exporter_master", resumption = "resumption_master" }
+local secrets_12 = { "premaster_secret", "master_secret" }
+local secrets_13 = { "early_secret", "handshake_secret", "master_secret", "client_early_traffic_secret", "client_handshake_traffic_secret",
+  "server_handshake_traffic_secret", "client_application_traffic_secret_0", "server_application_traffic_secret_0", "exporter_master_secret",
+  "resumption_master_secret" }
 
 local function take_secrets(self, hs)
-  for from, to in pairs(hs.version == "1.3" and secrets_13 or secrets_12) do
-    local secret = hs:secret(from)
-    if secret then rawset(self.keys, to, secret:reveal()) end
+  for _, name in ipairs(hs.version == "1.3" and secrets_13 or secrets_12) do
+    local secret = hs:secret(name)
+    if secret then self.keys[name] = secret:reveal() end
   end
+  local shared = hs.version == "1.3" and hs:secret "premaster_secret" -- the engine's name for the (EC)DHE secret, too
+  if shared then self.keys.shared_secret = shared:reveal() end
 end
 
 local Engine = { __name = "akushu.ScriptEngine" }
@@ -204,6 +203,7 @@ function Engine:take_over()
     peer.keys.share = share
   end
   if #o.offered > 0 then peer.offered = o.offered end
+  if next(o.psks) then peer.psks = o.psks end
   return peer
 end
 

@@ -1,8 +1,6 @@
 --- Messages with sensible fields, for scripts (script.lua): every field can be given, left out, or be wrong.
 local script_peer = require "akushu.script_peer"
-local core = require "akushu.core"
 local misuse = require "akushu.misuse"
-local crypto = core.crypto
 
 local Peer, other = script_peer.class, script_peer.other
 
@@ -78,14 +76,19 @@ function Peer:server_hello(o)
   return merged(fields, o.fields or {})
 end
 
+-- RSA_PSK's is one part of the pre-master secret (RFC 4279 §4), the other key exchange's all of it.
+local function keep_premaster(k, value)
+  local psk = k.suite and k.suite_info.kx == "rsa_psk"
+  k.rsa_premaster, k.premaster_secret = psk and value or nil, not psk and value or nil
+end
+
 --- RSA key exchange: makes a pre-master secret (or takes this one), and returns it encrypted under the key of the server's certificate.
 function Peer:premaster_for(certificate, premaster)
-  misuse.want("peer:premaster_for", "table", "a certificate message", certificate)
-  local first = type(certificate.certificate_list) == "table" and certificate.certificate_list[1] or error("peer:premaster_for: a message with no certificate in it", 2)
-  local der = type(first) == "table" and (first.cert_data or first.data) or first
-  local key = assert(crypto.public_key(assert(core.x509.certificate(der)).spki))
-  self.keys.premaster = premaster or string.pack(">I2", self.keys.client_version) .. self:random("premaster", 46)
-  return assert(key:encrypt(self.keys.premaster))
+  local key = script_peer.public_key_of("peer:premaster_for", certificate)
+  local k = self.keys
+  premaster = premaster or string.pack(">I2", k.client_version) .. self:random("premaster", 46)
+  keep_premaster(k, premaster)
+  return assert(key:encrypt(premaster))
 end
 
 --- RSA key exchange, the server's side: the pre-master secret in a ClientKeyExchange, opened with the key (akushu.crypto.key) of its certificate; something random when it
@@ -93,8 +96,9 @@ end
 function Peer:premaster_in(message, key)
   misuse.want("peer:premaster_in", "table", "a client_key_exchange", message)
   misuse.want("peer:premaster_in", "akushu.crypto.key", "an akushu.crypto.key", key)
-  self.keys.premaster = assert(key:premaster(message.encrypted_pre_master_secret, self.keys.client_version))
-  return self.keys.premaster
+  local premaster = assert(key:premaster(message.encrypted_pre_master_secret, self.keys.client_version))
+  keep_premaster(self.keys, premaster)
+  return premaster
 end
 
 --- The Finished message of this side (or of `side`) over the transcript as it is.

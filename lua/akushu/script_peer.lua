@@ -67,10 +67,16 @@ function Peer:share(group, private)
   end
   local k = self.keys
   k.shares[group] = share
-  k.share = share
-  rawset(k, "shared", nil) -- of another value
-  rawset(k, "premaster", nil)
+  k.share, k.shared_secret, k.premaster_secret = share, nil, nil -- those of another value
   return share:public()
+end
+
+--- The key of the first certificate of a certificate message.
+function script_peer.public_key_of(what, certificate)
+  misuse.want(what, "table", "a certificate message", certificate, 3)
+  local first = type(certificate.certificate_list) == "table" and certificate.certificate_list[1] or error(what .. ": a message with no certificate in it", 3)
+  local der = type(first) == "table" and (first.cert_data or first.data) or first
+  return assert(crypto.public_key(assert(core.x509.certificate(der)).spki))
 end
 
 -- ---- the transcript and what it tells -------------------------------------------------------------------------------------------------
@@ -99,21 +105,20 @@ local function read_client_hello(self, bytes, msg)
     {}) do self.client_shares[s.group] = s.key_exchange end
 end
 
--- Which of the keys that an engine has offered or found (script_engine.lua) is used; a script that offers its own sets keys.psk or keys.master.
+-- Which of the keys that an engine has offered or found (script_engine.lua) is used; a script that offers its own sets keys.psk or keys.master_secret.
 local function read_choice(self, msg, session_id)
   local k, offered = self.keys, self.offered
   if k.version == 0x0304 then
     if self.role == "server" then return end
     local chosen = has(msg, "pre_shared_key")
     if not chosen then
-      rawset(k, "psk", nil) -- RFC 8446 §7.1: zeros in its place
-      rawset(k, "early_secret", nil)
+      k.psk, k.early_secret = nil, nil -- RFC 8446 §7.1: zeros in its place
     elseif offered and type(chosen.data) == "table" and math.type(chosen.data.selected_identity) == "integer" then
       k.psk = offered[chosen.data.selected_identity + 1]
-      rawset(k, "early_secret", nil)
+      k.early_secret = nil
     end
   elseif offered and session_id ~= "" and session_id == self.client_session_id then
-    k.master = offered[1]
+    k.master_secret = offered[1]
   end
 end
 
@@ -124,8 +129,6 @@ local function read_server_hello(self, bytes, msg)
   k.version = string.unpack(">I2", bytes, 5)
   if has(msg, "supported_versions") then k.version = 0x0304 end
   k.suite = type(msg.cipher_suite) == "string" and msg.cipher_suite or nil
-  rawset(k, "suite_info", nil)
-  rawset(k, "hash", nil)
   k.ems, k.etm = has(msg, "extended_master_secret") ~= nil, has(msg, "encrypt_then_mac") ~= nil
   self.record_version = k.version > 0x0303 and 0x0303 or k.version
   local share = has(msg, "key_share")
@@ -149,6 +152,8 @@ function readers.server_key_exchange(self, _, msg)
 end
 
 function readers.client_key_exchange(self, _, msg)
+  -- Of the pre-shared keys that an engine had (script_engine.lua) the one that is named.
+  if self.psks and not self.keys.psk then self.keys.psk = self.psks[msg.psk_identity] end
   if self.role == "server" then self.keys.peer_public = msg.point or msg.dh_yc or self.keys.peer_public end
 end
 
@@ -211,7 +216,8 @@ local function not_in_transcript(self, name)
   return name == "hello_request" or is_13(self) and (name == "new_session_ticket" or name == "key_update")
 end
 
-local function context_of(self, from, name)
+--- The codec's options for a message of one side's at this point.
+function script_peer.context_of(self, from, name)
   local k = self.keys
   local hello = name == "client_hello" or name == "server_hello" or name == "hello_retry_request"
   return { what = "handshake", from = from, version = not hello and k.version or nil, suite = not hello and k.suite or nil }
@@ -220,7 +226,7 @@ end
 --- A handshake message's name and table, as they are to be read at this point.
 function script_peer.decode(self, from, bytes)
   local name = trace.message_name(bytes)
-  return name, wire.decode(bytes, context_of(self, from, name))
+  return name, wire.decode(bytes, script_peer.context_of(self, from, name))
 end
 
 --- Puts a message into the transcript and notes what follows from it.
@@ -269,7 +275,7 @@ local function send_message(self, m)
   local bytes = m
   if type(m) == "table" then
     local ok
-    ok, bytes = pcall(wire.encode, m, context_of(self, self.role, m.type))
+    ok, bytes = pcall(wire.encode, m, script_peer.context_of(self, self.role, m.type))
     if not ok then error("peer:send: " .. bytes, 2) end -- a tail call of peer:send: its caller
   end
   -- A message goes out under the keys before it; what it changes comes after.

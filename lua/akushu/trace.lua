@@ -25,10 +25,12 @@
 --     wire       from, bytes (what went over the network)
 --     failure    code, alert, origin, text
 --     done       version, suite, …
+--     note       text (a passive peer's: what could not be read)
 local core = require "akushu.core"
 local meant = require "akushu.meant"
 local show = require "akushu.show"
 local misuse = require "akushu.misuse"
+local called = require "akushu.secret_names"
 local wire = core.wire
 
 local Trace = { __name = "akushu.Trace" }
@@ -340,13 +342,13 @@ function Trace:readable(keys) return require("akushu.readable").of(self, keys) e
 -- ---- looking
 -- -----------------------------------------------------------------------------------------------------------------------------
 
-local kinds = { alert = true, data = true, done = true, failure = true, message = true, operation = true, question = true, random = true, record = true, secret = true,
+local kinds = { alert = true, data = true, done = true, failure = true, message = true, note = true, operation = true, question = true, random = true, record = true, secret = true,
   state = true, verdict = true, wire = true }
 
 -- Nothing is ever found under a kind, a message or a side that there is not: a slip of the pen, of who called find or all.
 local function check_search(what, kind, name, side)
   if not kinds[kind] then
-    error(("%s: no kind of entry '%s'; there are alert, data, done, failure, message, operation, question, random, record, secret, state, verdict, wire")
+    error(("%s: no kind of entry '%s'; there are alert, data, done, failure, message, note, operation, question, random, record, secret, state, verdict, wire")
       :format(what, tostring(kind)), 3)
   end
   if side ~= nil and side ~= "client" and side ~= "server" and side ~= "observer" then
@@ -363,6 +365,7 @@ local function check_from(what, from)
 end
 
 local function matches(e, kind, name, side)
+  if kind == "secret" and name then name = called.long(name) end
   return e.kind == kind and (name == nil or name == "*" or e.name == name or kind == "state" and e.state == name or kind == "random" and
     e.purpose == name or
     kind == "operation" and e.op == name or kind == "alert" and e.description == name or kind == "failure" and e.code == name) and
@@ -404,6 +407,7 @@ end
 -- A secret that is not in the trace: nil, message. A name that none has is a mistake of the method's caller (which ends with this call: level 2).
 function Trace:_no_secret(name, side)
   if side ~= nil and side ~= "client" and side ~= "server" then error("client or server expected, got " .. tostring(side), 2) end
+  name = called.long(name)
   local stem, more = tostring(name):match "^([^.]*)(.*)$"
   local counted = stem:match "^(.-_application_traffic_secret)_%d+$"
   if self:find("secret", name) or (is_secret[stem] or counted and is_secret[counted .. "_0"]) and (more == "" or is_secret[more]) then
@@ -415,7 +419,7 @@ end
 
 --- A secret's bytes by its name ("master_secret", "client_handshake_traffic_secret"); side: whose (either).
 function Trace:secret(name, side)
-  local e = self:find("secret", name, side)
+  local e = misuse.blame(2, self.find, self, "secret", name, side)
   if e then return e.value end
   return self:_no_secret(name, side)
 end

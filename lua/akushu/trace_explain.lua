@@ -1,5 +1,6 @@
 --- What a trace can say of its secrets and of what everything cost (trace.lua).
 local show = require "akushu.show"
+local misuse = require "akushu.misuse"
 local crypto = require("akushu.core").crypto
 
 local methods = {}
@@ -50,7 +51,7 @@ end
 -- hash), used_by; printable. nil, message when the trace does not have it; a name that no secret has raises. side: whose ("client" unless
 -- only the server has it).
 function methods:explain(name, side)
-  local e = side and self:find("secret", name, side) or not side and (self:find("secret", name, "client") or self:find("secret", name))
+  local e = misuse.blame(2, self.find, self, "secret", name, side or "client") or not side and self:find("secret", name)
   if not e then return self:_no_secret(name, side) end
   local x = { name = e.name, side = e.side, value = e.value, op = e.op, label = e.label, from = e.from, context = e.context, used_by = {} }
   x.messages = e.context and covered(self, e.side, e.context)

@@ -12,6 +12,9 @@ end
 
 local function tls12(more) return with({ versions = "1.2", tickets = false }, more or {}) end
 
+local psk = { identity = "me", key = ("k"):rep(20) }
+local function with_psk(suite) return { profile = "lab", suites = { suite }, psk = { { identity = "another", key = ("x"):rep(20) }, psk } } end
+
 local cases = {
   { name = "TLS 1.2, ECDHE", options = tls12() },
   { name = "TLS 1.2, ECDHE, no extended master secret", options = tls12 { extended_master_secret = false } },
@@ -20,6 +23,10 @@ local cases = {
   { name = "TLS 1.2, RSA key exchange", options = tls12 { profile = "classic", suites = { "TLS_RSA_WITH_AES_128_GCM_SHA256" } }, key = "rsa" },
   { name = "TLS 1.0, RSA key exchange, chained CBC", options = with(tls12 { profile = "lab", security_level = 0,
     suites = { "TLS_RSA_WITH_AES_128_CBC_SHA" } }, { versions = "1.0" }), key = "rsa" },
+  { name = "TLS 1.2, PSK", options = tls12(with_psk "TLS_PSK_WITH_AES_128_GCM_SHA256") },
+  { name = "TLS 1.2, DHE_PSK", options = tls12(with_psk "TLS_DHE_PSK_WITH_AES_128_GCM_SHA256") },
+  { name = "TLS 1.2, ECDHE_PSK", options = tls12(with_psk "TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256") },
+  { name = "TLS 1.2, RSA_PSK", options = tls12(with_psk "TLS_RSA_PSK_WITH_AES_128_GCM_SHA256"), key = "rsa" },
   { name = "TLS 1.2, resumed by session id", options = tls12(), resumed = true },
   { name = "TLS 1.2, resumed by ticket", options = tls12 { tickets = true, session_ids = false }, resumed = true },
   { name = "TLS 1.3", options = { versions = "1.3", tickets = 1 } },
@@ -51,17 +58,10 @@ end
 
 -- ---- the rest of a handshake, by hand ---------------------------------------------------------------------------------------------------
 
-local u16 = function(bytes) return string.pack(">s2", bytes) end
-local scheme_of = { ecdsa = "ecdsa_secp256r1_sha256", rsa = "rsa_pss_rsae_sha256" }
-
 local build = {}
 
 function build.client_key_exchange(peer, s)
-  if s.certificate and peer.keys.suite:find "^TLS_RSA_" then
-    return { type = "client_key_exchange", encrypted_pre_master_secret = peer:premaster_for(s.certificate) }
-  end
-  local field = peer.group == "dh" and "dh_yc" or "point"
-  return { type = "client_key_exchange", [field] = peer:share(peer.group) }
+  return peer:client_key_exchange { certificate = s.certificate, psk_identity = s.suite:find "PSK" and psk.identity or nil }
 end
 
 function build.server_hello(peer, s)
@@ -93,31 +93,15 @@ function build.encrypted_extensions(_, s)
   return { type = "encrypted_extensions", extensions = s.early and { { type = "early_data", data = "" } } or {} }
 end
 
-function build.certificate(_, s)
-  local der = s.leaf.chain[1].der
-  if not s.is_13 then return { type = "certificate", certificate_list = { der } } end
-  return { type = "certificate", certificate_request_context = "", certificate_list = { { cert_data = der, extensions = {} } } }
-end
+function build.certificate(peer, s) return peer:certificate(s.leaf) end
 
 function build.server_key_exchange(peer, s)
-  local params
-  if peer.keys.suite:find "^TLS_DHE_" then
-    peer.dh = s.dh
-    params = u16(s.dh.p) .. u16(s.dh.g) .. u16(peer:share "dh")
-  else
-    params = "\3\0\x1d" .. string.pack("s1", peer:share "x25519")
-  end
-  local number = akushu.wire.number("schemes", scheme_of[s.key])
-  local signature = assert(s.private:sign(scheme_of[s.key], peer.keys.client_random .. peer.keys.server_random .. params))
-  return "\12" .. string.pack(">s3", params .. string.pack(">I2", number) .. u16(signature))
+  return peer:server_key_exchange { key = not s.suite:find "PSK" and s.leaf or nil, dh = s.suite:find "^TLS_DHE_" and s.dh or nil }
 end
 
 function build.server_hello_done() return { type = "server_hello_done" } end
 
-function build.certificate_verify(peer, s)
-  local signed = (" "):rep(64) .. "TLS 1.3, server CertificateVerify\0" .. akushu.crypto.digest(peer.keys.hash, peer:transcript_bytes())
-  return { type = "certificate_verify", algorithm = scheme_of[s.key], signature = assert(s.private:sign(scheme_of[s.key], signed)) }
-end
+function build.certificate_verify(peer, s) return peer:certificate_verify(s.leaf) end
 
 function build.change_cipher_spec() return "change_cipher_spec" end
 function build.end_of_early_data() return { type = "end_of_early_data" } end
@@ -137,7 +121,7 @@ local function play_on(peer, s, names, k)
     if from == peer.role then
       if name == "new_session_ticket" and s.is_13 then return end -- nobody needs it
       peer:send(build[name](peer, s))
-    elseif name == "client_key_exchange" and peer.keys.suite:find "^TLS_RSA_" then
+    elseif name == "client_key_exchange" and s.suite:find "^TLS_RSA_" then
       peer:premaster_in(peer:expect(name), s.private)
     else
       while s.early and peer:try "data" do s.heard_early = true end

@@ -103,7 +103,7 @@ describe("the reference has", function()
     local hs = akushu.client({ verify = false }):handshake()
     local _, said = pcall(hs.secret, hs, "?")
     local names = {}
-    for name in said:match("there are (.*)%)"):gmatch "[%w_]+" do names[#names + 1] = name end
+    for name in said:match("there are (.*)$"):gmatch "[%w_]+" do names[#names + 1] = name end
     documented("secrets", names)
   end)
 end)

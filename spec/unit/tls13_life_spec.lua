@@ -89,13 +89,13 @@ describe("secrets of the key schedule (§7.1)", function()
     local c, s = contexts()
     local hc, hs = c:handshake { server_name = "localhost" }, s:handshake()
     local master
-    hc:on("send", "finished", function() master = hc:secret("master13"):reveal() end)
+    hc:on("send", "finished", function() master = hc:secret("master_secret"):reveal() end)
     assert(hc:step(assert(hs:step(assert(hc:start())))))
     assert.is_true(hc.done)
     local origin, hash = hc:secret_origin "client_application_traffic"
     assert.equal("c ap traffic", origin)
     assert.equal(hc:secret("client_application_traffic"):reveal(), akushu.crypto.derive_secret("sha256", master, origin, hash))
-    assert.equal("derived", (hc:secret_origin "master13"))
+    assert.equal("derived", (hc:secret_origin "master_secret"))
     for _, name in ipairs { "server_application_traffic", "exporter", "resumption" } do
       assert.is_truthy(hc:secret(name), name)
       assert.equal(labels[name], (hc:secret_origin(name)), name)

@@ -417,7 +417,7 @@ const char *ak_hs_state(const ak_hs *h); /* "wait_server_hello", "done", "failed
 ak_session *ak_hs_session(ak_hs *h, ak_failure *f);
 
 typedef enum ak_early { AK_EARLY_DATA_none, AK_EARLY_DATA_offered, AK_EARLY_DATA_accepted, AK_EARLY_DATA_refused } ak_early;
-#define AK_TICKETS_KEPT 4
+#define AK_TICKETS_KEPT 16 /* by a client; no server of ours sends more after a handshake */
 #define AK_TICKET_LIFETIME_MAX 604800 /* seven days, RFC 8446 §4.6.1 */
 
 /* ak_info: what was agreed; filled as it becomes known, shared by handshake and session. */

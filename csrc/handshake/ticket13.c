@@ -54,8 +54,6 @@ ak_resumption *ak_resumption13(ak_context *c, const ak_info *i, const ak_secret 
 
 /* ---- server ------------------------------------------------------------------------------------------------------------------------ */
 
-#define TICKETS_MAX 16 /* whatever the context says: they all go out at once */
-
 /* fits: a client's long chain makes a ticket too long to be carried about; such a session is not resumed, unless the application keeps it. */
 static bool fits(const ak_hs *h) {
     const ak_chain *chain = h->info->peer_chain;
@@ -67,7 +65,7 @@ static bool fits(const ak_hs *h) {
 /* A client that could not use one gets none: it has to allow a mode of ours (§4.2.9). */
 ak_when ak_wants_ticket13(const ak_hs *h) {
     const ak_flow13 *f = ak_flow13_of(h);
-    unsigned n = h->ctx->n_tickets < TICKETS_MAX ? h->ctx->n_tickets : TICKETS_MAX;
+    unsigned n = h->ctx->n_tickets < AK_TICKETS_KEPT ? h->ctx->n_tickets : AK_TICKETS_KEPT; /* they all go out at once */
     if (!h->server || !h->ctx->tickets || (f->psk_modes & h->ctx->psk_modes) == 0 || f->tickets_sent >= n) return AK_NO;
     return h->info->external_psk || !fits(h) ? AK_NO : AK_YES; /* who has an external key needs no other */
 }

@@ -192,6 +192,7 @@ build = {
     ["akushu.usages"] = "lua/akushu/usages.lua",
     ["akushu.wire"] = "lua/akushu/wire.lua",
   },
+  copy_directories = { "docs", "examples" },
 }
 test = {
   type = "command",

@@ -7,12 +7,21 @@
 local here = arg and arg[0] and arg[0]:match "^(.*/)" or "./"
 package.path = here .. "../lua/?.lua;" .. here .. "../lua/?/init.lua;" .. package.path
 package.cpath = here .. "../build/lib/?.so;" .. package.cpath
-local usage = "usage: story.lua [--quick]   tells the classic handshake, with real bytes; --quick: without the measurements"
+local usage = [[
+usage: story.lua [--quick]
+Tells the classic handshake (TLS 1.2 with RSA key exchange) step by step, with real bytes: both sides live in this process.
+
+  --quick   without the measurements at the end
+
+AKUSHU_COLOR=1 in the environment: titles in bold.
+]]
 if arg[2] or arg[1] and arg[1] ~= "--quick" then
-  local help = arg[1] == "--help"
-  local to = help and io.stdout or io.stderr
-  to:write(usage, "\n")
-  os.exit(help and 0 or 2)
+  if arg[1] == "--help" then
+    io.stdout:write(usage)
+    os.exit(0)
+  end
+  io.stderr:write(("story.lua: what is %s? (--help tells more)\n"):format(arg[2] or arg[1]))
+  os.exit(2)
 end
 local found, akushu = pcall(require, "akushu")
 if not found then
@@ -59,16 +68,17 @@ say "Both sides live in this process. Nothing here is secret, everything is show
 
 local tell = {}
 
-function tell.client_hello(msg)
-  title "1. ClientHello: the client begins"
+function tell.client_hello(msg, resuming)
+  title(resuming and "   ClientHello: the client begins, as one who has been here before" or "1. ClientHello: the client begins")
   field("client random", hex(msg.random))
   field("session id", msg.session_id == "" and "none: we have not met" or hex(msg.session_id) .. "  (we have met before)")
+  if resuming then return end
   field("suites it can do", tostring(msg.cipher_suites[1]))
   for i = 2, #msg.cipher_suites do field("", tostring(msg.cipher_suites[i])) end
 end
 
 function tell.server_hello(msg, resuming)
-  title("2. ServerHello: the server chooses")
+  title(resuming and "   ServerHello: the server remembers" or "2. ServerHello: the server chooses")
   field("server random", hex(msg.random))
   field("suite", tostring(msg.cipher_suite))
   field("session id", msg.session_id == "" and "none" or hex(msg.session_id) .. (resuming and "  (the same: the session goes on)" or "  (to resume by)"))
@@ -88,15 +98,15 @@ function tell.server_hello_done() say "   ServerHelloDone: now it is the client'
 function tell.client_key_exchange(msg, _, hs)
   title "4. ClientKeyExchange: a pre-master secret under the server's public key"
   local premaster = hs:secret "premaster"
-  if premaster then field("pre-master secret", hex(premaster:reveal(), 48)) end
+  if premaster then field("pre-master secret", hex(premaster:reveal(), 48) .. "  (the version, and 46 random bytes)") end
   field("encrypted", hex(msg.encrypted_pre_master_secret or ""))
   say "   Only the server's private key opens it."
 end
 
 function tell.change_cipher_spec(_, _, _, who) say("   ChangeCipherSpec: from here on the %s speaks under the session keys", who) end
 
-function tell.finished(msg, _, _, who)
-  title("%s says Finished", who == "client" and "6. The client" or "   The server")
+function tell.finished(msg, resuming, _, who)
+  title("%s says Finished", who == "server" and "   The server" or resuming and "   The client" or "6. The client")
   field("verify_data", hex(msg.verify_data or "") .. "  (a proof over every message so far)")
 end
 
@@ -124,6 +134,7 @@ local function secrets_of(hs)
     local master = hs:secret "master"
     if not master then return end
     title "5. Master secret and session keys, the same on both sides"
+    say "   Made of the pre-master secret and both randoms: whoever does not have the first makes nothing of the others."
     field("master secret", hex(master:reveal(), 48))
     local block = hs:secret "key_block"
     if block then field("key block", hex(block:reveal(), 40)) end
@@ -161,10 +172,13 @@ session_s:close()
 _, _, failure = session_c:seal "more?"
 assert(failure.code == "closed")
 field("sealing afterwards", failure.message)
+_, _, failure = hc:secret "master"
+field("the master secret", failure.message)
 
 -- ---- next time ---------------------------------------------------------------------------------------------------------------------------
 
 title "9. Next time: the session id spares the costly part"
+say "   Each side kept the master secret under the session id, for next time."
 hc, hs = client:handshake { server_name = "server.example", session = resumption }, server:handshake()
 narrate(hc, "client", true)
 narrate(hs, "server", true)
@@ -218,7 +232,28 @@ if not quick then
   field("full handshake", string.format("%8.0f µs for both sides: mostly public-key work", full))
   field("resumed handshake", string.format("%8.0f µs: none of it (%.1f times less)", short, full / short))
   field("16 KiB of data", string.format("%8.1f µs to seal and open: symmetric work", record))
+  local key = akushu.crypto.key(issued.pem_key)
+  local secret = "\3\3" .. string.rep("s", 46)
+  local encrypted = key:encrypt(secret)
+  local symmetric = akushu.record.protect("TLS_RSA_WITH_AES_128_GCM_SHA256", 0x0303, { key = string.rep("k", 16), iv = "salt" })
+  local private = measure(100, function() assert(key:premaster(encrypted, 0x0303) == secret) end)
+  local sealed_one = measure(20000, function() symmetric:seal(23, secret) end)
+  field("48 bytes, private key", string.format("%8.0f µs to decrypt them with the server's RSA key", private))
+  field("48 bytes, session key", string.format("%8.2f µs to seal them in a record: %.0f times less", sealed_one, private / sealed_one))
   field("so", string.format("one full handshake costs as much as moving %.1f MB", full / record * 16384 / 1e6))
 end
+
+title "And today?"
+say "   TLS 1.3 tells the same story with better parts: the secret is agreed on with throw-away keys (ECDHE), so a server key that leaks later opens"
+say "   nothing that was recorded; everything behind the ServerHello is encrypted; tickets take the session id's place. What its client sends and gets:"
+local modern = akushu.client { versions = "1.3", trust = ca:trust() }
+local house_today = akushu.server { versions = "1.3", identity = issued.identity }
+hc, hs = modern:handshake { server_name = "server.example" }, house_today:handshake()
+local order = {}
+for gate, arrow in pairs { send = "→ ", receive = "← " } do
+  hc:on(gate, "*", function(_, ev) order[#order + 1] = arrow .. ev.name end)
+end
+join(hc, hs)
+field(string.format("TLS %s, %s", hc.version, hc.group), table.concat(order, "  "))
 
 say "\nThe end."

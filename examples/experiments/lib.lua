@@ -3,6 +3,28 @@ local here = arg and arg[0] and arg[0]:match "^(.*/)" or "./"
 package.path = here .. "../../lua/?.lua;" .. here .. "../../lua/?/init.lua;" .. here .. "?.lua;" .. package.path
 package.cpath = here .. "../../build/lib/?.so;" .. package.cpath
 
+-- An experiment takes no words but --help, which prints what stands at its head.
+local program = arg and arg[0] and arg[0]:match "(%d%d_[%w_]+%.lua)$"
+if program and arg[1] == "--help" then
+  print("usage: " .. program .. "   runs the experiment; ends with 1 if it does not come out as it says\n")
+  for line in io.lines(arg[0]) do
+    local words = line:match "^%-%- ?(.*)$"
+    if not words then break end
+    print(words)
+  end
+  os.exit(0)
+elseif program and arg[1] then
+  io.stderr:write(("%s: what is %s? (--help tells more)\n"):format(program, arg[1]))
+  os.exit(2)
+end
+do
+  local found, why = pcall(require, "akushu")
+  if not found then
+    io.stderr:write(("%s: the Lua module 'akushu' cannot be loaded: %s\n"):format(program or "lib.lua", tostring(why):match "[^\n]*"))
+    os.exit(1)
+  end
+end
+
 local lib = {}
 
 function lib.title(text) print(("\n== %s\n"):format(text)) end

@@ -71,7 +71,8 @@ describe("the examples say in one line", function()
     { at "--require-client-cert", 2, "--require-client-cert wants --verify-ca" },
     { at "what", 2, "what is what?" },
     { { "examples/server.lua", "--listen", "203.0.113.1:0", "--chain", id.chain, "--key", id.key }, 1, "203.0.113.1:0: " },
-    { { "examples/story.lua", "--slow" }, 2, "usage: story.lua" },
+    { { "examples/story.lua", "--slow" }, 2, "what is --slow?" },
+    { { "examples/experiments/09_forward_secrecy.lua", "fast" }, 2, "what is fast?" },
   }
 
   for _, row in ipairs(rows) do
@@ -82,6 +83,14 @@ describe("the examples say in one line", function()
       assert.equal(1, select(2, said:gsub("\n", "")), said)
     end)
   end
+
+  it("--help", function()
+    for _, path in ipairs { "client.lua", "server.lua", "story.lua", "experiments/01_every_message.lua", "experiments/10_browser_hello.lua" } do
+      local code, said = run("examples/" .. path, "--help")
+      assert.equal(0, code, said)
+      assert.equal(1, said:find("usage: " .. path:match "[^/]*$", 1, true), said)
+    end
+  end)
 
   it("a password that is wrong, or missing", function()
     local key = peers.tmpdir() .. "/key.pem"

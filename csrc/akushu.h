@@ -369,6 +369,10 @@ const ak_psk *ak_hs_given_psk(const ak_hs *h, size_t i);
 ak_error ak_hs_set_server_name(ak_hs *h, const char *name, ak_failure *f);
 void ak_hs_set_resumption(ak_hs *h, ak_resumption *r); /* client; referenced */
 void ak_hs_set_gates(ak_hs *h, uint32_t gates);
+/* ak_hs_pad_data: TLS 1.3: padding of the records that the next ak_hs_send or ak_hs_send_early makes, one after the other, each with ak_hs_data_room bytes of data but the last
+ * one, in place of the policy's; borrowed until then, and good for that call alone. ak_hs_data_room: 0: the data is not sealed at once, or has no padding. */
+void ak_hs_pad_data(ak_hs *h, const uint16_t *padding, size_t n);
+size_t ak_hs_data_room(const ak_hs *h);
 void ak_hs_pad_alerts(ak_hs *h, size_t padding); /* TLS 1.3: padding of the alerts of this handshake, in place of the policy's */
 /* ak_hs_send_early: client, before its ClientHello: 0-RTT data (RFC 8446 §2.3), sent if a session was set that allows it; may be called several times. Such data can be
  * replayed by an attacker. ak_info.early_data tells whether the server has taken it; if it was refused it is for the application to send it again.

@@ -309,12 +309,29 @@ static int l_abort(lua_State *L) {
     return drive(L, u);
 }
 
+/* send_data: data that the engine seals at once, with the padding that a function says of each of its records. The bytes are at 2, and stay there. */
+static ak_error send_data(lua_State *L, ak_error (*send)(ak_hs *, ak_view, ak_failure *), ak_failure *f) {
+    ak_view data = ak_lua_bytes(L, 2);
+    lhandshake *u = check(L, 1);
+    size_t room = u->pads ? ak_hs_data_room(u->h) : 0, n = room != 0 ? (data.n + room - 1) / room : 0;
+    uint16_t *padding = n != 0 ? lua_newuserdatauv(L, n * sizeof *padding, 0) : NULL;
+    if (n != 0) push_values(L, 1);
+    for (size_t i = 0; i < n; i++) {
+        size_t pad = ak_lua_padding(L, lua_gettop(L), "application_data", i + 1 < n ? room : data.n - i * room);
+        padding[i] = (uint16_t)(pad < room ? pad : room);
+    }
+    u = check(L, 1); /* the function may have closed it */
+    ak_hs_pad_data(u->h, padding, n);
+    ak_error e = send(u->h, data, f);
+    ak_hs_pad_data(u->h, NULL, 0);
+    return e;
+}
+
 /* hs:send_early(data): a client's 0-RTT data, before :start(). */
 static int l_send_early(lua_State *L) {
     check(L, 1);
     ak_failure f = {0};
-    ak_view data = ak_lua_bytes(L, 2);
-    if (ak_hs_send_early(check(L, 1)->h, data, &f) != AK_OK) return ak_lua_fail(L, &f);
+    if (send_data(L, ak_hs_send_early, &f) != AK_OK) return ak_lua_fail(L, &f);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -347,8 +364,7 @@ static int l_export_early(lua_State *L) {
 static int l_send(lua_State *L) {
     check(L, 1);
     ak_failure f = {0};
-    ak_view data = ak_lua_bytes(L, 2);
-    if (ak_hs_send(check(L, 1)->h, data, &f) != AK_OK) return ak_lua_fail(L, &f);
+    if (send_data(L, ak_hs_send, &f) != AK_OK) return ak_lua_fail(L, &f);
     return l_pending(L);
 }
 

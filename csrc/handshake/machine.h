@@ -238,6 +238,8 @@ struct ak_hs {
     bool after_handshake;    /* this is such an authentication */
     bool alerts_padded;      /* by alert_padding, and not by the policy */
     uint16_t alert_padding;
+    const uint16_t *data_padding; /* of the records of one call: ak_hs_pad_data */
+    size_t data_padding_n;
     void *flow13;            /* what only TLS 1.3 needs (client13.c, server13.c) */
 };
 

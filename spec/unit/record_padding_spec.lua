@@ -102,6 +102,45 @@ describe("record padding by a policy", function()
 end)
 
 describe("record padding by a function", function()
+  it("is asked for each record of data that goes ahead, 0-RTT data too", function()
+    local asked = {}
+    local function pad(kind, n)
+      if kind == "application_data" then asked[#asked + 1] = n end
+      return kind == "application_data" and 100 + #asked or 0
+    end
+    local client = akushu.client { trust = leaf.trust, record_padding = pad, max_fragment = 1000 }
+    local server = akushu.server { identity = leaf.identity, early_data = 5000, record_padding = pad, max_fragment = 700 }
+    local a = pump.run(client:handshake { server_name = "localhost" }, server:handshake())
+    local hs, peer = client:handshake { server_name = "localhost", session = a.session:resumption() }, server:handshake()
+    asked = {}
+    assert(hs:send_early(("e"):rep(10)))
+    local hello = assert(hs:start())
+    assert.same({ 111 }, lengths(hello))
+    assert(hs:send_early(("f"):rep(1100)))
+    local later = hs:pending()
+    assert.same({ 10, 1000, 100 }, asked) -- a record's content and padding are 1000 bytes at most
+    assert.same({ 1000, 100 + 103 }, lengths(later))
+    local none, _, failure = hs:send_early(("g"):rep(5000))
+    assert.is_nil(none)
+    assert.equal("too_much_early_data", failure.code)
+    assert(peer:step(hello .. later))
+    assert.equal(("e"):rep(10) .. ("f"):rep(1100), peer:take_early_data())
+    asked = {}
+    local out = assert(peer:send(("s"):rep(1410)))
+    assert.same({ 700, 700, 10 }, asked)
+    assert.same({ 700, 700, 10 + 103 }, lengths(out))
+    -- what it is asked in between may not do harm
+    local closing
+    local ends = akushu.server { identity = leaf.identity, tickets = false, versions = "1.3", record_padding = function(kind)
+      if closing and kind == "application_data" then closing:close() end
+      return 1
+    end }
+    local c, s = akushu.client({ trust = leaf.trust, versions = "1.3" }):handshake { server_name = "localhost" }, ends:handshake()
+    assert(s:step(assert(c:start())))
+    closing = s
+    assert.has_error(function() s:send "x" end)
+  end)
+
   it("is asked for each record, with its type and length", function()
     local asked = {}
     local c, s = connect(function(kind, n)

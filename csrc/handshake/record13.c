@@ -7,11 +7,13 @@
 #define MAX_COMPAT_CCS 32
 #define MIN_SKIPPED 16384u /* of early data, when this server offers none itself: its tickets may have been another's */
 
-/* skipped: counts refused early data; past the limit it is an attack or a mistake. */
+/* skipped: counts refused early data; past the limit, this server's or its ticket's, which may be of another day, it is an attack or a mistake. */
 static bool skipped(ak_hs *h, size_t n) {
     ak_flow13 *f = ak_flow13_of(h);
-    uint64_t own = (uint64_t)h->ctx->max_early_data + h->ctx->max_early_data / 8; /* the ciphertext of small records is longer than what is in them */
-    uint64_t limit = own > MIN_SKIPPED ? own : MIN_SKIPPED;
+    uint64_t allowed = h->ctx->max_early_data;
+    if (h->resumed != NULL && h->resumed->max_early_data > allowed) allowed = h->resumed->max_early_data;
+    allowed += allowed / 8; /* the ciphertext of small records is longer than what is in them */
+    uint64_t limit = allowed > MIN_SKIPPED ? allowed : MIN_SKIPPED;
     f->early_seen += n;
     if (f->early_seen > limit)
         ak_hs_fail(h, AK_ERR_early_data_skipped, "more than %llu bytes of early data that was refused", (unsigned long long)limit);

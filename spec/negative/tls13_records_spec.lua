@@ -449,6 +449,20 @@ describe("early data", function()
     assert.equal("refused", server.hs.early_data)
   end }
 
+  it("is passed over as far as the ticket allows it when the server has switched it off since", function()
+    local session, c, s = mutate.session("tls13", offers, { tickets = true, early_data = 60000 })
+    local _, off = mutate.contexts("tls13", offers, { tickets = true })
+    off:set_ticket_keys(s:ticket_keys())
+    local hc, hs = c:handshake { server_name = "localhost", session = session }, off:handshake {}
+    assert(hc:send_early(("x"):rep(60000)))
+    local a, b = pump.run(hc, hs)
+    assert.is_truthy(a.session and b.session, a.message or b.message)
+    assert.is_true(b.session.resumed)
+    assert.equal("refused", a.session.early_data)
+    assert.equal("disabled", b.session.early_data_reason)
+    assert.equal("data", pump.transfer(a, b, "data"))
+  end)
+
   it("beyond the limit is not passed over for ever when it is refused", function()
     local session, c, s = mutate.session("tls13", offers, { tickets = true, early_data = 16384 })
     s:set_ticket_keys(("k"):rep(48))

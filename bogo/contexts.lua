@@ -205,6 +205,7 @@ function contexts.server(c, state)
   o.strict_groups = true
   o.middlebox_compat = "always"
   o.early_data_window = 60
+  o.grease = o.max_version >= 0x0304
   o.psk_hint = c.psk_identity
   if c.renew_ticket then world.ticket_keys = new_ticket_key() .. world.ticket_keys end
   o.ticket_keys = world.ticket_keys

@@ -143,7 +143,7 @@ struct ak_context {
     bool middlebox_compat; /* TLS 1.3 (default true) */
     bool false_start;      /* client, TLS 1.2: ak_hs_send may be used before the server's Finished (RFC 7918) */
     bool fallback_scsv;    /* client: this is a fallback, say TLS_FALLBACK_SCSV */
-    bool grease;           /* client: RFC 8701 values */
+    bool grease;           /* RFC 8701 values; a server's are extensions of TLS 1.3's CertificateRequest and NewSessionTicket */
     uint16_t padding;      /* client: the ClientHello is at least this long (RFC 7685); 0: as long as it is */
     bool coalesce;         /* several handshake messages in one record (default: TLS 1.3 only) */
     bool coalesce_set;

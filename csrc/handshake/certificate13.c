@@ -44,6 +44,7 @@ ak_error ak_compose_certificate_request13(ak_hs *h, ak_buf *b) {
         ak_buf_vec(b, ak_buf_view(&h->ctx->oid_filters), 2);
         ak_ext_close(b, one);
     }
+    ak_put_grease(h, AK_GREASE_server_extension, b);
     return ak_buf_close(b, block, 2) ? AK_OK : no_memory(h);
 }
 

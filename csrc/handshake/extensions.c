@@ -467,26 +467,19 @@ static ak_error finish_one(ak_hs *h, ak_buf *out, size_t start, size_t mark, boo
     return ak_buf_close(out, mark, 2) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
 
-/* put_grease: a reserved extension; the last one has a byte in it, as some servers dislike an empty one at the end. */
-static void put_grease(ak_hs *h, ak_grease_use use, ak_buf *out) {
-    if (!ak_greases(h)) return;
-    ak_buf_u16(out, ak_grease(h, use));
-    ak_buf_vec(out, ak_view_of("", use == AK_GREASE_last_extension ? 1 : 0), 2);
-}
-
 ak_error ak_ext_offer_all(ak_hs *h, ak_buf *out) {
     size_t start = out->n, block = ak_buf_open(out, 2);
     if (h->ctx->max_version == AK_SSL30) { /* its hello ends before them (RFC 6101 §5.6.1.2) */
         out->n = start;
         return AK_OK;
     }
-    put_grease(h, AK_GREASE_first_extension, out);
+    ak_put_grease(h, AK_GREASE_first_extension, out);
     for (size_t i = 0; i < ak_ext_rows_count; i++) {
         const ak_ext_row *r = &ak_ext_rows[i];
         size_t one = out->n;
         if (r->offer == NULL) continue;
         if (r->type == AK_EXT_pre_shared_key) {
-            put_grease(h, AK_GREASE_last_extension, out);
+            ak_put_grease(h, AK_GREASE_last_extension, out);
             one = out->n;
         }
         ak_buf_u16(out, r->type);

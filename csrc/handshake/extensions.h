@@ -60,12 +60,15 @@ typedef enum ak_grease_use {
     AK_GREASE_first_extension,
     AK_GREASE_last_extension,
     AK_GREASE_psk_mode, /* one byte */
+    AK_GREASE_server_extension, /* of a CertificateRequest or NewSessionTicket (RFC 8701 §4.1) */
     AK_GREASE_uses
 } ak_grease_use;
 /* ak_grease: a value of RFC 8701 for this use: the same for all of a connection. Only when ak_greases. */
 uint16_t ak_grease(ak_hs *h, ak_grease_use use);
-/* ak_greases: whether this client sends such values; draws them on first use. */
+/* ak_greases: whether this side sends such values; draws them on first use. */
 bool ak_greases(ak_hs *h);
+/* ak_put_grease: a reserved extension, when ak_greases. All but the first one have a byte in them, as some servers dislike an empty one at the end. */
+void ak_put_grease(ak_hs *h, ak_grease_use use, ak_buf *out);
 /* ak_ext_pad: padding (RFC 7685) as the context wants it, into an extension block that is complete (it begins at `block`); before a pre_shared_key. */
 ak_error ak_ext_pad(ak_hs *h, ak_buf *out, size_t block);
 

@@ -1,11 +1,11 @@
-/* grease.c: what a client puts into its ClientHello so that servers keep coping with what they do not know: reserved values (RFC 8701); and padding
- * (RFC 7685) for those that cannot cope with certain lengths. */
+/* grease.c: reserved values (RFC 8701), so that peers keep coping with what they do not know: in a ClientHello, in a TLS 1.3 server's CertificateRequest and
+ * NewSessionTicket; and padding (RFC 7685) of ClientHellos for servers that cannot cope with certain lengths. */
 #include "handshake/extensions.h"
 
 #include <string.h>
 
 bool ak_greases(ak_hs *h) {
-    if (!h->ctx->grease || h->server) return false;
+    if (!h->ctx->grease) return false;
     /* One draw serves a whole connection: a second ClientHello, after a HelloRetryRequest, must say the same. */
     if (!h->greased) h->greased = ak_random(h->p, AK_PURPOSE_grease, h->grease, sizeof h->grease);
     return h->greased;
@@ -18,6 +18,12 @@ uint16_t ak_grease(ak_hs *h, ak_grease_use use) {
     if (use == AK_GREASE_last_extension && high == (h->grease[AK_GREASE_first_extension] & 0xf0u)) high ^= 0x10;
     unsigned byte = high | 0x0au;
     return (uint16_t)(byte << 8 | byte);
+}
+
+void ak_put_grease(ak_hs *h, ak_grease_use use, ak_buf *out) {
+    if (!ak_greases(h)) return;
+    ak_buf_u16(out, ak_grease(h, use));
+    ak_buf_vec(out, ak_view_of("", use == AK_GREASE_first_extension ? 0 : 1), 2);
 }
 
 /* before_psk: where pre_shared_key begins in a block, which must stay its last extension (RFC 8446 §4.2.11); its end when there is none. */

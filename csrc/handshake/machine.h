@@ -223,7 +223,7 @@ struct ak_hs {
     ak_buf psk_secret;       /* TLS <= 1.2: the pre-shared key that is used */
     ak_buf staple;           /* server: the application's OCSP response */
     bool staple_asked;
-    uint8_t grease[16];      /* client: what its RFC 8701 values are made from */
+    uint8_t grease[16];      /* what its RFC 8701 values are made from */
     bool greased;            /* they are drawn */
     bool no_client_certificate; /* SSL 3.0: the no_certificate alert stood for it */
     bool read_protected;     /* this handshake has re-keyed reading */

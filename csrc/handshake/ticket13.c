@@ -2,6 +2,7 @@
 #include "handshake/messages13.h"
 
 #include "crypto/kdf.h"
+#include "handshake/extensions.h"
 #include "handshake/keys.h"
 #include "handshake/tickets.h"
 
@@ -97,6 +98,7 @@ static void put_extensions(ak_hs *h, ak_buf *b) {
         ak_buf_u32(b, h->ctx->max_early_data);
         ak_ext_close(b, one);
     }
+    ak_put_grease(h, AK_GREASE_server_extension, b);
     ak_buf_close(b, block, 2);
 }
 

@@ -81,7 +81,7 @@ local known = {
   strict_groups = { check.boolean, "server" },
   false_start = { check.boolean, "client" },
   fallback_scsv = { check.boolean, "client" },
-  grease = { check.boolean, "client" },
+  grease = { check.boolean },
   coalesce = { check.boolean },
   renegotiation = { check.or_boolean("fatal") },
   renegotiation_new_certificate = { check.boolean, "client" },
@@ -280,7 +280,7 @@ local function verification_options(role, o, fields)
 end
 
 -- What has no effect beside the others.
-local function contradictions(o, fields)
+local function contradictions(role, o, fields)
   if o.key_shares then
     local offered = {}
     for _, id in ipairs(fields.groups) do offered[id] = true end
@@ -291,6 +291,7 @@ local function contradictions(o, fields)
   if o.renegotiation_new_certificate and o.renegotiation ~= true then fail "option 'renegotiation_new_certificate' needs renegotiation = true" end
   if o.false_start and (fields.max_version < 0x0303 or fields.min_version > 0x0303) then fail "option 'false_start' needs TLS 1.2, which this context does not speak" end
   if o.cookie then speaks_13(fields, "cookie") end
+  if o.grease and role == "server" then speaks_13(fields, "grease") end
   for _, name in ipairs { "psk_hint", "hide_unknown_psk" } do
     if o[name] and not o.psk and not o.on_psk then fail("option '%s' has no effect without 'psk' or 'on_psk'", name) end
   end
@@ -323,7 +324,7 @@ function options.context(role, opts, x509)
   fields.ask_ocsp, fields.ask_early_data = o.on_ocsp ~= nil, o.on_early_data ~= nil
   fields.identities = identities(o.identity, x509)
   verification_options(role, o, fields)
-  contradictions(o, fields)
+  contradictions(role, o, fields)
   if type(o.alpn) == "function" then
     if role == "client" then fail("option 'alpn': a client needs a list") end
     fields.ask_alpn = true

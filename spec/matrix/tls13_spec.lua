@@ -844,6 +844,30 @@ describe("TLS 1.3 with itself: forms on the wire", function()
     end
   end)
 
+  it("GREASE of a server: an extension in CertificateRequest and NewSessionTicket (RFC 8701 §4.1)", function()
+    local kinds = {}
+    for i = 1, 12 do
+      local found, hooks = {}, {}
+      for _, name in ipairs { "certificate_request", "new_session_ticket" } do
+        hooks[#hooks + 1] = { "send", name, function(m)
+          for _, e in ipairs(m.extensions) do
+            if akushu.wire.is_grease(e.type) then
+              found[name] = (found[name] or 0) + 1
+              kinds[e.type] = true
+            end
+          end
+        end }
+      end
+      local client, server = contexts { server = { grease = i % 4 ~= 0, client_auth = "request", hooks = hooks }, client_key = "ecdsa" }
+      local c, s = connect(client, server)
+      talk(c, s)
+      assert.same(i % 4 ~= 0 and { certificate_request = 1, new_session_ticket = 2 } or {}, found)
+      c, s = connect(client, server, { session = c.session:resumption() })
+      same(c, s, { resumed = true })
+    end
+    assert.is_truthy(next(kinds, (next(kinds))), "always the same")
+  end)
+
   it("key updates from either side, asked for and not, between data (§4.6.3)", function()
     for _, suite in ipairs(suites) do
       local client, server = contexts { both = { suites = { suite } } }

@@ -76,7 +76,7 @@ describe("the options of a context", function()
     { "ocsp", { 1, "yes" }, "client" },
     { "sct", { 1 }, "client" },
     { "fallback_scsv", { 1 }, "client" },
-    { "grease", { 1, "yes" }, "client" },
+    { "grease", { 1, "yes" } },
     { "sessions", { true, "memory", 1.5, -1, {}, { get = nothing }, { get = nothing, put = nothing, remove = 1 },
       { get = nothing, put = nothing, remove = nothing, clear = nothing } }, "server" },
     { "prefer", { "ours", 1, true }, "server" },
@@ -124,6 +124,8 @@ describe("options that contradict each other", function()
     raises("versions", client, { versions = "1.2", min_version = "1.2" })
     raises("versions", server, { versions = "1.2", max_version = "1.2" })
   end)
+
+  it("GREASE of a server that does not speak TLS 1.3", function() raises("grease", server, { grease = true, versions = "1.2" }) end)
 
   it("a lowest version above the highest", function() raises("min_version", client, { min_version = "1.3", max_version = "1.2" }) end)
 

@@ -154,7 +154,7 @@ bool ak_buf_enlarge(ak_buf *b, size_t n) {
 }
 
 uint8_t *ak_buf_grow(ak_buf *b, size_t n) {
-    if (!ak_buf_reserve(b, n)) return NULL;
+    if (!ak_buf_reserve(b, n) || b->p == NULL) return NULL; /* nothing asked of an empty one */
     uint8_t *p = b->p + b->n;
     b->n += n;
     return p;

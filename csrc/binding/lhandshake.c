@@ -246,9 +246,10 @@ static void enter(lua_State *L, lhandshake *u) {
     }
     if (u->pads) {
         push_values(L, 1);
-        ak_hs_pad_alerts(u->h, ak_lua_padding(L, lua_gettop(L), "alert", 2));
+        size_t pad = ak_lua_padding(L, lua_gettop(L), "alert", 2);
         lua_pop(L, 1);
         if (u->h == NULL) luaL_error(L, "a handshake that its padding has closed");
+        ak_hs_pad_alerts(u->h, pad);
     }
     if (u->running) luaL_error(L, "this handshake was started or stepped by its own clock or padding");
     held(L);

@@ -386,7 +386,7 @@ static ak_error derive_explicit(ak_provider *p, ak_share *s, ak_view peer, ak_bu
 /* note: what came out of an agreement, for a lab's journal. */
 static void note(ak_provider *p, uint64_t begun, const char *group, ak_view peer, ak_view ours, const ak_buf *out, size_t start) {
     if (begun == 0) return;
-    ak_view secret = ak_view_of(out->p + start, out->n - start);
+    ak_view secret = out->n > start ? ak_view_of(out->p + start, out->n - start) : ak_view_of(NULL, 0);
     ak_journal_end(p, begun, &(ak_note){.op = "key_agreement", .what = group, .context = peer, .context_b = ours, .out = secret, .bytes = peer.n});
 }
 
@@ -459,7 +459,8 @@ ak_error ak_share_answer(ak_provider *p, const ak_group *g, ak_view peer, ak_buf
                                             : answer_classic(p, g, peer, out_public, out_secret, f);
     finish(out_public, public_start, e);
     e = finish(out_secret, secret_start, e);
-    note(p, begun, g->name, peer, ak_view_of(out_public->p + public_start, out_public->n - public_start), out_secret, secret_start);
+    ak_view ours = e == AK_OK ? ak_view_of(out_public->p + public_start, out_public->n - public_start) : ak_view_of(NULL, 0);
+    note(p, begun, g->name, peer, ours, out_secret, secret_start);
     return e;
 }
 

@@ -194,6 +194,17 @@ describe("a hook that closes its handshake", function()
     assert.equal("aborted", failure.code)
   end)
 
+  it("as its clock and its padding do", function()
+    local c
+    for _, option in ipairs { "clock", "record_padding" } do
+      local own = akushu.client { trust = identity.trust, [option] = function() c:close() return 1 end }
+      c = own:handshake { server_name = "localhost" }
+      local ok, message = pcall(c.start, c)
+      assert.is_false(ok)
+      assert.matches("closed", message)
+    end
+  end)
+
   it("or closes the identity that it returns", function()
     local own = akushu.identity { chain = identity.chain, key = identity.key }
     own:close()

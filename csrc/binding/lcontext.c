@@ -58,12 +58,19 @@ static void ids(lua_State *L, int t, const char *name, uint16_t *out, size_t *n)
     lua_pop(L, 1);
 }
 
+/* is_open: raises when the object on top of the stack, the value of an option, was closed: it is told by the option's name. */
+static void is_open(lua_State *L, const char *option) {
+    void *const *object = lua_touserdata(L, -1); /* a store or an identity: options.lua has looked */
+    if (object != NULL && *object == NULL) luaL_error(L, "option '%s': %s", option, luaL_tolstring(L, -1, NULL));
+}
+
 static void identities(lua_State *L, int t, ak_context *c) {
     if (lua_getfield(L, t, "identities") == LUA_TTABLE) {
         lua_Integer len = luaL_len(L, -1);
         if (len > (lua_Integer)(sizeof c->identities / sizeof c->identities[0])) luaL_error(L, "option 'identity': at most 16 identities");
         for (lua_Integer i = 1; i <= len; i++) {
             lua_geti(L, -1, i);
+            is_open(L, "identity");
             c->identities[c->n_identities++] = ak_identity_ref(ak_lua_check_identity(L, -1));
             lua_pop(L, 1);
         }
@@ -243,7 +250,10 @@ static int l_new(lua_State *L) {
         u->c->store = ak_store_new((size_t)store);
         if (u->c->store == NULL) return luaL_error(L, "akushu: out of memory");
     }
-    if (lua_getfield(L, 2, "trust") != LUA_TNIL) u->c->trust = ak_trust_ref(ak_lua_check_trust(L, -1));
+    if (lua_getfield(L, 2, "trust") != LUA_TNIL) {
+        is_open(L, "trust");
+        u->c->trust = ak_trust_ref(ak_lua_check_trust(L, -1));
+    }
     lua_pop(L, 1);
     bool clock = false;
     flag(L, 2, "has_clock", &clock);

@@ -196,7 +196,8 @@ static bool from_file(const ak_lua_work *w, ak_view bytes) { return bytes.p == w
 static ak_error take_certificate(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_failure *f) {
     ak_view bytes;
     ak_cert **c = ak_lua_test(L, idx, AK_LUA_CERTIFICATE);
-    if (c != NULL) return ak_lua_work_add(w, ak_cert_ref(ak_lua_check_certificate(L, idx)), f);
+    if (c != NULL && *c == NULL) luaL_error(L, "%s: a closed certificate", what);
+    if (c != NULL) return ak_lua_work_add(w, ak_cert_ref(*c), f);
     ak_error e = bytes_at(L, idx, w, paths, what, "PEM, DER or Certificate", &bytes, f);
     if (e == AK_OK) e = certificates_of(w, bytes, f);
     if (e != AK_OK && from_file(w, bytes)) say_which(f, lua_tostring(L, idx));
@@ -408,7 +409,9 @@ static bool push_key_of(lua_State *L, int idx, const char *password, ak_failure 
     static const char what[] = "identity: option 'key'";
     ak_view bytes;
     idx = lua_absindex(L, idx);
-    if (ak_lua_test(L, idx, AK_LUA_KEY) != NULL) {
+    ak_key **given = ak_lua_test(L, idx, AK_LUA_KEY);
+    if (given != NULL) {
+        if (*given == NULL) luaL_error(L, "%s: a closed private key", what);
         lua_pushvalue(L, idx);
         return true;
     }

@@ -424,6 +424,31 @@ describe("a mistake stands at the line where it was made", function()
   end)
 end)
 
+describe("what was closed is refused by the name of its option:", function()
+  local ca = akushu.testca.new {}
+  local leaf = ca:issue { names = { "localhost" } }
+
+  it("a trust store", function()
+    local trust <close> = ca:trust()
+    trust:close()
+    assert.error_matches(function() akushu.client { trust = trust } end, "option 'trust': akushu.TrustStore %(closed%)")
+  end)
+
+  it("an identity", function()
+    local identity = akushu.identity { chain = leaf.pem_chain, key = leaf.pem_key }
+    identity:close()
+    assert.error_matches(function() akushu.server { identity = { leaf.identity, identity } } end, "option 'identity': akushu.Identity %(closed%)")
+  end)
+
+  it("a key and a certificate", function()
+    local key, certificate = akushu.private_key(leaf.pem_key), akushu.certificate(leaf.pem_chain)
+    key:close()
+    assert.error_matches(function() akushu.identity { chain = leaf.pem_chain, key = key } end, "identity: option 'key': a closed private key")
+    certificate:close()
+    assert.error_matches(function() akushu.identity { chain = certificate, key = leaf.pem_key } end, "option 'chain': a closed certificate")
+  end)
+end)
+
 describe("akushu.supports", function()
   it("gives the number of what it has", function()
     assert.equal(0x1301, akushu.supports("suites", "TLS_AES_128_GCM_SHA256"))

@@ -295,6 +295,15 @@ static int l_values(lua_State *L) {
     return 1;
 }
 
+/* context:_stored_session(id): what a server's own memory has under it; nil: nothing. For regression scripts. */
+static int l_stored_session(lua_State *L) {
+    ak_context *c = ak_lua_check_context(L, 1);
+    ak_view value;
+    if (c->store == NULL || !ak_store_get(c->store, ak_lua_bytes(L, 2), ak_context_now(c), &value)) return 0;
+    ak_lua_push_view(L, value);
+    return 1;
+}
+
 static int l_stored(lua_State *L) {
     const ak_context *c = ak_lua_check_context(L, 1);
     lua_pushinteger(L, c->store != NULL ? (lua_Integer)ak_store_count(c->store) : 0);
@@ -374,7 +383,7 @@ static int l_find_compression(lua_State *L) {
 }
 
 void ak_open_context(lua_State *L) {
-    static const luaL_Reg methods[] = {{"_values", l_values}, {"stored_sessions", l_stored}, {"ticket_keys", l_ticket_keys}, {"set_ticket_keys", l_set_ticket_keys},
+    static const luaL_Reg methods[] = {{"_values", l_values}, {"stored_sessions", l_stored}, {"_stored_session", l_stored_session}, {"ticket_keys", l_ticket_keys}, {"set_ticket_keys", l_set_ticket_keys},
                                        {"rotate_ticket_keys", l_rotate_ticket_keys}, {"close", l_gc}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     static const ak_lua_property properties[] = {{"role", p_role}, {NULL, NULL}};

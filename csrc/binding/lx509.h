@@ -13,6 +13,8 @@ ak_key *ak_lua_check_key(lua_State *L, int idx);
 ak_cert *ak_lua_check_certificate(lua_State *L, int idx);
 /* ak_lua_push_…: an object of its own, with a reference of its own. */
 void ak_lua_push_certificate(lua_State *L, ak_cert *c);
+/* ak_lua_push_oid: the content of an OBJECT IDENTIFIER as "2.5.29.17". */
+void ak_lua_push_oid(lua_State *L, ak_view oid);
 void ak_lua_push_identity(lua_State *L, ak_identity *i);
 void ak_lua_push_key(lua_State *L, ak_key *k);
 /* ak_lua_distinguished_names: a Lua function: a list of CA names off the wire, readable. */

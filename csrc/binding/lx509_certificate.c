@@ -242,6 +242,11 @@ static void get_crl_urls(lua_State *L, void *u) {
     }
 }
 
+void ak_lua_push_oid(lua_State *L, ak_view oid) {
+    push_printed(L, ak_oid_print, oid);
+    lua_remove(L, -2);
+}
+
 static void get_policies(lua_State *L, void *u) {
     const ak_cert *c = cert_of(u);
     ak_rd r, info;
@@ -250,8 +255,7 @@ static void get_policies(lua_State *L, void *u) {
     int t = lua_gettop(L);
     ak_rd_view(&r, c->malformed ? nothing : c->policies);
     while (ak_rd_left(&r) > 0 && ak_der_enter(&r, AK_DER_SEQUENCE, &info) && ak_der_get(&info, AK_DER_OID, &oid)) {
-        push_printed(L, ak_oid_print, oid);
-        lua_remove(L, -2);
+        ak_lua_push_oid(L, oid);
         append(L, t);
     }
 }

@@ -456,8 +456,7 @@ static void get_sources(lua_State *L, void *u) {
     }
 }
 
-static void get_certificates(lua_State *L, void *u) {
-    const ak_trust *t = trust_of(u);
+static void push_certificates(lua_State *L, const ak_trust *t) {
     size_t n = t != NULL ? ak_trust_count(t) : 0;
     lua_createtable(L, (int)n, 0);
     for (size_t i = 0; i < n; i++) {
@@ -466,6 +465,49 @@ static void get_certificates(lua_State *L, void *u) {
     }
 }
 
+static void get_certificates(lua_State *L, void *u) { push_certificates(L, trust_of(u)); }
+
+/* { server =, client = }: whom no path of a server, of a client may have on it. */
+static void get_distrusted(lua_State *L, void *u) {
+    const ak_trust *t = trust_of(u);
+    lua_createtable(L, 0, 2);
+    push_certificates(L, t != NULL ? ak_trust_distrusted(t, AK_USE_server) : NULL);
+    lua_setfield(L, -2, "server");
+    push_certificates(L, t != NULL ? ak_trust_distrusted(t, AK_USE_client) : NULL);
+    lua_setfield(L, -2, "client");
+}
+
+static void get_crls(lua_State *L, void *u) {
+    const ak_trust *t = trust_of(u);
+    ak_crl *const *all = NULL;
+    size_t n = t != NULL ? ak_trust_crls(t, &all) : 0;
+    lua_createtable(L, (int)n, 0);
+    for (size_t i = 0; i < n; i++) {
+        ak_lua_push_view(L, ak_crl_der(all[i]));
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+/* nil: any. */
+static void get_policies(lua_State *L, void *u) {
+    const ak_trust *t = trust_of(u);
+    if (t == NULL || ak_trust_policies(t)->taken.n == 0) {
+        lua_pushnil(L);
+        return;
+    }
+    ak_rd r;
+    ak_view oid;
+    lua_newtable(L);
+    ak_rd_view(&r, ak_buf_view(&ak_trust_policies(t)->taken));
+    for (lua_Integer i = 1; ak_rd_left(&r) > 0 && ak_der_get(&r, AK_DER_OID, &oid); i++) {
+        ak_lua_push_oid(L, oid);
+        lua_rawseti(L, -2, i);
+    }
+}
+
+static void get_require_policy(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_policies(trust_of(u))->required); }
+static void get_inhibit_mapping(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_policies(trust_of(u))->no_mapping); }
+static void get_inhibit_any_policy(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_policies(trust_of(u))->no_any); }
 static void get_partial_chain(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_partial_chain(trust_of(u))); }
 static void get_revocation(lua_State *L, void *u) { lua_pushstring(L, demands[trust_of(u) != NULL ? ak_trust_revocation(trust_of(u)) : AK_DEMAND_none]); }
 static void get_strict(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_strict(trust_of(u))); }
@@ -494,7 +536,9 @@ static int l_tostring(lua_State *L) {
 void ak_open_trust(lua_State *L) {
     static const luaL_Reg methods[] = {{"add", l_add}, {"add_crl", l_add_crl}, {"has", l_has}, {"verify", l_verify}, {"close", l_close}, {NULL, NULL}};
     static const ak_lua_property properties[] = {
-        {"sources", get_sources}, {"certificates", get_certificates}, {"partial_chain", get_partial_chain}, {"strict", get_strict}, {"revocation", get_revocation}, {NULL, NULL}};
+        {"sources", get_sources}, {"certificates", get_certificates}, {"partial_chain", get_partial_chain}, {"strict", get_strict}, {"revocation", get_revocation},
+        {"crls", get_crls}, {"distrusted", get_distrusted}, {"policies", get_policies}, {"require_policy", get_require_policy}, {"inhibit_mapping", get_inhibit_mapping},
+        {"inhibit_any_policy", get_inhibit_any_policy}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_close}, {"__close", l_close}, {"__len", l_len}, {"__tostring", l_tostring}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"system", l_trust_system}, {"file", l_trust_file}, {"dir", l_trust_dir}, {"pem", l_trust_pem}, {NULL, NULL}};
     ak_lua_class(L, AK_LUA_TRUST, methods, properties, meta);

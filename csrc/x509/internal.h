@@ -117,8 +117,6 @@ typedef struct ak_crl_query {
 ak_revocation ak_crl_status(const ak_crl_query *q, const ak_cert *c, ak_cert *issuer, int64_t *out_revoked_at, int *out_reason, ak_failure *f);
 const char *ak_crl_reason_name(int reason); /* "keyCompromise"; NULL when unknown */
 ak_view ak_crl_issuer(const ak_crl *c);
-ak_view ak_crl_der(const ak_crl *c);
-size_t ak_trust_crls(const ak_trust *t, ak_crl *const **out);
 
 /* ---- the trust store as verify.c uses it ---- */
 

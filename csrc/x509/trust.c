@@ -293,6 +293,8 @@ bool ak_policies_have(const ak_policies *p, ak_view oid) {
     return false;
 }
 
+const ak_trust *ak_trust_distrusted(const ak_trust *t, ak_use use) { return t->distrusted[use]; }
+
 size_t ak_trust_crls(const ak_trust *t, ak_crl *const **out) {
     *out = t->crls;
     return t->n_crls;

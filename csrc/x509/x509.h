@@ -273,6 +273,7 @@ typedef struct ak_crl ak_crl;
 ak_error ak_crl_parse(ak_view der, ak_crl **out, ak_failure *f); /* copies; AK_ERR_bad_crl */
 ak_crl *ak_crl_ref(ak_crl *c);
 void ak_crl_free(ak_crl *c);
+ak_view ak_crl_der(const ak_crl *c);
 
 /* ak_use: what the peer is that shows a certificate: a server when a client verifies. */
 typedef enum ak_use { AK_USE_server, AK_USE_client } ak_use;
@@ -291,6 +292,8 @@ ak_error ak_trust_add_crl(ak_trust *t, ak_crl *c, ak_failure *f);
 /* ak_trust_distrust: for this use no path may have c on it, nor any certificate of its subject's name and key; whatever else the store says. */
 ak_error ak_trust_distrust(ak_trust *t, ak_use use, ak_cert *c, ak_failure *f);
 bool ak_trust_distrusts(const ak_trust *t, ak_use use, const ak_cert *c);
+const ak_trust *ak_trust_distrusted(const ak_trust *t, ak_use use); /* a store of those; NULL: nobody */
+size_t ak_trust_crls(const ak_trust *t, ak_crl *const **out);
 /* ak_trust_add_pem: every CERTIFICATE, TRUSTED CERTIFICATE (OpenSSL's form; distrusted for the uses that it rejects or leaves out) and X509 CRL of a PEM text, or one DER certificate. *out_added counts; certificates that
  * cannot be read are counted in *out_skipped and left out. AK_ERR_bad_pem when there is none at all. Either pointer may be NULL. */
 ak_error ak_trust_add_pem(ak_trust *t, size_t *out_added, size_t *out_skipped, ak_view bytes, ak_failure *f);

@@ -189,7 +189,7 @@ end
 
 local function context(self, role, opts)
   opts = copy(opts)
-  local recipe = { role = role, options = copy(opts), ticks = {} }
+  local recipe = { role = role, options = copy(opts), ticks = {}, paddings = {} }
   local clock = opts.clock or function() return self.clock end
   if type(clock) == "function" then
     -- What it says is written down, for trace:script.
@@ -197,6 +197,14 @@ local function context(self, role, opts)
       local now = clock()
       if self.running then table.insert(recipe.ticks, now) end
       return now
+    end
+  end
+  local padding = opts.record_padding
+  if misuse.kind(padding) == "function" then
+    opts.record_padding = function(...) -- written down as well
+      local n = padding(...)
+      if self.running then table.insert(recipe.paddings, n or 0) end
+      return n
     end
   end
   local fields, kept = misuse.blame(2, options.context, role, opts, core.x509)
@@ -207,6 +215,7 @@ local function context(self, role, opts)
   local c = misuse.blame(2, core.context, role == "server", fields)
   c:_values().kept = kept
   c:_values().lab = self
+  recipe.context = c
   recipe.drawn = self.running and {} or self.provider:notes()
   self.recipes[kept] = recipe
   if not self.running then self.provider:journal(false) end
@@ -391,14 +400,14 @@ end
 -- How many of a context's draws came before this run; what its clock says in it goes to the trace.
 local function contexts_draws(self, run)
   local out = {}
-  run.trace.handshakes, run.trace.ticks = {}, {}
+  run.trace.handshakes, run.trace.ticks, run.trace.paddings = {}, {}, {}
   for _, side in ipairs { "client", "server" } do
     run.trace.handshakes[side] = run[side].hs
     local recipe = self.recipes[run[side].hs:_values().kept]
     out[side] = recipe and #recipe.drawn or 0
     if recipe then
-      recipe.ticks = {}
-      run.trace.ticks[side] = recipe.ticks
+      recipe.ticks, recipe.paddings = {}, {}
+      run.trace.ticks[side], run.trace.paddings[side] = recipe.ticks, recipe.paddings
     end
   end
   return out

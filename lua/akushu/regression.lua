@@ -6,8 +6,8 @@
 -- The script holds what the side was made of (options, certificates, the randomness that it drew, by purpose), every piece of bytes that came to it,
 -- and what it must answer; whatever the other side was (an engine, one with hooks, one with mutations) it is bytes now. Of functions it holds what they have
 -- said: hooks become the verdicts of the run (what was replaced, dropped, put beside, failed, raised), options such as on_untrusted, alpn, on_psk or a store
--- their recorded answers. A script is tried before it is handed over; nil, message when it does not pass, or when something cannot be written: an object that has no text,
--- sessions and early data that only a server's memory knows.
+-- their recorded answers, and a server's own memory what it remembered. A script is tried before it is handed over; nil, message when it does not pass, or when something
+-- cannot be written: an object that has no text.
 local core = require "akushu.core"
 local show = require "akushu.show"
 local misuse = require "akushu.misuse"
@@ -85,11 +85,26 @@ local function identity_expression(v, what)
   return "akushu.identity { " .. table.concat(out, ", ") .. " }"
 end
 
+local function pems(certificates)
+  local out = {}
+  for i, c in ipairs(certificates) do out[i] = c.pem end
+  return table.concat(out)
+end
+
+-- A trust store as it is at the end of the run.
 local function trust_expression(v)
   if class_of(v) ~= "akushu.TrustStore" then return expression(v, "option 'trust'", "  ") end
-  local pem = {}
-  for i, c in ipairs(v.certificates) do pem[i] = c.pem end
-  return ("akushu.trust { pem = %s, partial_chain = %s, strict = %s }"):format(pem_expression(table.concat(pem)), v.partial_chain, v.strict)
+  local out = { ("partial_chain = %s, strict = %s, revocation = %q"):format(v.partial_chain, v.strict, v.revocation) }
+  if #v > 0 then table.insert(out, 1, "pem = " .. pem_expression(pems(v.certificates))) end
+  if #v.crls > 0 then out[#out + 1] = "crls = " .. expression(v.crls, "option 'trust'", "  ") end
+  local distrusted = pems(v.distrusted.server)
+  if distrusted ~= pems(v.distrusted.client) then cannot "option 'trust': who is distrusted for one use alone cannot be written down" end
+  if distrusted ~= "" then out[#out + 1] = "distrusted = " .. pem_expression(distrusted) end
+  if v.policies then out[#out + 1] = "policies = " .. expression(v.policies, "option 'trust'", "  ") end
+  for _, name in ipairs { "require_policy", "inhibit_mapping", "inhibit_any_policy" } do
+    if v[name] then out[#out + 1] = name .. " = true" end
+  end
+  return "akushu.trust { " .. table.concat(out, ", ") .. " }"
 end
 
 -- ---- what functions and hooks have said ----------------------------------------------------------------------------------------
@@ -146,6 +161,10 @@ local function option(trace, side, name, v)
   elseif name == "keylog" then return nil, "it only listens"
   elseif name == "sessions" and type(v) == "table" then
     return "{ get = " .. answers(trace, side, "session_get", what) .. ", put = function() end, remove = function() end }"
+  elseif name == "record_padding" and type(v) == "function" then
+    local out = {}
+    for i, n in ipairs(trace.paddings[side]) do out[i] = ("{ %d }"):format(n) end
+    return "said { " .. table.concat(out, ", ") .. " }"
   elseif type(v) == "function" and asked[name] then return answers(trace, side, asked[name], what)
   end
   return expression(v, what, "  ")
@@ -317,13 +336,16 @@ local function steps_of(trace, side)
   return out
 end
 
--- What of a run only the server's own memory knew, and a script of it cannot; nil: nothing.
-local function in_memory(trace, side, recipe)
-  if side ~= "server" then return nil end
-  local hs = trace.server.hs
-  if hs.resumed and type(recipe.options.sessions) ~= "table" and hs.session_id ~= "" then return "a session" end
-  if hs.early_data_reason and type(recipe.options.on_early_data) ~= "function" then return "early data, or what it saw of it," end
-  return nil
+-- What of a run only the server's own memory knew, as options: a session that it had put away, early data that it had seen before.
+local function remembered(trace, side, recipe)
+  local hs, out = trace[side].hs, {}
+  if side ~= "server" then return out end
+  if hs.resumed and hs.session_id ~= "" and type(recipe.options.sessions) ~= "table" then
+    local session = recipe.context:_stored_session(hs.session_id)
+    if session then out.sessions = "{ get = said { { " .. bytes_expression(session, "  ") .. " } }, put = function() end, remove = function() end }" end
+  end
+  if hs.early_data_reason == "replayed" and type(recipe.options.on_early_data) ~= "function" then out.on_early_data = "said { { false } }" end
+  return out
 end
 
 -- The script of one side; raises Cannot.
@@ -342,13 +364,15 @@ local function written(trace, side)
   end
   line "} }"
   line("local peer = lab:%s {", side)
-  local names = sorted_names(recipe.options)
+  local names, known = sorted_names(recipe.options), remembered(trace, side, recipe)
   if recipe.options.clock == nil then names[#names + 1] = "clock" end
   for _, name in ipairs(names) do
     local text, why = option(trace, side, name, recipe.options[name])
+    if known[name] then text = nil end
     if text then out[#out + 1] = ("  %s = %s,"):format(name, text)
     elseif why then out[#out + 1] = ("  -- %s is left out: %s"):format(name, why) end
   end
+  for _, name in ipairs(sorted_names(known)) do out[#out + 1] = ("  %s = %s, -- that only the server's own memory had"):format(name, known[name]) end
   line "}"
   local session, server_name = hs:_values().session, hs.server_name
   if side == "server" or server_name == "" then server_name = nil end
@@ -377,7 +401,7 @@ local function written(trace, side)
   for _, name in ipairs(sorted_names(helpers)) do
     if text:find(name .. " {", 1, true) then before[#before + 1] = helpers[name] end
   end
-  return table.concat(before) .. text, in_memory(trace, side, recipe)
+  return table.concat(before) .. text
 end
 
 local function try(text, side)
@@ -389,14 +413,13 @@ local function try(text, side)
 end
 
 local function one(trace, side)
-  local ok, text, remembered = pcall(written, trace, side)
+  local ok, text = pcall(written, trace, side)
   if not ok then
     if getmetatable(text) ~= Cannot then error(text, 0) end
     return nil, text.text
   end
   local passes, why = try(text, side)
   if passes then return text end
-  if remembered then return nil, ("the script of the server cannot know %s that only the server's memory has"):format(remembered) end
   return nil, ("the script of the %s does not repeat the run: %s"):format(side, why)
 end
 

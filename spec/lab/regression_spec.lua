@@ -70,16 +70,74 @@ describe("trace:script", function()
     assert.matches("server: as recorded", passes(assert(t:script { side = "server" })))
   end)
 
-  it("says what it cannot know, and what has no text", function()
-    local lab = akushu.lab { seed = "cannot" }
+  it("holds what only the server's own memory had: a session, early data that it had seen", function()
+    local lab = akushu.lab { seed = "memory" }
     local client, server = lab:client { versions = "1.2", tickets = false }, lab:server { versions = "1.2", tickets = false }
-    local session = assert(lab:run(client, server).client.session:resumption())
-    local t = lab:run(client, server, { session = session })
+    local t = lab:run(client, server, { session = assert(lab:run(client, server).client.session:resumption()), data = { "a", "b" } })
     assert.is_true(t.server.session.resumed)
-    local none, why = t:script { side = "server" }
-    assert.is_nil(none)
-    assert.matches("a session that only the server's memory has", why)
-    assert.is_string((t:script { side = "client" }))
+    assert.matches("client: as recorded.*server: as recorded", passes(assert(t:script())))
+
+    client, server = lab:client { versions = "1.3", reuse_tickets = true }, lab:server { versions = "1.3", early_data = 100 }
+    local session = assert(lab:run(client, server, { data = { "a", "b" } }).client.session:resumption())
+    local hello
+    local once = lab:run(client, server, { session = session, early = "pay" })
+    assert.equal("pay", once.server.early)
+    for _, e in ipairs(once:all "wire") do
+      if e.from == "client" then hello = e.bytes break end
+    end
+    local again = lab:run(client, server, { session = session, early = "pay", network = function(from, bytes)
+      if from ~= "client" or not hello then return bytes end
+      bytes, hello = hello, nil
+      return bytes
+    end })
+    assert.equal("replayed", again.server.hs.early_data_reason)
+    assert.matches("server: as recorded", passes(assert(again:script { side = "server" })))
+  end)
+
+  it("holds a trust store whole: CRLs, what is demanded and distrusted, policies, nobody", function()
+    local lab = akushu.lab { seed = "trust" }
+    local now = lab:now()
+    local ca = akushu.testca.new { name = "Trusted", not_before = now - 1000, not_after = now + 1e7, key = "ed25519" }
+    local other = akushu.testca.new { name = "Other", not_before = now - 1000, not_after = now + 1e7, key = "ed25519" }
+    local policy = "1.2.3.4"
+    local leaf = ca:issue { names = { "localhost" }, not_before = now - 1000, not_after = now + 1e7, policies = { policy } }
+    local function crl(revoked) return ca:crl { revoked = revoked, this_update = now - 10, next_update = now + 1000 } end
+    for said, store in pairs {
+      ok = akushu.trust { pem = ca:pem(), crls = { crl {} }, revocation = "chain", policies = { policy, "2.5.4" }, require_policy = true, strict = true },
+      certificate_revoked = akushu.trust { pem = ca:pem(), crls = { crl { leaf } } },
+      revocation_unknown = akushu.trust { pem = ca:pem(), revocation = "leaf" },
+      distrusted = akushu.trust { pem = ca:pem(), distrusted = { ca.certificate, other.certificate } },
+      unknown_ca = akushu.trust {},
+    } do
+      local t = lab:run(lab:client { trust = store }, lab:server { identity = leaf.identity })
+      assert.equal(said, t.ok and "ok" or t.client.failure.code)
+      local text = assert(t:script { side = "client" })
+      assert.matches("client: as recorded", passes(text))
+      local expression = text:match "trust = (akushu.trust {.-}),\n"
+      local built = assert(load("local akushu, hex = ... return " .. expression))(akushu, require("akushu.show").from_hex)
+      for _, name in ipairs { "revocation", "strict", "partial_chain", "require_policy", "inhibit_mapping", "inhibit_any_policy", "policies", "crls" } do
+        assert.same(store[name], built[name], name)
+      end
+      for _, use in ipairs { "server", "client" } do assert.equal(#store.distrusted[use], #built.distrusted[use]) end
+    end
+  end)
+
+  it("holds what a padding function said", function()
+    local lab = akushu.lab { seed = "pads" }
+    local n = 0
+    local function pad()
+      n = n + 1
+      return n % 3 ~= 0 and n or nil
+    end
+    local t = lab:run(lab:client { versions = "1.3", record_padding = pad }, lab:server { versions = "1.3", record_padding = pad }, { data = { "a", "b" }, close = true })
+    assert.is_true(t.ok)
+    assert.matches("client: as recorded.*server: as recorded", passes(assert(t:script())))
+  end)
+
+  it("says what has no text", function()
+    local lab = akushu.lab { seed = "cannot" }
+    local t = lab:run(lab:client {}, lab:server {})
+    local none, why
     local ordinary = akushu.client { verify = false }:handshake { server_name = "localhost" }
     none, why = lab:run(ordinary, lab:server {}):script { side = "client" }
     assert.is_nil(none)

@@ -89,6 +89,12 @@ void ak_lua_push_version(lua_State *L, uint16_t version);
 /* ak_lua_alert: an alert by name or number. */
 int ak_lua_alert(lua_State *L, int arg);
 
+/* ak_lua_check_scheme: a signature scheme by name or number. */
+const ak_scheme *ak_lua_check_scheme(lua_State *L, int arg);
+
+/* ak_lua_check_choice: which of `names` (ended by NULL) the argument is; by_default may be NULL. As luaL_checkoption, but a wrong one is told which there are. */
+size_t ak_lua_check_choice(lua_State *L, int arg, const char *by_default, const char *const *names);
+
 /* ak_lua_scratch: memory of this Lua state's that is used again and again, for results on their way into a Lua string: no allocation a call, and none that idle
  * objects keep. At most AK_SCRATCH_MAX bytes; wiped when the state closes. */
 #define AK_SCRATCH_MAX ((size_t)1 << 18)

@@ -312,7 +312,7 @@ static int l_stored(lua_State *L) {
 
 /* keys_of: a server's ticket keys, made when it has none yet. */
 static ak_ticket_keys *keys_of(lua_State *L, ak_context *c) {
-    luaL_argcheck(L, c->server, 1, "a server's context");
+    if (!c->server) luaL_error(L, "ticket keys are a server's: this is a client's context");
     if (c->ticket_keys == NULL) c->ticket_keys = ak_ticket_keys_new(c->provider, c->session_lifetime);
     if (c->ticket_keys == NULL) luaL_error(L, "akushu: out of memory");
     return c->ticket_keys;

@@ -47,7 +47,7 @@ const char *ak_lua_check_text(lua_State *L, int arg) {
 
 static size_t check_size(lua_State *L, int arg, lua_Integer most) {
     lua_Integer n = luaL_checkinteger(L, arg);
-    luaL_argcheck(L, n >= 0 && n <= most, arg, "out of range");
+    if (n < 0 || n > most) luaL_argerror(L, arg, lua_pushfstring(L, "a number from 0 to %I expected, got %I", (LUAI_UACINT)most, (LUAI_UACINT)n));
     return (size_t)n;
 }
 

@@ -105,7 +105,7 @@ static int l_key_spki(lua_State *L) {
 static int l_key_export(lua_State *L) {
     static const char *const formats[] = {"pem", "der", NULL};
     check_key(L, 1);
-    bool pem = luaL_checkoption(L, 2, "pem", formats) == 0;
+    bool pem = ak_lua_check_choice(L, 2, "pem", formats) == 0;
     ak_buf *out = ak_lua_push_box(L);
     return ak_key_export(check_key(L, 1), pem, out) ? ak_lua_push_boxed(L, out) : ak_lua_crypto_refused(L, "export");
 }

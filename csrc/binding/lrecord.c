@@ -32,7 +32,7 @@ static int no_memory(lua_State *L, const char *state) {
 
 static size_t check_size(lua_State *L, int arg, lua_Integer by_default, lua_Integer most) {
     lua_Integer n = luaL_optinteger(L, arg, by_default);
-    luaL_argcheck(L, n >= 0 && n <= most, arg, "out of range");
+    if (n < 0 || n > most) luaL_argerror(L, arg, lua_pushfstring(L, "a number from 0 to %I expected, got %I", (LUAI_UACINT)most, (LUAI_UACINT)n));
     return (size_t)n;
 }
 

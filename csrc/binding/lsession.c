@@ -334,7 +334,7 @@ static int l_export(lua_State *L) {
 static int l_channel_binding(lua_State *L) {
     static const char *const types[] = {"tls-unique", "tls-server-end-point", "tls-exporter", NULL};
     ak_lua_check_session(L, 1);
-    const char *type = types[luaL_checkoption(L, 2, NULL, types)];
+    const char *type = types[ak_lua_check_choice(L, 2, NULL, types)];
     ak_session *s = held(L, ak_lua_check(L, 1, CLASS));
     ak_failure f = {0};
     ak_buf out;

@@ -116,7 +116,16 @@ void ak_lua_options(lua_State *L, int idx, const char *what, const char *const n
         lua_pop(L, 1);
         bool known = false;
         for (size_t i = 0; lua_type(L, -1) == LUA_TSTRING && names[i] != NULL; i++) known = known || strcmp(names[i], lua_tostring(L, -1)) == 0;
-        if (!known) luaL_error(L, "%s: unknown option '%s'", what, luaL_tolstring(L, -1, NULL));
+        if (known) continue;
+        const char *wrong = luaL_tolstring(L, -1, NULL);
+        luaL_Buffer b;
+        luaL_buffinit(L, &b);
+        for (size_t i = 0; names[i] != NULL; i++) {
+            if (i > 0) luaL_addstring(&b, ", ");
+            luaL_addstring(&b, names[i]);
+        }
+        luaL_pushresult(&b);
+        luaL_error(L, "%s: unknown option '%s'; there are %s", what, wrong, lua_tostring(L, -1));
     }
 }
 
@@ -136,6 +145,10 @@ static ak_error take_each(lua_State *L, int idx, ak_lua_work *w, bool paths, con
     if (lua_type(L, idx) != LUA_TTABLE) return one(L, idx, w, paths, what, f);
     lua_Integer n = luaL_len(L, idx);
     ak_error e = AK_OK;
+    lua_pushnil(L);
+    if (n == 0 && lua_next(L, idx) != 0) /* what holds an array, perhaps, but is none */
+        luaL_error(L, "%s: an array expected, this table has a field '%s'", what, luaL_tolstring(L, -2, NULL));
+    else if (n > 0) lua_pop(L, 1);
     for (lua_Integer i = 1; i <= n && e == AK_OK; i++) {
         lua_geti(L, idx, i);
         e = one(L, -1, w, paths, what, f);
@@ -153,7 +166,8 @@ static ak_error certificates_of(ak_lua_work *w, ak_view bytes, ak_failure *f) {
     size_t before = w->n_certs;
     int r;
     if (!ak_looks_pem(bytes)) {
-        if (bytes.n == 0 || bytes.p[0] != AK_DER_SEQUENCE) return ak_fail(f, AK_ERR_undecodable_certificate, "%zu bytes that are not PEM either", bytes.n);
+        if (bytes.n == 0 || bytes.p[0] != AK_DER_SEQUENCE)
+            return ak_fail(f, AK_ERR_undecodable_certificate, "%zu bytes that are not PEM either%s", bytes.n, ak_lua_is_path(bytes) ? " (of a file its content is wanted, not its name)" : "");
         ak_error e = ak_cert_parse(bytes, &c, f);
         return e != AK_OK ? e : ak_lua_work_add(w, c, f);
     }
@@ -258,6 +272,10 @@ static int l_private_key(lua_State *L) {
     const char *password = password_at(L, 2);
     ak_key **k = new_key(L);
     *k = ak_key_private(ak_lua_provider(L), bytes, password, &f);
+    if (*k == NULL && f.error == AK_ERR_bad_key && ak_lua_is_path(bytes)) {
+        f = (ak_failure){0};
+        ak_fail(&f, AK_ERR_bad_key, "neither PEM nor a DER private key (for a file there is private_key.file)");
+    }
     return *k != NULL ? 1 : ak_lua_fail(L, &f);
 }
 
@@ -303,9 +321,8 @@ static void key_spki(lua_State *L, void *u) {
 }
 
 static const ak_scheme *check_scheme(lua_State *L, int idx, const ak_key *k) {
-    const ak_scheme *s = lua_isinteger(L, idx) ? ak_scheme_find((uint16_t)lua_tointeger(L, idx)) : ak_scheme_by_name(luaL_checkstring(L, idx));
-    if (s == NULL) luaL_argerror(L, idx, "no signature scheme of this name");
-    else if (!ak_scheme_fits(s, k, 0)) luaL_argerror(L, idx, "this scheme does not fit the key");
+    const ak_scheme *s = ak_lua_check_scheme(L, idx);
+    if (!ak_scheme_fits(s, k, 0)) luaL_argerror(L, idx, "this scheme does not fit the key");
     return s;
 }
 
@@ -335,7 +352,7 @@ static int l_key_verify(lua_State *L) {
 static int l_key_reveal(lua_State *L) {
     static const char *const formats[] = {"pem", "der", NULL};
     ak_lua_check_key(L, 1);
-    bool pem = luaL_checkoption(L, 2, "pem", formats) == 0;
+    bool pem = ak_lua_check_choice(L, 2, "pem", formats) == 0;
     ak_lua_work *w = ak_lua_work_new(L);
     if (!ak_key_export(ak_lua_check_key(L, 1), pem, &w->bytes)) return luaL_error(L, "akushu: the key cannot be exported");
     ak_lua_push_bytes(L, w);

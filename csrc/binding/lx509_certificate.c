@@ -299,8 +299,7 @@ static int l_verify(lua_State *L) {
     ak_failure f = {0};
     ak_provider *p = ak_lua_provider(L);
     ak_lua_check_certificate(L, 1);
-    const ak_scheme *s = lua_isinteger(L, 2) ? ak_scheme_find((uint16_t)lua_tointeger(L, 2)) : ak_scheme_by_name(luaL_checkstring(L, 2));
-    if (s == NULL) return luaL_argerror(L, 2, "no signature scheme of this name");
+    const ak_scheme *s = ak_lua_check_scheme(L, 2);
     ak_view data = ak_lua_bytes(L, 3), signature = ak_lua_bytes(L, 4);
     ak_key *k = ak_cert_key(p, ak_lua_check_certificate(L, 1), &f);
     if (k == NULL) return ak_lua_fail(L, &f);

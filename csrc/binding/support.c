@@ -337,9 +337,32 @@ int ak_lua_alert(lua_State *L, int arg) {
         luaL_argcheck(L, n >= 0 && n <= 255, arg, "an alert is a number from 0 to 255, or a name");
         return (int)n;
     }
-    int n = ak_alert_by_name(luaL_checkstring(L, arg));
-    luaL_argcheck(L, n >= 0, arg, "no alert of this name");
+    const char *name = luaL_checkstring(L, arg);
+    int n = ak_alert_by_name(name);
+    if (n < 0) luaL_argerror(L, arg, lua_pushfstring(L, "no alert '%s'; names are the RFCs', such as handshake_failure", name));
     return n;
+}
+
+const ak_scheme *ak_lua_check_scheme(lua_State *L, int arg) {
+    const ak_scheme *s = lua_isinteger(L, arg) ? ak_scheme_find((uint16_t)lua_tointeger(L, arg)) : ak_scheme_by_name(luaL_checkstring(L, arg));
+    if (s == NULL) luaL_argerror(L, arg, lua_pushfstring(L, "no signature scheme '%s'; there are ecdsa_secp256r1_sha256, rsa_pss_rsae_sha256, ed25519 …", lua_tostring(L, arg)));
+    return s;
+}
+
+size_t ak_lua_check_choice(lua_State *L, int arg, const char *by_default, const char *const *names) {
+    const char *s = by_default != NULL ? luaL_optstring(L, arg, by_default) : luaL_checkstring(L, arg);
+    for (size_t i = 0; names[i] != NULL; i++)
+        if (strcmp(names[i], s) == 0) return i;
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    for (size_t i = 0; names[i] != NULL; i++) {
+        luaL_addstring(&b, i == 0 ? "\"" : names[i + 1] != NULL ? ", \"" : " or \"");
+        luaL_addstring(&b, names[i]);
+        luaL_addchar(&b, '"');
+    }
+    luaL_pushresult(&b);
+    luaL_argerror(L, arg, lua_pushfstring(L, "%s expected, got '%s'", lua_tostring(L, -1), s));
+    return 0;
 }
 
 /* ---- what was agreed --------------------------------------------------------------------------------------------------------------------- */

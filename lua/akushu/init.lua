@@ -27,9 +27,9 @@ local akushu = {
 function akushu.supports(kind, what)
   local find = { suites = core.find_suite, groups = core.find_group, schemes = core.find_scheme,
     certificate_compression = core.find_certificate_compression }
-  if not find[kind] then error("suites, groups, schemes or certificate_compression expected", 2) end
+  if not find[kind] then error(("akushu.supports: \"suites\", \"groups\", \"schemes\" or \"certificate_compression\" expected, got %s"):format(tostring(kind)), 2) end
   if type(what) ~= "string" and (math.type(what) ~= "integer" or kind == "certificate_compression") then
-    error("a name or a number expected, got " .. type(what), 2)
+    error("akushu.supports: a name or a number expected, got " .. type(what), 2)
   end
   return find[kind](what)
 end
@@ -67,7 +67,7 @@ end
 -- A dot where a colon belongs is the mistake of who called the method.
 local function no_context(what, self)
   if type(self) ~= "userdata" then error(("%s: a context expected (context:%s, with a colon), got %s"):format(what, what, type(self)), 3) end
-  error("a context that was closed", 3)
+  error(what .. ": a context that was closed", 3)
 end
 
 --- One handshake in this context: handshake{ server_name =, session =, hooks = }.

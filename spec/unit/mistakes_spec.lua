@@ -13,6 +13,11 @@ setup(function()
   around.client = akushu.client { trust = around.trust }
   around.server = akushu.server { identity = around.leaf }
   function around.fresh() return around.client:handshake { server_name = "localhost" } end
+  function around.session()
+    local hs, theirs = around.fresh(), around.server:handshake()
+    assert(hs:step(assert(theirs:step(assert(hs:start())))))
+    return hs:session()
+  end
   around.lab = akushu.lab { seed = "mistakes" }
   around.trace = around.lab:run(around.lab:client {}, around.lab:server {}, { data = { "a", "b" } })
 end)
@@ -180,6 +185,50 @@ describe("a mistake is told at its line, with what would be right:", function()
       { "require 'akushu.passive'.pcap('x', { keylogs = '' })", "passive.pcap: unknown option 'keylogs'" },
       { "trace:readable { server_key = 'garbage' }", "option 'server_key': a private key cannot be read" },
     }
+  end)
+
+  it("names of hosts", function()
+    each {
+      { "client:handshake { server_name = '' }", "option 'server_name': '' is not a host name or address" },
+      { "client:handshake { server_name = 'localhost:443' }", "'localhost:443' is not a host name or address (no port, no https://, no letters but ASCII's: xn--…)" },
+      { "client:handshake { server_name = ('x'):rep(300) }", "option 'server_name': 300 bytes are not a host name or address" },
+    }
+  end)
+
+  it("arguments that are one of a few names", function()
+    each {
+      { "leaf.key:reveal 'PEM'", "\"pem\" or \"der\" expected, got 'PEM'" },
+      { "leaf.key:sign('sha256', 'x')", "no signature scheme 'sha256'; there are ecdsa_secp256r1_sha256" },
+      { "leaf.certificate:verify('sha256', 'x', 'y')", "no signature scheme 'sha256'" },
+      { "fresh():abort 'oops'", "no alert 'oops'; names are the RFCs', such as handshake_failure" },
+      { "akushu.supports('ciphers', 'x')", "akushu.supports: \"suites\", \"groups\", \"schemes\" or \"certificate_compression\" expected, got ciphers" },
+      { "session():channel_binding 'unique'", "\"tls-unique\", \"tls-server-end-point\" or \"tls-exporter\" expected, got 'unique'" },
+      { "client:ticket_keys()", "ticket keys are a server's: this is a client's context" },
+      { "akushu.wire.decode('x', { what = 'nope' })", "option 'what': 'nope' is neither \"records\"" },
+      { "akushu.wire.decode('x', { version = 'nope' })", "option 'version': 'nope' is none" },
+      { "akushu.crypto.hkdf_expand('sha256', 's', 'l', 1e9)", "a number from 0 to 8160 expected, got 1000000000" },
+    }
+  end)
+
+  it("stores, identities and chains", function()
+    each {
+      { "akushu.trust { cafile = 'x' }", "trust: unknown option 'cafile'; there are file, " },
+      { "akushu.identity { cert = 'x' }", "identity: unknown option 'cert'; there are chain, key, password, " },
+      { "trust:verify(leaf.chain, { hostname = 'x' })", "verify: unknown option 'hostname'; there are host, " },
+      { "trust:verify(leaf)", "verify: the chain: an array expected, this table has a field '" },
+    }
+  end)
+
+  it("a file's name where its content belongs", function()
+    local nothing, message = akushu.certificate "server.pem"
+    assert.is_nil(nothing)
+    assert(message:find("of a file its content is wanted, not its name", 1, true), message)
+    nothing, message = akushu.private_key "server.key"
+    assert.is_nil(nothing)
+    assert(message:find("for a file there is private_key.file", 1, true), message)
+    nothing, message = akushu.private_key "\1\2\3"
+    assert.is_nil(nothing)
+    assert.is_nil(message:find("private_key.file", 1, true), message)
   end)
 
   it("paths of the codec's nodes", function()

@@ -44,6 +44,7 @@ build = {
         "csrc/binding/lwire.c",
         "csrc/binding/lwire_declare.c",
         "csrc/binding/lwire_decode.c",
+        "csrc/binding/lwire_decode_whole.c",
         "csrc/binding/lwire_encode.c",
         "csrc/binding/lwire_encode_whole.c",
         "csrc/binding/lwire_names.c",

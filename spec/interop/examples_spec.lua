@@ -49,7 +49,7 @@ describe("the examples say in one line", function()
     { to("--insecure", "--version", "7", "localhost:1"), 2, "--version 7 is no version of TLS" },
     { to("--insecure", "--timeout", "nan", "localhost:1"), 2, "--timeout nan is no number of seconds" },
     { to("--insecure", "--timeout", "-1", "localhost:1"), 2, "--timeout -1 is no number of seconds" },
-    { to("--insecure", "--server-name", "a b", "localhost:1"), 2, "--server-name: a b is not a host name" },
+    { to("--insecure", "--server-name", "a b", "localhost:1"), 2, "--server-name: 'a b' is not a host name" },
     { to("--insecure", "--key", "x", "localhost:1"), 2, "--key and --password go with --cert" },
     { to("--ca", nowhere, "localhost:1"), 1, nowhere .. ": No such file or directory" },
     { to("--ca", wrong_key, "localhost:1"), 1, "neither PEM nor DER" },

@@ -49,6 +49,8 @@ typedef struct ak_context ak_context;
 typedef struct ak_store ak_store;
 
 #define AK_LIST_MAX 192
+#define AK_SERVER_NAME_MAX 255 /* bytes */
+#define AK_ALPN_MAX 255        /* of one protocol name */
 
 /* ak_psk: an external pre-shared key (RFC 8446 §2.2): the two sides have agreed on it before, and on the hash that goes with it. */
 typedef struct ak_psk {
@@ -243,9 +245,8 @@ typedef struct ak_resumption {
     bool used;              /* TLS 1.3, client: it has been offered; not serialised */
     uint16_t group;         /* the group of the original key exchange, 0 for none */
     uint16_t peer_scheme;   /* the scheme of the peer's signature, 0 for none */
-    char server_name[256];  /* "" for none */
-    uint8_t alpn[256];
-    uint8_t alpn_n;
+    ak_buf server_name;     /* empty: none */
+    ak_buf alpn;
     ak_chain *peer_chain;   /* may be NULL */
     ak_error verdict;       /* of the peer's chain when it was verified */
     ak_buf ocsp_response, scts; /* client: what came with the chain */
@@ -435,9 +436,8 @@ typedef struct ak_info {
     const ak_scheme *peer_scheme, *own_scheme;
     bool ems, etm, resumed, secure_renegotiation, hello_retry;
     bool ticket_expected;
-    char server_name[256];   /* client: asked for; server: asked by the client */
-    uint8_t alpn[256];
-    uint8_t alpn_n;          /* 0: none */
+    ak_buf server_name;      /* client: asked for; server: asked by the client; empty: none */
+    ak_buf alpn;             /* empty: none */
     ak_chain *peer_chain;    /* NULL: none */
     ak_report *report;       /* NULL: not verified */
     uint8_t session_id[32];

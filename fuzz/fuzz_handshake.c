@@ -59,7 +59,7 @@ static ak_context *context(bool server, const char *profile, uint16_t max_versio
         ak_pem block;
         memset(&block, 0, sizeof block);
         ak_buf_init(&block.der, AK_BUF_NO_LIMIT);
-        ak_chain chain = {{NULL}, 0};
+        ak_chain chain = {0};
         ak_key *key = ak_key_private(provider, ak_view_of(fuzz_key, strlen(fuzz_key)), NULL, &f);
         if (key == NULL || ak_pem_next(&pem, &block) != 1 || ak_chain_add(&chain, ak_buf_view(&block.der), &f) != AK_OK) abort();
         c->identities[0] = ak_identity_new(provider, &chain, key, &f);

@@ -39,7 +39,7 @@ static void certificate(ak_view der) {
     ak_cert_key(provider, c, &key);
     ak_cert_self_signed(provider, c);
     ak_cert_scheme(c);
-    ak_chain chain = {{NULL}, 0};
+    ak_chain chain = {0};
     ak_failure push = {0}, verdict = {0};
     ak_verify_params v;
     ak_verify_defaults(&v);
@@ -86,7 +86,7 @@ static void ocsp(ak_view der) {
 /* Certificates, CRLs and an OCSP response one after the other, verified together: the last certificate is the one that is trusted. */
 static void path(ak_view bytes) {
     ak_failure f = {0};
-    ak_chain chain = {{NULL}, 0};
+    ak_chain chain = {0};
     ak_verify_params v;
     ak_report *report = NULL;
     ak_buf out;

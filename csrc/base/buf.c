@@ -167,6 +167,17 @@ bool ak_buf_put(ak_buf *b, const void *p, size_t n) {
     return to != NULL;
 }
 
+bool ak_buf_set(ak_buf *b, ak_view v) {
+    ak_buf_free(b);
+    if (v.n == 0) return true;
+    b->p = v.n <= b->max ? malloc(v.n) : NULL;
+    b->bad = b->p == NULL;
+    if (b->bad) return false;
+    memcpy(b->p, v.p, v.n);
+    b->n = b->cap = v.n;
+    return true;
+}
+
 static inline bool put_uint(ak_buf *b, uint64_t v, unsigned n) {
     uint8_t *p = ak_buf_grow(b, n);
     for (unsigned i = n; p != NULL && i > 0; i--, v >>= 8) p[i - 1] = (uint8_t)v;

@@ -89,6 +89,8 @@ static inline bool ak_buf_reserve(ak_buf *b, size_t n) { return (!b->bad && n <=
 /* ak_buf_grow: appends n uninitialised bytes and returns where they are, or NULL. */
 uint8_t *ak_buf_grow(ak_buf *b, size_t n);
 bool ak_buf_put(ak_buf *b, const void *p, size_t n);
+/* ak_buf_set: these bytes, which are not its own, in place of what it holds, and no more memory than they take: for what is kept for long. */
+bool ak_buf_set(ak_buf *b, ak_view v);
 static inline bool ak_buf_put_view(ak_buf *b, ak_view v) { return ak_buf_put(b, v.p, v.n); }
 static inline bool ak_puts(ak_buf *b, const char *s) { return ak_buf_put(b, s, strlen(s)); }
 bool ak_buf_u8(ak_buf *b, unsigned v);

@@ -42,7 +42,11 @@ static int l_close(lua_State *L) {
 static int l_tostring(lua_State *L) {
     ak_resumption **r = ak_lua_check(L, 1, CLASS);
     if (*r == NULL) lua_pushliteral(L, CLASS " (closed)");
-    else lua_pushfstring(L, CLASS " (%s, %s)", (*r)->server_name[0] != '\0' ? (*r)->server_name : "no name", ak_suite_find((*r)->suite)->name);
+    else {
+        if ((*r)->server_name.n != 0) ak_lua_push_view(L, ak_buf_view(&(*r)->server_name));
+        else lua_pushliteral(L, "no name");
+        lua_pushfstring(L, CLASS " (%s, %s)", lua_tostring(L, -1), ak_suite_find((*r)->suite)->name);
+    }
     return 1;
 }
 
@@ -50,7 +54,10 @@ static const ak_resumption *of(void *object) { return *(ak_resumption **)object;
 
 static void p_version(lua_State *L, void *o) { ak_lua_push_version(L, of(o) != NULL ? of(o)->version : 0); }
 static void p_suite(lua_State *L, void *o) { lua_pushstring(L, of(o) != NULL ? ak_suite_find(of(o)->suite)->name : NULL); }
-static void p_server_name(lua_State *L, void *o) { lua_pushstring(L, of(o) != NULL ? of(o)->server_name : NULL); }
+static void p_server_name(lua_State *L, void *o) {
+    if (of(o) != NULL) ak_lua_push_view(L, ak_buf_view(&of(o)->server_name));
+    else lua_pushnil(L);
+}
 static void p_expires(lua_State *L, void *o) { lua_pushinteger(L, of(o) != NULL ? (lua_Integer)of(o)->expires : 0); }
 static void p_created(lua_State *L, void *o) { lua_pushinteger(L, of(o) != NULL ? (lua_Integer)of(o)->created : 0); }
 static void p_ems(lua_State *L, void *o) { lua_pushboolean(L, of(o) != NULL && of(o)->ems); }

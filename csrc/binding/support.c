@@ -407,8 +407,8 @@ bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
     case 5: lua_pushboolean(L, i->ems); break;
     case 6: lua_pushboolean(L, i->etm); break;
     case 7: lua_pushboolean(L, i->resumed); break;
-    case 8: push_name(L, i->server_name); break;
-    case 9: push_some(L, i->alpn, i->alpn_n); break;
+    case 8: push_some(L, i->server_name.p, i->server_name.n); break;
+    case 9: push_some(L, i->alpn.p, i->alpn.n); break;
     case 10: push_peer(L, i); break;
     case 11:
         if (i->report != NULL) ak_lua_push_report(L, i->report);

@@ -22,65 +22,108 @@ static bool is_ccm(ak_cipher_id id) {
     }
 }
 
-void ak_keyed_free(ak_keyed *k) {
-    EVP_CIPHER_CTX_free(k->ctx);
-    memset(k, 0, sizeof *k);
+static bool init(EVP_CIPHER_CTX *ctx, bool encrypts, const EVP_CIPHER *cipher, const uint8_t *key, const uint8_t *iv, const OSSL_PARAM *params) {
+    return (encrypts ? EVP_EncryptInit_ex2(ctx, cipher, key, iv, params) : EVP_DecryptInit_ex2(ctx, cipher, key, iv, params)) == 1;
 }
 
-static bool init(EVP_CIPHER_CTX *ctx, bool encrypts, const EVP_CIPHER *cipher, const uint8_t *key, const OSSL_PARAM *params) {
-    return (encrypts ? EVP_EncryptInit_ex2(ctx, cipher, key, NULL, params) : EVP_DecryptInit_ex2(ctx, cipher, key, NULL, params)) == 1;
-}
+/* ---- contexts and the keys in them --------------------------------------------------------------------------------------------- */
+
+static const EVP_CIPHER *cipher_of(const ak_provider *p, ak_cipher_id id) { return id == AK_CIPHER_chacha20_poly1305 ? p->chacha20 : p->cipher[id]; }
 
 /* CCM must know the sizes of nonce and tag before it sees the key; the others have a 12-byte nonce and a 16-byte tag by themselves. */
-static bool start(ak_keyed *k, const EVP_CIPHER *cipher, const uint8_t *key) {
+static bool set_up(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, const ak_keyed *k) {
     size_t nonce = AK_AEAD_NONCE;
     OSSL_PARAM ccm[3] = {
         OSSL_PARAM_construct_size_t(OSSL_CIPHER_PARAM_AEAD_IVLEN, &nonce),
         OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, NULL, k->info->tag),
         OSSL_PARAM_construct_end(),
     };
-    const OSSL_PARAM *params = k->ccm ? ccm : NULL;
-    bool encrypts = k->seal || k->poly1305 != NULL; /* a stream cipher is its own inverse */
-    if (!k->ccm && k->info->kind == AK_KIND_aead) return init(k->ctx, encrypts, cipher, key, NULL);
-    if (!init(k->ctx, encrypts, cipher, NULL, params)) return false;
+    if (!init(ctx, k->seal, cipher, NULL, NULL, is_ccm(k->id) ? ccm : NULL)) return false;
     /* Padding is the record layer's own business. */
-    if (k->info->kind == AK_KIND_cbc && EVP_CIPHER_CTX_set_padding(k->ctx, 0) != 1) return false;
-    return init(k->ctx, encrypts, NULL, key, NULL);
+    return k->info->kind != AK_KIND_cbc || EVP_CIPHER_CTX_set_padding(ctx, 0) == 1;
 }
+
+/* drop: libcrypto cleanses what it frees. */
+static void drop(ak_cipher_slot *s) {
+    EVP_CIPHER_CTX_free(s->ctx);
+    memset(s, 0, sizeof *s);
+}
+
+/* place: a slot that is empty, else the next in turn, which loses its key. */
+static ak_cipher_slot *place(ak_provider *p) {
+    for (ak_cipher_slot *s = p->slot; s < p->slot + AK_CIPHER_SLOTS; s++)
+        if (s->ctx == NULL) return s;
+    return &p->slot[p->next_slot++ % AK_CIPHER_SLOTS];
+}
+
+static bool put_in(ak_keyed *k, ak_cipher_slot *s) {
+    if (s->ctx != NULL && s->id != k->id) drop(s);
+    if (s->ctx == NULL) {
+        s->ctx = EVP_CIPHER_CTX_new();
+        s->id = k->id;
+        if (s->ctx == NULL || !set_up(s->ctx, cipher_of(k->provider, k->id), k)) return false;
+    }
+    bool stream = k->id == AK_CIPHER_chacha20_poly1305; /* its own inverse */
+    return init(s->ctx, k->seal || stream, NULL, k->key, NULL, NULL);
+}
+
+static bool owns(const ak_keyed *k) { return k->slot != NULL && k->slot->owner == k; }
+
+static ak_error enter(ak_keyed *k, ak_cipher_slot *s) {
+    if (put_in(k, s)) {
+        s->owner = k;
+        k->slot = s;
+        return AK_OK;
+    }
+    ak_error e = s->ctx == NULL ? AK_ERR_out_of_memory : AK_ERR_crypto_failed;
+    drop(s);
+    ERR_clear_error();
+    return e;
+}
+
+ak_error ak_keyed_ready(ak_keyed *k) {
+    if (k->info == NULL) return AK_ERR_internal_error;
+    return owns(k) ? AK_OK : enter(k, place(k->provider));
+}
+
+EVP_CIPHER_CTX *ak_keyed_context(ak_keyed *k) { return ak_keyed_ready(k) == AK_OK ? k->slot->ctx : NULL; }
 
 ak_error ak_keyed_set(ak_keyed *k, ak_provider *p, ak_cipher_id id, bool seal, const uint8_t *key) {
     if ((unsigned)id >= AK_CIPHER_count || id == AK_CIPHER_null || p->cipher[id] == NULL) {
         ak_keyed_free(k);
         return AK_ERR_unsupported;
     }
-    if (k->ctx != NULL && k->id == id && k->seal == seal) {
-        if (init(k->ctx, seal || k->poly1305 != NULL, NULL, key, NULL)) return AK_OK;
-    } else {
-        ak_keyed_free(k);
-        k->ctx = EVP_CIPHER_CTX_new();
-        if (k->ctx == NULL) {
-            ERR_clear_error();
-            return AK_ERR_out_of_memory;
-        }
-        k->id = id;
-        k->info = ak_cipher(id);
-        k->seal = seal;
-        k->ccm = is_ccm(id);
-        k->poly1305 = id == AK_CIPHER_chacha20_poly1305 ? p->poly1305 : NULL;
-        if (start(k, k->poly1305 != NULL ? p->chacha20 : p->cipher[id], key)) return AK_OK;
-    }
-    ERR_clear_error();
-    ak_keyed_free(k);
-    return AK_ERR_crypto_failed;
+    if (k->id != id || k->provider != p) ak_keyed_free(k);
+    ak_cipher_slot *s = owns(k) ? k->slot : place(p);
+    k->provider = p;
+    k->id = id;
+    k->info = ak_cipher(id);
+    k->seal = seal;
+    memcpy(k->key, key, k->info->key);
+    ak_error e = enter(k, s);
+    if (e != AK_OK) ak_keyed_free(k);
+    return e;
 }
+
+void ak_keyed_copy(ak_keyed *to, const ak_keyed *from) {
+    *to = *from;
+    to->slot = NULL;
+}
+
+void ak_keyed_free(ak_keyed *k) {
+    if (owns(k)) drop(k->slot);
+    ak_wipe(k, sizeof *k);
+}
+
+/* ---- AEAD ------------------------------------------------------------------------------------------------------------------------ */
 
 /* The order of calls is CCM's (the whole length first, RFC 3610 §2.2: it is in the first block of the MAC) or everybody else's. */
 
 static bool seal_parts(ak_keyed *k, const uint8_t *nonce, const uint8_t *aad, int aad_n, const uint8_t *plain, int n, int tail, uint8_t *out) {
-    EVP_CIPHER_CTX *ctx = k->ctx;
-    bool ccm = k->ccm;
+    EVP_CIPHER_CTX *ctx = ak_keyed_context(k);
+    bool ccm = is_ccm(k->id);
     int got = 0, all = n + tail;
-    if (EVP_EncryptInit_ex2(ctx, NULL, NULL, nonce, NULL) != 1) return false;
+    if (ctx == NULL || EVP_EncryptInit_ex2(ctx, NULL, NULL, nonce, NULL) != 1) return false;
     if (ccm && EVP_EncryptUpdate(ctx, NULL, &got, NULL, all) != 1) return false;
     if (EVP_EncryptUpdate(ctx, NULL, &got, aad, aad_n) != 1) return false;
     if (tail != 0 && (ccm || n <= COPY_IS_CHEAPER)) {
@@ -101,16 +144,17 @@ static bool seal_parts(ak_keyed *k, const uint8_t *nonce, const uint8_t *aad, in
 
 bool ak_aead_seal(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE], const uint8_t *aad, size_t aad_n, const uint8_t *plain, size_t n,
                   size_t tail, uint8_t *out) {
-    if (k->ctx == NULL || !k->seal || n > INT_MAX / 2 || tail > INT_MAX / 2 || aad_n > INT_MAX) return false;
-    if (k->poly1305 != NULL ? ak_chacha_seal(k, nonce, aad, aad_n, plain, n, tail, out) : seal_parts(k, nonce, aad, (int)aad_n, plain, (int)n, (int)tail, out)) return true;
+    if (k->info == NULL || !k->seal || n > INT_MAX / 2 || tail > INT_MAX / 2 || aad_n > INT_MAX) return false;
+    if (k->id == AK_CIPHER_chacha20_poly1305 ? ak_chacha_seal(k, nonce, aad, aad_n, plain, n, tail, out) : seal_parts(k, nonce, aad, (int)aad_n, plain, (int)n, (int)tail, out)) return true;
     ERR_clear_error();
     ak_wipe(out, n + tail + k->info->tag);
     return false;
 }
 
 static bool open_parts(ak_keyed *k, const uint8_t *nonce, const uint8_t *aad, int aad_n, const uint8_t *in, int n, uint8_t *out) {
-    EVP_CIPHER_CTX *ctx = k->ctx;
+    EVP_CIPHER_CTX *ctx = ak_keyed_context(k);
     int got = 0;
+    if (ctx == NULL) return false;
     union { /* an OSSL_PARAM points to bytes it may change; these are only read */
         const uint8_t *from;
         uint8_t *p;
@@ -119,7 +163,7 @@ static bool open_parts(ak_keyed *k, const uint8_t *nonce, const uint8_t *aad, in
         OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, given.p, k->info->tag),
         OSSL_PARAM_END,
     };
-    if (k->ccm) { /* tag and length first; the data call is the verdict */
+    if (is_ccm(k->id)) { /* tag and length first; the data call is the verdict */
         return EVP_DecryptInit_ex2(ctx, NULL, NULL, nonce, tag) == 1 && EVP_DecryptUpdate(ctx, NULL, &got, NULL, n) == 1 &&
                EVP_DecryptUpdate(ctx, NULL, &got, aad, aad_n) == 1 && EVP_DecryptUpdate(ctx, out, &got, n != 0 ? in : out, n) == 1;
     }
@@ -130,8 +174,8 @@ static bool open_parts(ak_keyed *k, const uint8_t *nonce, const uint8_t *aad, in
 
 bool ak_aead_open(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE], const uint8_t *aad, size_t aad_n, const uint8_t *in, size_t n,
                   uint8_t *out) {
-    if (k->ctx == NULL || k->seal || n > INT_MAX / 2 || aad_n > INT_MAX) return false;
-    if (k->poly1305 != NULL ? ak_chacha_open(k, nonce, aad, aad_n, in, n, out) : open_parts(k, nonce, aad, (int)aad_n, in, (int)n, out)) return true;
+    if (k->info == NULL || k->seal || n > INT_MAX / 2 || aad_n > INT_MAX) return false;
+    if (k->id == AK_CIPHER_chacha20_poly1305 ? ak_chacha_open(k, nonce, aad, aad_n, in, n, out) : open_parts(k, nonce, aad, (int)aad_n, in, (int)n, out)) return true;
     ERR_clear_error();
     ak_wipe(out, n);
     return false;

@@ -1,7 +1,8 @@
 /* aead.h: a cipher with its key, and authenticated encryption with it (RFC 5116): AES-GCM, AES-CCM, ChaCha20-Poly1305, ARIA-GCM.
  *
- * The cipher context is made once per direction of a connection and only re-keyed afterwards; a record costs one IV, the data and
- * one tag. Keys and plaintext are secret; lengths, nonces and verdicts are public. Failures leave libcrypto's error queue clean. */
+ * libcrypto's contexts belong to the provider, which has a bounded number of them (AK_CIPHER_SLOTS): a key is put into one when it is used and stays there until another
+ * key needs the place, so that a connection that is idle holds its key and nothing else. A record costs one IV, the data and one tag. Keys and plaintext are secret;
+ * lengths, nonces and verdicts are public. Failures leave libcrypto's error queue clean. */
 #ifndef AK_CRYPTO_AEAD_H
 #define AK_CRYPTO_AEAD_H
 
@@ -10,20 +11,26 @@
 #define AK_AEAD_NONCE 12
 #define AK_CIPHER_KEY_MAX 32
 
-/* ak_keyed: a cipher of any kind with its key, for one direction. All zeros: none yet. Owns its context; borrows `info`, and the provider's Poly1305. */
+/* ak_keyed: a cipher of any kind with its key, for one direction. All zeros: none yet. Borrows the provider. It stays where it is in memory between ak_keyed_set and
+ * ak_keyed_free: the provider knows it by its address. */
 typedef struct ak_keyed {
-    struct evp_cipher_ctx_st *ctx;
-    struct evp_mac_ctx_st *poly1305; /* ChaCha20-Poly1305: ctx is ChaCha20 alone */
+    struct ak_cipher_slot *slot; /* where its key was put last; whether it is still there tells the slot */
+    ak_provider *provider;
     const ak_cipher_info *info;
     ak_cipher_id id;
     bool seal; /* encrypts (else decrypts) */
-    bool ccm;
+    uint8_t key[AK_CIPHER_KEY_MAX];
 } ak_keyed;
 
-/* ak_keyed_set: takes a key of ak_cipher(id)->key bytes; the same cipher and direction as before is only re-keyed.
+/* ak_keyed_set: takes a key of ak_cipher(id)->key bytes, in place of the one before.
  * AK_ERR_unsupported when this libcrypto has no such cipher, AK_ERR_out_of_memory, AK_ERR_crypto_failed; then *k is as after ak_keyed_free. */
 ak_error ak_keyed_set(ak_keyed *k, ak_provider *p, ak_cipher_id id, bool seal, const uint8_t *key);
-/* ak_keyed_free: wipes the key (libcrypto cleanses the context) and leaves *k empty. */
+/* ak_keyed_ready: its key is in a context, where it stays at least until another ak_keyed of the provider is used. AK_ERR_out_of_memory, AK_ERR_crypto_failed. Whatever uses
+ * the key does this by itself, and fails where it does; asked before, it says why. */
+ak_error ak_keyed_ready(ak_keyed *k);
+/* ak_keyed_copy: the same cipher, key and direction; *to is empty before. */
+void ak_keyed_copy(ak_keyed *to, const ak_keyed *from);
+/* ak_keyed_free: wipes the key, here and in the context, and leaves *k empty. */
 void ak_keyed_free(ak_keyed *k);
 
 /* ak_aead_seal: encrypts n bytes of plain into out, then `tail` bytes that the caller has already put at out + n (TLS 1.3's inner type and

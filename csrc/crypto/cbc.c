@@ -1,6 +1,7 @@
 #include "crypto/cbc.h"
 
 #include "base/ct.h"
+#include "crypto/internal.h"
 
 #include <limits.h>
 #include <openssl/err.h>
@@ -9,9 +10,10 @@
 
 bool ak_cbc_crypt(ak_keyed *k, const uint8_t *iv, const uint8_t *in, size_t n, uint8_t *out) {
     int got = 0;
-    if (k->ctx == NULL || n > INT_MAX) return false;
-    bool ok = k->seal ? EVP_EncryptInit_ex2(k->ctx, NULL, NULL, iv, NULL) == 1 && EVP_EncryptUpdate(k->ctx, out, &got, in, (int)n) == 1
-                      : EVP_DecryptInit_ex2(k->ctx, NULL, NULL, iv, NULL) == 1 && EVP_DecryptUpdate(k->ctx, out, &got, in, (int)n) == 1;
+    EVP_CIPHER_CTX *ctx = n <= INT_MAX ? ak_keyed_context(k) : NULL;
+    if (ctx == NULL) return false;
+    bool ok = k->seal ? EVP_EncryptInit_ex2(ctx, NULL, NULL, iv, NULL) == 1 && EVP_EncryptUpdate(ctx, out, &got, in, (int)n) == 1
+                      : EVP_DecryptInit_ex2(ctx, NULL, NULL, iv, NULL) == 1 && EVP_DecryptUpdate(ctx, out, &got, in, (int)n) == 1;
     if (ok && (size_t)got == n) return true;
     ERR_clear_error();
     return false;

@@ -24,15 +24,15 @@ bool ak_chacha_fetch(ak_provider *p) {
 }
 
 /* start: the counter, from which the first block is the key of the MAC, and the nonce. */
-static bool start(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE]) {
+static bool start(EVP_CIPHER_CTX *ctx, const uint8_t nonce[AK_AEAD_NONCE]) {
     uint8_t iv[4 + AK_AEAD_NONCE] = {0};
     memcpy(iv + 4, nonce, AK_AEAD_NONCE);
-    return EVP_EncryptInit_ex2(k->ctx, NULL, NULL, iv, NULL) == 1;
+    return ctx != NULL && EVP_EncryptInit_ex2(ctx, NULL, NULL, iv, NULL) == 1;
 }
 
-static bool crypt(ak_keyed *k, const uint8_t *in, size_t n, uint8_t *out) {
+static bool crypt(EVP_CIPHER_CTX *ctx, const uint8_t *in, size_t n, uint8_t *out) {
     int got = 0;
-    return n == 0 || EVP_EncryptUpdate(k->ctx, out, &got, in, (int)n) == 1;
+    return n == 0 || EVP_EncryptUpdate(ctx, out, &got, in, (int)n) == 1;
 }
 
 static void put_size(uint8_t out[8], uint64_t n) {
@@ -56,19 +56,20 @@ static size_t whole_blocks(size_t n) { return (n + BLOCK - 1) / BLOCK * BLOCK; }
 bool ak_chacha_seal(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE], const uint8_t *aad, size_t aad_n, const uint8_t *plain, size_t n, size_t tail, uint8_t *out) {
     uint8_t room[BLOCK + AT_ONCE];
     size_t all = n + tail, used = BLOCK;
-    bool ok = start(k, nonce);
+    EVP_CIPHER_CTX *ctx = ak_keyed_context(k);
+    bool ok = start(ctx, nonce);
     memset(room, 0, BLOCK);
     if (all <= AT_ONCE) {
         used += whole_blocks(all);
         if (n != 0) memcpy(room + BLOCK, plain, n);
         if (tail != 0) memcpy(room + BLOCK + n, out + n, tail);
         memset(room + BLOCK + all, 0, used - BLOCK - all);
-        ok = ok && crypt(k, room, used, room);
+        ok = ok && crypt(ctx, room, used, room);
         if (ok && all != 0) memcpy(out, room + BLOCK, all);
     } else {
-        ok = ok && crypt(k, room, BLOCK, room) && crypt(k, plain, n, out) && crypt(k, out + n, tail, out + n);
+        ok = ok && crypt(ctx, room, BLOCK, room) && crypt(ctx, plain, n, out) && crypt(ctx, out + n, tail, out + n);
     }
-    ok = ok && tag_of(k->poly1305, room, aad, aad_n, out, all, out + all);
+    ok = ok && tag_of(k->provider->poly1305, room, aad, aad_n, out, all, out + all);
     ak_wipe(room, used);
     return ok;
 }
@@ -76,15 +77,16 @@ bool ak_chacha_seal(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE], const uint8
 bool ak_chacha_open(ak_keyed *k, const uint8_t nonce[AK_AEAD_NONCE], const uint8_t *aad, size_t aad_n, const uint8_t *in, size_t n, uint8_t *out) {
     uint8_t room[BLOCK + AT_ONCE], tag[TAG];
     size_t used = BLOCK;
-    bool at_once = n <= AT_ONCE, ok = start(k, nonce);
+    EVP_CIPHER_CTX *ctx = ak_keyed_context(k);
+    bool at_once = n <= AT_ONCE, ok = start(ctx, nonce);
     memset(room, 0, BLOCK);
     if (at_once) {
         used += whole_blocks(n);
         if (n != 0) memcpy(room + BLOCK, in, n);
         memset(room + BLOCK + n, 0, used - BLOCK - n);
     }
-    ok = ok && crypt(k, room, used, room) && tag_of(k->poly1305, room, aad, aad_n, in, n, tag) && ak_ct_eq(tag, in + n, TAG);
-    if (ok && !at_once) ok = crypt(k, in, n, out);
+    ok = ok && crypt(ctx, room, used, room) && tag_of(k->provider->poly1305, room, aad, aad_n, in, n, tag) && ak_ct_eq(tag, in + n, TAG);
+    if (ok && !at_once) ok = crypt(ctx, in, n, out);
     else if (ok && n != 0) memcpy(out, room + BLOCK, n);
     ak_wipe(room, used);
     return ok;

@@ -55,9 +55,9 @@ ak_error ak_auth_take_chain(ak_hs *h, ak_view list) {
     ak_info *i = h->info;
     ak_failure why = {0};
     ak_rd r;
-    if (i->peer_chain == NULL) i->peer_chain = ak_zalloc(sizeof *i->peer_chain);
+    ak_chain_free(i->peer_chain);
+    i->peer_chain = ak_chain_new();
     if (i->peer_chain == NULL) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
-    ak_chain_clear(i->peer_chain);
     ak_rd_view(&r, list);
     while (ak_rd_left(&r) > 0) {
         ak_view der;
@@ -79,18 +79,11 @@ ak_error ak_auth_take_key(ak_hs *h) {
 }
 
 ak_error ak_hs_adopt_peer(ak_hs *h, const ak_resumption *r) {
-    ak_failure why = {0};
-    ak_buf_clear(&h->info->psk_identity);
-    if (!ak_buf_put_view(&h->info->psk_identity, ak_buf_view(&r->psk_identity))) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
+    if (!ak_buf_set(&h->info->psk_identity, ak_buf_view(&r->psk_identity))) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
     if (r->peer_chain == NULL) return AK_OK;
-    if (h->info->peer_chain == NULL) h->info->peer_chain = ak_zalloc(sizeof *h->info->peer_chain);
-    if (h->info->peer_chain == NULL) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
-    ak_chain_clear(h->info->peer_chain);
-    for (size_t i = 0; i < r->peer_chain->n; i++)
-        if (ak_chain_push(h->info->peer_chain, r->peer_chain->certs[i], &why) != AK_OK) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
-    ak_buf_clear(&h->info->ocsp_response);
-    ak_buf_clear(&h->info->scts);
-    bool kept = ak_buf_put_view(&h->info->ocsp_response, ak_buf_view(&r->ocsp_response)) && ak_buf_put_view(&h->info->scts, ak_buf_view(&r->scts));
+    ak_chain_free(h->info->peer_chain);
+    h->info->peer_chain = ak_chain_share(r->peer_chain);
+    bool kept = ak_buf_set(&h->info->ocsp_response, ak_buf_view(&r->ocsp_response)) && ak_buf_set(&h->info->scts, ak_buf_view(&r->scts));
     return kept ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
 
@@ -127,7 +120,7 @@ ak_error ak_auth_verify(ak_hs *h) {
     v.level = c->security_level;
     v.ocsp = ak_buf_view(&i->ocsp_response);
     v.no_must_staple = h->server || !c->ocsp;
-    if (!h->server && c->verify_host) v.host = ak_view_of(i->server_name, strlen(i->server_name));
+    if (!h->server && c->verify_host) v.host = ak_view_of(i->server_name.n != 0 ? (const void *)i->server_name.p : "", i->server_name.n);
     if (i->report != NULL) ak_report_free(i->report);
     i->report = NULL;
     ak_error e = ak_verify_chain(h->p, &i->report, c->trust, i->peer_chain, &v, &f);
@@ -198,7 +191,7 @@ size_t ak_auth_candidates(const ak_hs *h, ak_identity **out, size_t max) {
         out[0] = h->identity;
         return 1;
     }
-    ak_view name = ak_view_of(h->info->server_name, strlen(h->info->server_name));
+    ak_view name = ak_buf_view(&h->info->server_name);
     for (size_t i = 0; name.n != 0 && i < c->n_identities && n < max; i++)
         if (ak_identity_serves(c->identities[i], name)) out[n++] = c->identities[i];
     if (n != 0) return n;

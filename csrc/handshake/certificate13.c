@@ -221,9 +221,9 @@ static ak_error read_chain(ak_hs *h, ak_view list) {
     struct ak_certificate_entry entry;
     ak_failure why = {0};
     ak_rd r;
-    if (i->peer_chain == NULL) i->peer_chain = calloc(1, sizeof *i->peer_chain);
+    ak_chain_free(i->peer_chain);
+    i->peer_chain = ak_chain_new();
     if (i->peer_chain == NULL) return no_memory(h);
-    ak_chain_clear(i->peer_chain);
     ak_error e = AK_OK;
     for (ak_rd_view(&r, list); e == AK_OK && ak_next_certificate_entry(&r, &entry);) {
         e = ak_chain_add(i->peer_chain, entry.cert_data, &why);

@@ -114,7 +114,7 @@ ak_error ak_receive_encrypted_extensions(ak_hs *h, ak_view body) {
     e = ak_ext_read_answers(h, AK_IN_encrypted_extensions, x.extensions);
     if (e != AK_OK || f->early != AK_EARLY_accepted) return e;
     const ak_resumption *r = h->offered;
-    bool same = h->info->alpn_n == r->alpn_n && memcmp(h->info->alpn, r->alpn, r->alpn_n) == 0;
+    bool same = ak_view_eq(ak_buf_view(&h->info->alpn), ak_buf_view(&r->alpn));
     if (!same) return ak_hs_fail(h, AK_ERR_early_data_alpn, "(RFC 8446 §4.2.10)");
     if (h->info->suite->id != r->suite) return ak_hs_fail(h, AK_ERR_early_data_suite, "(RFC 8446 §4.2.10)");
     return AK_OK;

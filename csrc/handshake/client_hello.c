@@ -19,7 +19,7 @@
 static bool may_offer(const ak_hs *h, const ak_resumption *r) {
     const ak_context *c = h->ctx;
     if (r->server || r->expires <= ak_context_now(c) || r->version < c->min_version || r->version > c->max_version) return false;
-    if (strcmp(r->server_name, h->info->server_name) != 0) return false;
+    if (!ak_view_eq(ak_buf_view(&r->server_name), ak_buf_view(&h->info->server_name))) return false;
     if (!ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx))) return false;
     if (r->version <= AK_TLS12 && r->max_fragment_length != c->max_fragment_length) return false; /* RFC 6066 §4: a session keeps its length */
     if (c->verify && r->verdict != AK_OK) return false; /* somebody said "go on all the same": that was for that connection */
@@ -176,7 +176,7 @@ static bool suits(const ak_hs *h, const ak_resumption *r) {
     return r->server && r->version == h->info->version && r->expires > ak_context_now(h->ctx) && own_suite(h, r->suite) &&
            client_lists_suite(h, r->suite) && r->max_fragment_length == h->info->max_fragment_length &&
            ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx)) &&
-           ak_suite_usable(h->p, ak_suite_find(r->suite)) && strcmp(r->server_name, h->info->server_name) == 0 &&
+           ak_suite_usable(h->p, ak_suite_find(r->suite)) && ak_view_eq(ak_buf_view(&r->server_name), ak_buf_view(&h->info->server_name)) &&
            (h->ctx->client_auth != AK_CLIENT_AUTH_require || r->peer_chain != NULL || !ak_asks_certificate(h->ctx, ak_suite_find(r->suite))) &&
            (h->ctx->client_auth != AK_CLIENT_AUTH_none || r->peer_chain == NULL) && (!h->ctx->verify || r->verdict == AK_OK);
 }
@@ -258,10 +258,8 @@ static ak_error take_alpn(ak_hs *h) {
     ak_view v = h->answer.bytes;
     if (h->answer.verdict == AK_REFUSE && h->answer.error != AK_OK) return ak_hs_refused(h);
     if (h->answer.verdict == AK_REFUSE || (!h->answer.yes && v.n == 0)) return ak_hs_fail(h, AK_ERR_no_application_protocol, "the application wants none of the client's");
-    if (v.n > 255) return ak_hs_fail(h, AK_ERR_hook_failed, "an ALPN name of %zu bytes", v.n);
-    if (v.n != 0) memcpy(h->info->alpn, v.p, v.n);
-    h->info->alpn_n = (uint8_t)v.n;
-    return AK_OK;
+    if (v.n > AK_ALPN_MAX) return ak_hs_fail(h, AK_ERR_hook_failed, "an ALPN name of %zu bytes", v.n);
+    return ak_buf_set(&h->info->alpn, v) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
 
 enum { AT_START, AT_SESSION, AT_IDENTITY, AT_ALPN };
@@ -304,7 +302,7 @@ ak_error ak_receive_client_hello(ak_hs *h, ak_view body) {
     }
     if (h->ctx->ask_identity && h->resumed == NULL && !answered_before(h, AT_IDENTITY)) {
         h->phase = AT_IDENTITY;
-        h->event.bytes = ak_view_of(h->info->server_name, strlen(h->info->server_name));
+        h->event.bytes = ak_buf_view(&h->info->server_name);
         return ak_hs_ask(h, AK_EV_identity);
     }
 identity_known:

@@ -166,10 +166,7 @@ ak_info *ak_info_ref(ak_info *i) {
 
 void ak_info_free(ak_info *i) {
     if (i == NULL || --i->refs > 0) return;
-    if (i->peer_chain != NULL) {
-        ak_chain_clear(i->peer_chain);
-        free(i->peer_chain);
-    }
+    ak_chain_free(i->peer_chain);
     if (i->report != NULL) ak_report_free(i->report);
 #define FREE(field, max) ak_buf_free(&i->field);
     AK_INFO_BUFS(FREE)

@@ -12,7 +12,7 @@
 /* ---- client ------------------------------------------------------------------------------------------------------------------- */
 
 static bool alpn_offered(const ak_hs *h, const ak_resumption *r) {
-    return r->alpn_n == 0 || ak_list_vec_has(ak_buf_view(&h->ctx->alpn), 1, ak_view_of(r->alpn, r->alpn_n));
+    return r->alpn.n == 0 || ak_list_vec_has(ak_buf_view(&h->ctx->alpn), 1, ak_buf_view(&r->alpn));
 }
 
 static const ak_resumption *early_session(const ak_hs *h) {
@@ -197,7 +197,7 @@ static const char *impossible(const ak_hs *h) {
     if (h->info->hello_retry) return "hello_retry_request";
     if (r->max_early_data == 0) return "unsupported_for_session";
     if (r->suite != h->info->suite->id) return "suite_mismatch";
-    if (r->alpn_n != h->info->alpn_n || memcmp(r->alpn, h->info->alpn, r->alpn_n) != 0) return "alpn_mismatch";
+    if (!ak_view_eq(ak_buf_view(&r->alpn), ak_buf_view(&h->info->alpn))) return "alpn_mismatch";
     return fresh(h) ? NULL : "ticket_age_skew";
 }
 

@@ -23,9 +23,8 @@ static bool offers_12(const ak_hs *h) { return h->ctx->min_version <= AK_TLS12; 
 /* ---- server_name (RFC 6066 §3) ------------------------------------------------------------------------------------------- */
 
 static bool offer_server_name(ak_hs *h, ak_buf *b) {
-    const char *name = h->info->server_name;
     uint8_t ip[16];
-    ak_view v = ak_view_of(name, strlen(name));
+    ak_view v = ak_buf_view(&h->info->server_name);
     if (v.n == 0 || ak_host_ip(v, ip) != 0) return false; /* "Literal IPv4 and IPv6 addresses are not permitted" */
     if (v.p[v.n - 1] == '.') v.n--;                        /* "without a trailing dot" */
     size_t list = ak_buf_open(b, 2);
@@ -55,15 +54,13 @@ static ak_error offered_server_name(ak_hs *h, ak_view body) {
         if (!is_host_name(name)) return ak_hs_fail(h, AK_ERR_illegal_parameter, "server_name's host_name is no name of 1 to 255 ASCII characters (RFC 6066 §3)");
         host = name;
     }
-    if (host.n != 0) memcpy(h->info->server_name, host.p, host.n);
-    h->info->server_name[host.n] = '\0';
-    return AK_OK;
+    return ak_buf_set(&h->info->server_name, host) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
 }
 
 static bool answer_server_name(ak_hs *h, ak_message_kind where, ak_buf *b) {
     (void)b;
     return (where == AK_IN_server_hello_12 || where == AK_IN_encrypted_extensions) && !h->info->resumed && h->identity != NULL &&
-           ak_identity_serves(h->identity, ak_view_of(h->info->server_name, strlen(h->info->server_name)));
+           ak_identity_serves(h->identity, ak_buf_view(&h->info->server_name));
 }
 
 static ak_error answered_empty(ak_hs *h, ak_message_kind where, ak_view body) {
@@ -225,7 +222,6 @@ static ak_error answered_session_ticket(ak_hs *h, ak_message_kind where, ak_view
 
 /* ---- application_layer_protocol_negotiation (RFC 7301) ------------------------------------------------------------------------------------ */
 
-/* A renegotiation keeps the protocol that was agreed first. */
 /* protocol_names: a list as a person may read it: what a peer calls a protocol can be any bytes. */
 static void protocol_names(char *out, size_t room, ak_view list) {
     ak_rd r;
@@ -239,6 +235,9 @@ static void protocol_names(char *out, size_t room, ak_view list) {
     out[at] = '\0';
 }
 
+static ak_error take_alpn(ak_hs *h, ak_view name) { return ak_buf_set(&h->info->alpn, name) ? AK_OK : ak_hs_fail(h, AK_ERR_out_of_memory, NULL); }
+
+/* A renegotiation keeps the protocol that was agreed first. */
 static bool offer_alpn(ak_hs *h, ak_buf *b) { return h->ctx->alpn.n != 0 && h->renegotiation == NULL && ak_buf_vec(b, ak_buf_view(&h->ctx->alpn), 2); }
 
 static ak_error offered_alpn(ak_hs *h, ak_view body) {
@@ -254,9 +253,7 @@ static ak_error offered_alpn(ak_hs *h, ak_view body) {
         ak_rd_view(&theirs, x.protocol_name_list);
         while (ak_rd_left(&theirs) > 0 && ak_rd_vec(&theirs, &n, 1)) {
             if (!ak_view_eq(n, name)) continue;
-            memcpy(h->info->alpn, name.p, name.n);
-            h->info->alpn_n = (uint8_t)name.n;
-            return AK_OK;
+            return take_alpn(h, name);
         }
     }
     char offered[100], own[100];
@@ -266,9 +263,9 @@ static ak_error offered_alpn(ak_hs *h, ak_view body) {
 }
 
 static bool answer_alpn(ak_hs *h, ak_message_kind where, ak_buf *b) {
-    if ((where != AK_IN_server_hello_12 && where != AK_IN_encrypted_extensions) || h->info->alpn_n == 0) return false;
+    if ((where != AK_IN_server_hello_12 && where != AK_IN_encrypted_extensions) || h->info->alpn.n == 0) return false;
     size_t list = ak_buf_open(b, 2);
-    ak_buf_vec(b, ak_view_of(h->info->alpn, h->info->alpn_n), 1);
+    ak_buf_vec(b, ak_buf_view(&h->info->alpn), 1);
     return ak_buf_close(b, list, 2);
 }
 
@@ -288,15 +285,9 @@ static ak_error answered_alpn(ak_hs *h, ak_message_kind where, ak_view body) {
     ak_rd_view(&r, offer.protocol_name_list);
     while (ak_rd_left(&r) > 0 && ak_rd_vec(&r, &n, 1)) {
         if (!ak_view_eq(n, name)) continue;
-        memcpy(h->info->alpn, name.p, name.n);
-        h->info->alpn_n = (uint8_t)name.n;
-        return AK_OK;
+        return take_alpn(h, name);
     }
-    if (h->ctx->any_alpn) {
-        memcpy(h->info->alpn, name.p, name.n);
-        h->info->alpn_n = (uint8_t)name.n;
-        return AK_OK;
-    }
+    if (h->ctx->any_alpn) return take_alpn(h, name);
     char chosen[260];
     protocol_names(chosen, sizeof chosen, x.protocol_name_list);
     return ak_hs_fail(h, AK_ERR_wrong_application_protocol, "%s", chosen);

@@ -54,7 +54,6 @@ ak_error ak_receive_finished12(ak_hs *h, ak_view body) {
 
 ak_resumption *ak_resumption12(const ak_hs *h) {
     const ak_info *i = h->info;
-    ak_failure ignored = {0};
     ak_resumption *r = ak_resumption_new();
     if (r == NULL) return NULL;
     const ak_resumption *old = i->resumed ? (h->server ? h->resumed : h->offered) : NULL;
@@ -70,12 +69,10 @@ ak_resumption *ak_resumption12(const ak_hs *h) {
     r->expires = old != NULL ? old->expires : r->created + h->ctx->session_lifetime;
     r->group = i->group != NULL ? i->group->id : 0;
     r->peer_scheme = i->peer_scheme != NULL ? i->peer_scheme->id : 0;
-    memcpy(r->server_name, i->server_name, sizeof r->server_name);
-    memcpy(r->alpn, i->alpn, sizeof r->alpn);
-    r->alpn_n = i->alpn_n;
     r->max_fragment_length = i->max_fragment_length;
-    bool proofs = i->server || (ak_buf_put_view(&r->ocsp_response, ak_buf_view(&i->ocsp_response)) && ak_buf_put_view(&r->scts, ak_buf_view(&i->scts)));
-    if (!proofs || !ak_buf_put_view(&r->psk_identity, ak_buf_view(&i->psk_identity))) {
+    bool proofs = i->server || (ak_buf_set(&r->ocsp_response, ak_buf_view(&i->ocsp_response)) && ak_buf_set(&r->scts, ak_buf_view(&i->scts)));
+    if (!proofs || !ak_buf_set(&r->server_name, ak_buf_view(&i->server_name)) || !ak_buf_set(&r->alpn, ak_buf_view(&i->alpn)) ||
+        !ak_buf_set(&r->psk_identity, ak_buf_view(&i->psk_identity))) {
         ak_resumption_free(r);
         return NULL;
     }
@@ -88,13 +85,8 @@ ak_resumption *ak_resumption12(const ak_hs *h) {
     /* a chain that nobody verified must not become one that was */
     ak_error unseen = h->ctx->verify || i->peer_chain == NULL ? AK_OK : AK_ERR_certificate_rejected;
     r->verdict = i->vouched ? AK_OK : i->report != NULL ? i->report->verdict : old != NULL ? old->verdict : unseen;
-    if (i->peer_chain == NULL || i->peer_chain->n == 0) return r;
-    r->peer_chain = calloc(1, sizeof *r->peer_chain);
-    bool ok = r->peer_chain != NULL;
-    for (size_t k = 0; ok && k < i->peer_chain->n; k++) ok = ak_chain_push(r->peer_chain, i->peer_chain->certs[k], &ignored) == AK_OK;
-    if (ok) return r;
-    ak_resumption_free(r);
-    return NULL;
+    r->peer_chain = ak_chain_share(i->peer_chain);
+    return r;
 }
 
 /* The server stores a session once the client's Finished has proved it (full handshake). */

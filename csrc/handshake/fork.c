@@ -26,7 +26,6 @@ static bool copy_bufs(ak_hs *n, const ak_hs *h) {
 }
 
 ak_info *ak_info_copy(const ak_info *i) {
-    ak_failure ignored = {0};
     ak_info *n = ak_info_new(i->provider, i->server);
     if (n == NULL) return NULL;
     *n = *i;
@@ -35,15 +34,10 @@ ak_info *ak_info_copy(const ak_info *i) {
 #define COPY(field, max) ok = copy(&n->field, &i->field) && ok;
     AK_INFO_BUFS(COPY)
 #undef COPY
-    n->peer_chain = NULL;
+    n->peer_chain = ak_chain_share(i->peer_chain);
     n->report = i->report != NULL ? ak_report_ref(i->report) : NULL;
     n->resumption = i->resumption != NULL ? ak_resumption_ref(i->resumption) : NULL;
     for (size_t k = 0; k < i->n_tickets; k++) n->tickets[k] = ak_resumption_ref(i->tickets[k]);
-    if (ok && i->peer_chain != NULL) {
-        n->peer_chain = calloc(1, sizeof *n->peer_chain);
-        ok = n->peer_chain != NULL;
-        for (size_t k = 0; ok && k < i->peer_chain->n; k++) ok = ak_chain_push(n->peer_chain, i->peer_chain->certs[k], &ignored) == AK_OK;
-    }
     if (ok) return n;
     ak_info_free(n);
     return NULL;

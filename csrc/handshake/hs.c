@@ -121,9 +121,8 @@ void ak_hs_finished(ak_hs *h) {
 
 ak_error ak_hs_set_server_name(ak_hs *h, const char *name, ak_failure *f) {
     size_t n = strlen(name);
-    if (n >= sizeof h->info->server_name || !ak_host_valid(ak_view_of(name, n))) return ak_fail(f, AK_ERR_bad_host_name, "%.100s", name);
-    memcpy(h->info->server_name, name, n + 1);
-    return AK_OK;
+    if (n > AK_SERVER_NAME_MAX || !ak_host_valid(ak_view_of(name, n))) return ak_fail(f, AK_ERR_bad_host_name, "%.100s", name);
+    return ak_buf_set(&h->info->server_name, ak_view_of(name, n)) ? AK_OK : ak_fail(f, AK_ERR_out_of_memory, NULL);
 }
 
 void ak_hs_set_resumption(ak_hs *h, ak_resumption *r) {

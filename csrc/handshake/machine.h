@@ -277,7 +277,9 @@ void ak_flow13_free(ak_hs *h);
 #define AK_INFO_BUFS(BUF)                                                                                                                                           \
     BUF(ocsp_response, 1 << 24)                                                                                                                                     \
     BUF(scts, 1 << 16)                                                                                                                                              \
-    BUF(psk_identity, 65535)
+    BUF(psk_identity, 65535)                                                                                                                                        \
+    BUF(server_name, AK_SERVER_NAME_MAX)                                                                                                                            \
+    BUF(alpn, AK_ALPN_MAX)
 
 ak_info *ak_info_new(ak_provider *p, bool server);
 ak_info *ak_info_ref(ak_info *i);

@@ -185,9 +185,9 @@ static ak_error requested(ak_session *s, ak_view message) {
 
 ak_error ak_session_request_certificate(ak_session *s, ak_failure *f) {
     uint8_t context[CONTEXT];
-    if (s->failure.error != AK_OK) {
-        *f = s->failure;
-        return s->failure.error;
+    if (s->failed) {
+        *f = *ak_session_failure(s);
+        return f->error;
     }
     ak_post_auth *p = s->post_auth;
     if (!s->server || s->closed || s->write_closed || p == NULL) return ak_fail(f, AK_ERR_not_ready, "the client has not said post_handshake_auth, or the session is over");
@@ -197,7 +197,7 @@ ak_error ak_session_request_certificate(ak_session *s, ak_failure *f) {
     ak_hs *h = begin(s);
     if (h == NULL) return ak_fail(f, AK_ERR_out_of_memory, NULL);
     ak_error e = ak_buf_put(&h->certificate_request_context, context, sizeof context) ? run(s, h) : ak_session_fail(s, AK_ERR_out_of_memory, NULL);
-    if (e != AK_OK) *f = s->failure;
+    if (e != AK_OK) *f = *ak_session_failure(s);
     return e;
 }
 
@@ -237,7 +237,7 @@ const ak_event *ak_session_event(const ak_session *s) { return ak_post_auth_wait
 
 static ak_error go_on(ak_session *s, ak_failure *f) {
     ak_error e = run(s, s->post_auth->asks);
-    if (e != AK_OK) *f = s->failure;
+    if (e != AK_OK) *f = *ak_session_failure(s);
     return e;
 }
 

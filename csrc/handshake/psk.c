@@ -126,7 +126,7 @@ ak_error ak_seal_client_hello(ak_hs *h, ak_buf *m, size_t at) {
  * follows. */
 static bool suits(const ak_hs *h, const ak_resumption *r) {
     const ak_context *c = h->ctx;
-    return r->server && r->version == h->info->version && r->expires > ak_context_now(c) && strcmp(r->server_name, h->info->server_name) == 0 &&
+    return r->server && r->version == h->info->version && r->expires > ak_context_now(c) && ak_view_eq(ak_buf_view(&r->server_name), ak_buf_view(&h->info->server_name)) &&
            (c->client_auth != AK_CLIENT_AUTH_require || r->peer_chain != NULL) && (c->client_auth != AK_CLIENT_AUTH_none || r->peer_chain == NULL) &&
            ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx)) && (!c->verify || r->verdict == AK_OK);
 }

@@ -20,9 +20,10 @@ const ak_context *ak_session_context(const ak_session *s) {
 }
 
 static ak_error allowed(const ak_session *s, ak_failure *f) {
-    if (s->failure.error != AK_OK) {
-        if (f != NULL) *f = s->failure;
-        return s->failure.error;
+    const ak_failure *failure = ak_session_failure(s);
+    if (failure != NULL) {
+        if (f != NULL) *f = *failure;
+        return failure->error;
     }
     if (s->closed || s->peer_closed || s->write_closed) return ak_fail(f, AK_ERR_closed, NULL);
     if (s->server) return ak_fail(f, AK_ERR_not_ready, "a server does not renegotiate here");
@@ -41,13 +42,10 @@ static bool keep(ak_hs *h, const ak_session *s) {
     h->renegotiation->before = ak_info_ref(s->info);
     h->renegotiation->accepted_untrusted = old->report != NULL && old->report->verdict != AK_OK;
     h->info->renegotiated = true;
-    memcpy(h->info->server_name, old->server_name, sizeof h->info->server_name);
-    memcpy(h->info->alpn, old->alpn, sizeof h->info->alpn);
-    h->info->alpn_n = old->alpn_n;
     h->info->max_fragment_length = old->max_fragment_length; /* as long as nothing else is agreed */
     h->peer_record_limit = s->peer_record_limit;
     h->record_version = s->record_version;
-    return true;
+    return ak_buf_set(&h->info->server_name, ak_buf_view(&old->server_name)) && ak_buf_set(&h->info->alpn, ak_buf_view(&old->alpn));
 }
 
 /* hand_over: records go on under the keys of the session, from where it stopped. Nothing fails here. */

@@ -17,6 +17,8 @@ ak_resumption *ak_resumption_new(void) {
     ak_buf_init(&r->psk_identity, 65535);
     ak_buf_init(&r->ocsp_response, 1 << 24);
     ak_buf_init(&r->scts, 65535);
+    ak_buf_init(&r->server_name, AK_SERVER_NAME_MAX);
+    ak_buf_init(&r->alpn, AK_ALPN_MAX);
     return r;
 }
 
@@ -27,14 +29,13 @@ ak_resumption *ak_resumption_ref(ak_resumption *r) {
 
 void ak_resumption_free(ak_resumption *r) {
     if (r == NULL || --r->refs > 0) return;
-    if (r->peer_chain != NULL) {
-        ak_chain_clear(r->peer_chain);
-        free(r->peer_chain);
-    }
+    ak_chain_free(r->peer_chain);
     ak_buf_free(&r->ticket);
     ak_buf_free(&r->psk_identity);
     ak_buf_free(&r->ocsp_response);
     ak_buf_free(&r->scts);
+    ak_buf_free(&r->server_name);
+    ak_buf_free(&r->alpn);
     ak_wipe(r, sizeof *r);
     free(r);
 }
@@ -56,8 +57,8 @@ bool ak_resumption_write(const ak_resumption *r, ak_buf *out) {
     ak_buf_vec(out, ak_secret_view(&r->secret), 1);
     ak_buf_vec(out, ak_view_of(r->session_id, r->session_id_n), 1);
     ak_buf_vec(out, ak_buf_view(&r->ticket), 2);
-    ak_buf_vec(out, ak_view_of(r->server_name, strlen(r->server_name)), 2);
-    ak_buf_vec(out, ak_view_of(r->alpn, r->alpn_n), 1);
+    ak_buf_vec(out, ak_buf_view(&r->server_name), 2);
+    ak_buf_vec(out, ak_buf_view(&r->alpn), 1);
     ak_buf_vec(out, ak_secret_view(&r->context_id), 1);
     ak_buf_u16(out, r->max_fragment_length);
     ak_buf_vec(out, ak_view_of(r->end_point, r->end_point_n), 1);
@@ -74,7 +75,7 @@ static bool read_chain(ak_resumption *r, ak_view list) {
     ak_rd rd;
     ak_failure ignored = {0};
     if (list.n == 0) return true;
-    r->peer_chain = ak_zalloc(sizeof *r->peer_chain);
+    r->peer_chain = ak_chain_new();
     if (r->peer_chain == NULL) return false;
     ak_rd_view(&rd, list);
     while (ak_rd_left(&rd) > 0) {
@@ -120,7 +121,7 @@ static bool read_fields(ak_resumption *r, ak_rd *rd) {
     ak_rd_vec(rd, &scts, 2);
     ak_rd_vec(rd, &chain, 3);
     if (!is_time(created) || !is_time(expires) || !is_time(r->received_ms)) return false;
-    if (!ak_rd_done(rd) || (flags & ~7u) != 0 || id.n > sizeof r->session_id || name.n >= sizeof r->server_name || end_point.n > sizeof r->end_point || verdict >= AK_ERR_COUNT ||
+    if (!ak_rd_done(rd) || (flags & ~7u) != 0 || id.n > sizeof r->session_id || name.n > AK_SERVER_NAME_MAX || end_point.n > sizeof r->end_point || verdict >= AK_ERR_COUNT ||
         memchr(name.n != 0 ? name.p : magic.p, 0, name.n) != NULL)
         return false;
     r->server = (flags & 1) != 0;
@@ -131,14 +132,11 @@ static bool read_fields(ak_resumption *r, ak_rd *rd) {
     r->verdict = (ak_error)verdict;
     if (id.n != 0) memcpy(r->session_id, id.p, id.n);
     r->session_id_n = (uint8_t)id.n;
-    if (name.n != 0) memcpy(r->server_name, name.p, name.n);
-    if (alpn.n != 0) memcpy(r->alpn, alpn.p, alpn.n);
-    r->alpn_n = (uint8_t)alpn.n;
     if (end_point.n != 0) memcpy(r->end_point, end_point.p, end_point.n);
     r->end_point_n = (uint8_t)end_point.n;
     return secret.n != 0 && ak_secret_set(&r->secret, secret.p, secret.n) && ak_secret_set(&r->context_id, context.p, context.n) &&
-           ak_buf_put_view(&r->ticket, ticket) && ak_buf_put_view(&r->psk_identity, psk_identity) && ak_buf_put_view(&r->ocsp_response, ocsp) &&
-           ak_buf_put_view(&r->scts, scts) && ak_suite_find(r->suite) != NULL && read_chain(r, chain);
+           ak_buf_set(&r->server_name, name) && ak_buf_set(&r->alpn, alpn) && ak_buf_set(&r->ticket, ticket) && ak_buf_set(&r->psk_identity, psk_identity) &&
+           ak_buf_set(&r->ocsp_response, ocsp) && ak_buf_set(&r->scts, scts) && ak_suite_find(r->suite) != NULL && read_chain(r, chain);
 }
 
 ak_error ak_resumption_read(ak_view bytes, ak_resumption **out, ak_failure *f) {

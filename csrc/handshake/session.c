@@ -46,6 +46,7 @@ ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
     s->assembly = h->assembly;
     s->excess = h->excess;
     ak_buf_drop(&s->assembly, h->assembly_at);
+    if (s->assembly.n == 0) ak_buf_free(&s->assembly);
     s->stopped = s->assembly.n != 0; /* a HelloRequest in one record with Finished (RFC 5246 §6.2.1) */
     ak_buf_init(&h->assembly, AK_BUF_NO_LIMIT);
     ak_buf_init(&s->reply, AK_BUF_NO_LIMIT);
@@ -85,6 +86,7 @@ void ak_session_free(ak_session *s) {
     ak_info_free(s->info);
     ak_provider_free(s->p);
     ak_context_free(s->ctx);
+    free(s->failure);
     free(s);
 }
 
@@ -123,27 +125,39 @@ static void over(ak_session *s) {
     ak_session_drop_keys(s);
 }
 
+const ak_failure *ak_session_failure(const ak_session *s) {
+    static const ak_failure no_memory = {.error = AK_ERR_out_of_memory, .alert = AK_ALERT_internal_error, .state = "open"};
+    return s->failure != NULL ? s->failure : s->failed ? &no_memory : NULL;
+}
+
+/* note: the first failure stays. */
+static const ak_failure *note(ak_session *s, const ak_failure *f) {
+    s->failed = true;
+    s->failure = malloc(sizeof *s->failure);
+    if (s->failure != NULL) *s->failure = *f;
+    return ak_session_failure(s);
+}
+
 static ak_error fail(ak_session *s, ak_error e, int alert, bool from_peer, const char *detail) {
-    if (s->failure.error != AK_OK) return s->failure.error;
-    s->failure.error = e;
-    s->failure.alert = alert;
-    s->failure.from_peer = from_peer;
-    s->failure.state = "open";
-    snprintf(s->failure.detail, sizeof s->failure.detail, "%s", detail);
-    if (!from_peer) put_alert(s, 2, alert);
+    if (s->failed) return ak_session_failure(s)->error;
+    ak_failure why = {.error = e, .alert = alert, .from_peer = from_peer, .state = "open"};
+    snprintf(why.detail, sizeof why.detail, "%s", detail);
+    const ak_failure *f = note(s, &why);
+    if (!f->from_peer) put_alert(s, 2, f->alert);
     over(s);
-    return e;
+    return f->error;
 }
 
 ak_error ak_session_failed(ak_session *s, const ak_failure *f) {
-    if (s->failure.error != AK_OK) return s->failure.error;
-    s->failure = *f;
-    over(s);
-    return s->failure.error;
+    if (!s->failed) {
+        note(s, f);
+        over(s);
+    }
+    return ak_session_failure(s)->error;
 }
 
 ak_error ak_session_fail(ak_session *s, ak_error e, const char *fmt, ...) {
-    char detail[sizeof s->failure.detail] = "";
+    char detail[sizeof s->failure->detail] = "";
     if (fmt != NULL) {
         va_list ap;
         va_start(ap, fmt);
@@ -157,9 +171,10 @@ ak_error ak_session_fail_alert(ak_session *s, ak_error e, int alert, const char 
 
 /* refuse_use: why a closed or failed session does nothing; AK_OK when it may. */
 static ak_error refuse_use(const ak_session *s, ak_failure *f) {
-    if (s->failure.error != AK_OK) {
-        if (f != NULL) *f = s->failure;
-        return s->failure.error;
+    const ak_failure *failure = ak_session_failure(s);
+    if (failure != NULL) {
+        if (f != NULL) *f = *failure;
+        return failure->error;
     }
     if (s->closed) return ak_fail(f, AK_ERR_closed, "the session was closed and its keys are destroyed");
     return AK_OK;
@@ -219,8 +234,8 @@ static ak_error before_data(ak_session *s, size_t n, uint8_t *out, size_t *out_n
 /* sealed: after it: n more bytes are in out, or it failed. */
 static ak_error sealed(ak_session *s, ak_error e, size_t n, size_t *out_n, const ak_failure *why, ak_failure *f) {
     if (e != AK_OK) {
-        fail(s, e, ak_error_alert(e), false, why->detail);
-        if (f != NULL) *f = s->failure;
+        e = fail(s, e, ak_error_alert(e), false, why->detail);
+        if (f != NULL) *f = *ak_session_failure(s);
         *out_n = 0;
         return e;
     }
@@ -233,7 +248,7 @@ ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t 
     ak_failure why = {0};
     size_t written = 0;
     *out_n = 0;
-    if (n == 0 && s->failure.error == AK_OK && !s->closed && !s->write_closed) return AK_OK;
+    if (n == 0 && !s->failed && !s->closed && !s->write_closed) return AK_OK;
     ak_error e = before_data(s, n, out, out_n, f);
     if (e != AK_OK) return e;
     if (pads(s)) e = ak_seal_padded(s->ctx, s->write, AK_CT_application_data, s->record_version, plain, n, s->max_send, out + *out_n, &written, &why);
@@ -386,8 +401,8 @@ ak_error ak_session_open(ak_session *s, ak_view in, uint8_t *out, size_t *out_n,
     if (e == AK_OK && !s->closed && !s->write_closed && !s->stopped) e = answer_key_update(s);
     if (!s->closed && !ak_deframer_keep(&s->deframer) && e == AK_OK) e = ak_session_fail(s, AK_ERR_out_of_memory, NULL);
     if (e == AK_OK || *out_n > 0) return AK_OK; /* data first; the next call says what came after it */
-    if (e == AK_ERR_closed && s->failure.error == AK_OK) return ak_fail(f, AK_ERR_closed, "the peer said close_notify");
-    if (f != NULL) *f = s->failure;
+    if (e == AK_ERR_closed && !s->failed) return ak_fail(f, AK_ERR_closed, "the peer said close_notify");
+    if (f != NULL) *f = *ak_session_failure(s);
     return e;
 }
 
@@ -408,12 +423,11 @@ ak_error ak_session_close(ak_session *s, ak_failure *f) {
 }
 
 ak_error ak_session_eof(ak_session *s, ak_failure *f) {
-    if (s->failure.error != AK_OK) return refuse_use(s, f);
+    if (s->failed) return refuse_use(s, f);
     if (s->peer_closed || s->closed) return AK_OK;
-    s->failure.error = AK_ERR_truncated;
-    s->failure.alert = AK_ALERT_none;
-    s->failure.state = "open";
-    if (s->deframer.stash.n > s->deframer.stash_used) snprintf(s->failure.detail, sizeof s->failure.detail, "in the middle of a record");
+    ak_failure why = {.error = AK_ERR_truncated, .alert = AK_ALERT_none, .state = "open"};
+    if (s->deframer.stash.n > s->deframer.stash_used) snprintf(why.detail, sizeof why.detail, "in the middle of a record");
+    note(s, &why);
     ak_session_drop_keys(s);
     return refuse_use(s, f);
 }
@@ -452,7 +466,7 @@ ak_error ak_session_update_keys(ak_session *s, bool ask_peer, ak_failure *f) {
     if (s->write_closed) return ak_fail(f, AK_ERR_write_closed, NULL);
     if (ak_post_auth_holds_key(s)) return ak_fail(f, AK_ERR_not_ready, "an authentication waits for the application, under the keys of the moment");
     e = ak_session13_update(s, ask_peer);
-    if (e != AK_OK && f != NULL) *f = s->failure;
+    if (e != AK_OK && f != NULL) *f = *ak_session_failure(s);
     return e;
 }
 
@@ -462,11 +476,9 @@ const ak_provider *ak_session_provider(const ak_session *s) { return s->p; }
 const ak_info *ak_session_info(const ak_session *s) { return s->info; }
 ak_view ak_session_reply(const ak_session *s) { return ak_buf_view(&s->reply); }
 void ak_session_reply_taken(ak_session *s) { ak_buf_free(&s->reply); }
-const ak_failure *ak_session_failure(const ak_session *s) { return s->failure.error != AK_OK ? &s->failure : NULL; }
 
 const char *ak_session_state(const ak_session *s) {
-    if (s->failure.error == AK_ERR_truncated) return "truncated";
-    if (s->failure.error != AK_OK) return "failed";
+    if (s->failed) return ak_session_failure(s)->error == AK_ERR_truncated ? "truncated" : "failed";
     if (s->closed) return "closed";
     if (s->peer_closed) return "peer_closed";
     return s->write_closed ? "write_closed" : "open";

@@ -13,8 +13,8 @@ struct ak_session {
     bool peer_closed;  /* close_notify came */
     bool write_closed; /* close_notify was sent */
     bool closed;       /* keys are gone */
-    bool told;         /* a failure was found after plaintext; the next call tells it */
-    ak_failure failure; /* .error AK_OK: none */
+    bool failed;       /* ak_session_failure says why */
+    ak_failure *failure; /* made when it is needed; NULL and failed: there was no memory for it */
     uint16_t record_version, max_send;
     size_t read_limit;
     uint16_t peer_record_limit;

@@ -11,16 +11,6 @@
 
 /* ---- what can be resumed ------------------------------------------------------------------------------------------------------- */
 
-static bool copy_chain(ak_resumption *r, const ak_chain *from) {
-    ak_failure ignored = {0};
-    if (from == NULL || from->n == 0) return true;
-    r->peer_chain = calloc(1, sizeof *r->peer_chain);
-    if (r->peer_chain == NULL) return false;
-    for (size_t i = 0; i < from->n; i++)
-        if (ak_chain_push(r->peer_chain, from->certs[i], &ignored) != AK_OK) return false;
-    return true;
-}
-
 ak_resumption *ak_resumption13(ak_context *c, const ak_info *i, const ak_secret *resumption_master, ak_view nonce, uint32_t lifetime) {
     ak_resumption *r = ak_resumption_new();
     if (r == NULL) return NULL;
@@ -37,17 +27,16 @@ ak_resumption *ak_resumption13(ak_context *c, const ak_info *i, const ak_secret 
     r->received_ms = ak_context_now_ms(c);
     r->group = i->group != NULL ? i->group->id : 0;
     r->peer_scheme = i->peer_scheme != NULL ? i->peer_scheme->id : 0;
-    memcpy(r->server_name, i->server_name, sizeof r->server_name);
-    memcpy(r->alpn, i->alpn, sizeof r->alpn);
-    r->alpn_n = i->alpn_n;
     memcpy(r->end_point, i->end_point, sizeof r->end_point);
     r->end_point_n = i->end_point_n;
+    r->peer_chain = ak_chain_share(i->peer_chain);
     ak_view context = ak_context_identity(c);
     ak_secret_set(&r->context_id, context.p, context.n);
     if (i->report != NULL) r->verdict = i->vouched ? AK_OK : i->report->verdict;
     else if (!c->verify && i->peer_chain != NULL && i->peer_chain->n != 0) r->verdict = AK_ERR_certificate_rejected; /* nobody has looked at it */
     if (ak_hkdf_expand_label(c->provider, i->suite->prf, ak_secret_view(resumption_master), "resumption", nonce, r->secret.p, r->secret.n) &&
-        copy_chain(r, i->peer_chain) && (i->server || (ak_buf_put_view(&r->ocsp_response, ak_buf_view(&i->ocsp_response)) && ak_buf_put_view(&r->scts, ak_buf_view(&i->scts)))))
+        ak_buf_set(&r->server_name, ak_buf_view(&i->server_name)) && ak_buf_set(&r->alpn, ak_buf_view(&i->alpn)) &&
+        (i->server || (ak_buf_set(&r->ocsp_response, ak_buf_view(&i->ocsp_response)) && ak_buf_set(&r->scts, ak_buf_view(&i->scts)))))
         return r;
     ak_resumption_free(r);
     return NULL;

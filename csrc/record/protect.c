@@ -27,8 +27,7 @@ struct ak_protect {
     mode mode;
     uint16_t version;
     bool seal;
-    uint8_t iv[16];                 /* AEAD: fixed part of the nonce, or what is XORed; CBC below TLS 1.1: the next IV */
-    uint8_t key[AK_CIPHER_KEY_MAX]; /* kept for clones: not every libcrypto can copy an AEAD context */
+    uint8_t iv[16]; /* AEAD: fixed part of the nonce, or what is XORed; CBC below TLS 1.1: the next IV */
 };
 
 #define IV_MAX 16
@@ -42,20 +41,23 @@ ak_protect *ak_protect_new(ak_provider *p) {
     return x;
 }
 
-/* Back to null protection, secrets wiped. The cipher context stays, to be re-keyed. */
-static void forget(ak_protect *x) {
+/* Back to null protection, secrets wiped. All but the cipher's, whose place the next key takes. */
+static void forget_mode(ak_protect *x) {
     ak_mac_free(x->mac);
     x->mac = NULL;
     x->mode = MODE_plain;
     x->seq = 0;
     ak_wipe(x->iv, sizeof x->iv);
-    ak_wipe(x->key, sizeof x->key);
+}
+
+static void forget(ak_protect *x) {
+    ak_keyed_free(&x->cipher);
+    forget_mode(x);
 }
 
 void ak_protect_free(ak_protect *x) {
     if (x == NULL) return;
     forget(x);
-    ak_keyed_free(&x->cipher);
     ak_provider_free(x->provider);
     free(x);
 }
@@ -68,12 +70,8 @@ ak_protect *ak_protect_clone(const ak_protect *x) {
     c->version = x->version;
     c->seal = x->seal;
     memcpy(c->iv, x->iv, sizeof c->iv);
-    memcpy(c->key, x->key, sizeof c->key);
-    bool ok = true;
-    if (x->mac != NULL) ok = (c->mac = ak_mac_clone(x->mac)) != NULL;
-    if (ok && x->mode != MODE_plain && x->mode != MODE_mac)
-        ok = ak_keyed_set(&c->cipher, x->provider, x->cipher.id, x->seal, x->key) == AK_OK;
-    if (ok) return c;
+    ak_keyed_copy(&c->cipher, &x->cipher);
+    if (x->mac == NULL || (c->mac = ak_mac_clone(x->mac)) != NULL) return c;
     ak_protect_free(c);
     return NULL;
 }
@@ -83,9 +81,7 @@ ak_protect *ak_protect_clone(const ak_protect *x) {
 static ak_error set_cipher(ak_protect *x, const ak_suite *suite, bool seal, const uint8_t *key, ak_failure *f) {
     x->seal = seal;
     ak_error e = ak_keyed_set(&x->cipher, x->provider, suite->cipher, seal, key);
-    if (e != AK_OK) return ak_fail(f, e, "the cipher of %s", suite->name);
-    memcpy(x->key, key, x->cipher.info->key);
-    return AK_OK;
+    return e == AK_OK ? AK_OK : ak_fail(f, e, "the cipher of %s", suite->name);
 }
 
 ak_error ak_protect_set12(ak_protect *x, const ak_suite *suite, uint16_t version, bool etm, bool seal, ak_view mac_key, ak_view key,
@@ -97,8 +93,10 @@ ak_error ak_protect_set12(ak_protect *x, const ak_suite *suite, uint16_t version
         return ak_fail(f, AK_ERR_internal_error, "%s has no keys of this kind", suite->name);
     if (key.n != info->key || mac_key.n != ak_hash_size(suite->mac) || (iv.n != iv_n && iv_n != 0))
         return ak_fail(f, AK_ERR_internal_error, "keys of the wrong size for %s", suite->name);
-    forget(x);
-    if (info->kind != AK_KIND_null) {
+    forget_mode(x);
+    if (info->kind == AK_KIND_null) {
+        ak_keyed_free(&x->cipher);
+    } else {
         ak_error e = set_cipher(x, suite, seal, key.p, f);
         if (e != AK_OK) return e;
     }
@@ -125,14 +123,15 @@ ak_error ak_protect_set12(ak_protect *x, const ak_suite *suite, uint16_t version
 ak_error ak_protect_set13(ak_protect *x, const ak_suite *suite, bool seal, ak_view traffic_secret, ak_failure *f) {
     if (!ak_suite_is_13(suite)) return ak_fail(f, AK_ERR_internal_error, "%s is no suite of TLS 1.3", suite->name);
     const ak_cipher_info *info = ak_cipher(suite->cipher);
-    uint8_t key[AK_CIPHER_KEY_MAX], iv[AK_AEAD_NONCE];
+    uint8_t key[AK_CIPHER_KEY_MAX], iv[AK_AEAD_NONCE]; /* RFC 8446 §7.3 */
     ak_view none = ak_view_of(NULL, 0);
     ak_error e = AK_OK;
-    forget(x); /* RFC 8446 §7.3 */
+    forget_mode(x);
     if (!ak_hkdf_expand_label(x->provider, suite->prf, traffic_secret, "key", none, key, info->key) ||
         !ak_hkdf_expand_label(x->provider, suite->prf, traffic_secret, "iv", none, iv, sizeof iv))
         e = ak_fail(f, AK_ERR_crypto_failed, "deriving the record keys");
-    if (e == AK_OK) e = set_cipher(x, suite, seal, key, f);
+    if (e != AK_OK) ak_keyed_free(&x->cipher);
+    else e = set_cipher(x, suite, seal, key, f);
     if (e == AK_OK) {
         memcpy(x->iv, iv, sizeof iv);
         x->version = AK_TLS13;
@@ -285,10 +284,17 @@ static ak_error seal_cbc(ak_protect *x, uint8_t type, uint16_t version, const ui
     return AK_OK;
 }
 
+/* ready: the cipher, if there is one. */
+static ak_error ready(ak_protect *x, ak_failure *f) {
+    ak_error e = x->mode != MODE_mac ? ak_keyed_ready(&x->cipher) : AK_OK;
+    return e == AK_OK ? AK_OK : ak_fail(f, e, "the cipher of a record");
+}
+
 /* note: a record that went through the cipher, for a lab's journal. */
 static void note(const ak_protect *x, uint64_t begun, size_t n) {
-    const char *name = x->cipher.info->fetch_name != NULL ? x->cipher.info->fetch_name : "NULL";
-    ak_journal_end(x->provider, begun, &(ak_note){.op = x->seal ? "seal" : "open", .what = name, .secret = ak_view_of(x->key, x->cipher.info->key), .bytes = n});
+    const ak_cipher_info *info = ak_cipher(x->cipher.id); /* with the NULL cipher nothing is keyed */
+    const char *name = info->fetch_name != NULL ? info->fetch_name : "NULL";
+    ak_journal_end(x->provider, begun, &(ak_note){.op = x->seal ? "seal" : "open", .what = name, .secret = ak_view_of(x->cipher.key, info->key), .bytes = n});
 }
 
 ak_error ak_seal(ak_protect *x, uint8_t type, uint16_t record_version, const uint8_t *plain, size_t n, size_t pad, uint8_t *out,
@@ -307,8 +313,9 @@ ak_error ak_seal(ak_protect *x, uint8_t type, uint16_t record_version, const uin
     if (x->seq == NO_MORE_RECORDS) return ak_fail(f, AK_ERR_sequence_exhausted, NULL);
 
     uint8_t *fragment = out + AK_RECORD_HEADER;
-    ak_error e = AK_OK;
+    ak_error e = ready(x, f);
     bool ok = true;
+    if (e != AK_OK) return e;
     uint64_t begun = ak_journal_begin(x->provider);
     if (x->mode == MODE_aead13) {
         put_header(out, AK_CT_application_data, AK_TLS12, size); /* RFC 8446 §5.2: opaque_type, legacy_record_version */
@@ -470,7 +477,9 @@ ak_error ak_open(ak_protect *x, const ak_record *rec, size_t limit, uint8_t *out
         memmove(out, in, rec->fragment.n);
         in = out;
     }
+    ak_error e = ready(x, f);
     bool ok = false;
+    if (e != AK_OK) return e;
     uint64_t begun = ak_journal_begin(x->provider);
     switch (x->mode) {
     case MODE_plain: break;
@@ -483,7 +492,7 @@ ak_error ak_open(ak_protect *x, const ak_record *rec, size_t limit, uint8_t *out
     if (begun != 0) note(x, begun, n);
     if (!ok) return ak_fail(f, AK_ERR_bad_record_mac, NULL);
     x->seq++;
-    ak_error e = x->mode == MODE_aead13 ? unpad(rec, limit, out, &n, out_type, f) : check_length(n, limit, f);
+    e = x->mode == MODE_aead13 ? unpad(rec, limit, out, &n, out_type, f) : check_length(n, limit, f);
     if (e == AK_OK) *out_n = n;
     return e;
 }

@@ -6,23 +6,51 @@
 #define OCSP_MAX 65535
 #define SCTS_MAX 65535
 
-ak_error ak_chain_push(ak_chain *c, ak_cert *cert, ak_failure *f) {
-    if (c->n == AK_CHAIN_MAX) return ak_fail(f, AK_ERR_verify_budget, "more than %d certificates", AK_CHAIN_MAX);
-    c->certs[c->n++] = ak_cert_ref(cert);
+/* put: takes the reference over, whatever happens. There is room for one more at a time: chains have two or three. */
+static ak_error put(ak_chain *c, ak_cert *cert, ak_failure *f) {
+    ak_error e = c->n < AK_CHAIN_MAX ? AK_OK : ak_fail(f, AK_ERR_verify_budget, "more than %d certificates", AK_CHAIN_MAX);
+    ak_cert **certs = e == AK_OK ? realloc(c->certs, (c->n + 1) * sizeof *certs) : NULL;
+    if (certs == NULL) {
+        ak_cert_free(cert);
+        return e != AK_OK ? e : ak_fail(f, AK_ERR_out_of_memory, NULL);
+    }
+    certs[c->n++] = cert;
+    c->certs = certs;
     return AK_OK;
 }
+
+ak_error ak_chain_push(ak_chain *c, ak_cert *cert, ak_failure *f) { return put(c, ak_cert_ref(cert), f); }
 
 ak_error ak_chain_add(ak_chain *c, ak_view der, ak_failure *f) {
     ak_cert *cert;
     if (c->n == AK_CHAIN_MAX) return ak_fail(f, AK_ERR_verify_budget, "more than %d certificates", AK_CHAIN_MAX);
     ak_error e = ak_cert_parse(der, &cert, f);
-    if (e == AK_OK) c->certs[c->n++] = cert;
-    return e;
+    return e == AK_OK ? put(c, cert, f) : e;
 }
 
 void ak_chain_clear(ak_chain *c) {
     for (size_t i = 0; i < c->n; i++) ak_cert_free(c->certs[i]);
+    free(c->certs);
+    c->certs = NULL;
     c->n = 0;
+}
+
+ak_chain *ak_chain_new(void) {
+    ak_chain *c = ak_zalloc(sizeof *c);
+    if (c != NULL) c->refs = 1;
+    return c;
+}
+
+ak_chain *ak_chain_share(ak_chain *c) {
+    if (c == NULL || c->n == 0) return NULL;
+    c->refs++;
+    return c;
+}
+
+void ak_chain_free(ak_chain *c) {
+    if (c == NULL || --c->refs > 0) return;
+    ak_chain_clear(c);
+    free(c);
 }
 
 ak_identity *ak_identity_new(ak_provider *p, const ak_chain *chain, ak_key *key, ak_failure *f) {
@@ -48,8 +76,12 @@ ak_identity *ak_identity_new(ak_provider *p, const ak_chain *chain, ak_key *key,
     i->refs = 1;
     ak_buf_init(&i->ocsp, OCSP_MAX);
     ak_buf_init(&i->scts, SCTS_MAX);
-    for (size_t n = 0; n < chain->n; n++) ak_chain_push(&i->chain, chain->certs[n], f);
     i->key = ak_key_ref(key);
+    for (size_t n = 0; n < chain->n; n++) {
+        if (ak_chain_push(&i->chain, chain->certs[n], f) == AK_OK) continue;
+        ak_identity_free(i);
+        return NULL;
+    }
     return i;
 }
 

@@ -218,7 +218,8 @@ static bool finish(ak_search *s, ak_findings *leaf) {
     r->anchored = s->best_anchored;
     r->revocation = s->best_revocation;
     r->revocation_by = s->best_revocation_by;
-    for (size_t i = 0; i < s->n_best; i++) ak_chain_push(&r->path, s->best[i], NULL);
+    for (size_t i = 0; i < s->n_best; i++)
+        if (ak_chain_push(&r->path, s->best[i], NULL) != AK_OK) return false;
     if (!append(&r->reasons, &r->n_reasons, leaf) || !append(&r->reasons, &r->n_reasons, &s->best_reasons) ||
         !append(&r->warnings, &r->n_warnings, &s->warnings))
         return false;

@@ -224,15 +224,21 @@ bool ak_host_match(ak_view pattern, ak_view host);
 
 /* ---- chains and identities (identity.c) ------------------------------------------------------------------------------------- */
 
-/* ak_chain: certificates, the end entity first. The array holds references. */
+/* ak_chain: certificates, the end entity first. The array holds references. Part of something else (all zeros: empty), or made by ak_chain_new, counted by reference
+ * and not changed once it is shared. */
 typedef struct ak_chain {
-    ak_cert *certs[AK_CHAIN_MAX];
+    ak_cert **certs;
     size_t n;
+    size_t refs; /* of ak_chain_new's */
 } ak_chain;
-/* ak_chain_add: parses and appends. AK_ERR_verify_budget beyond AK_CHAIN_MAX. */
+ak_chain *ak_chain_new(void); /* NULL: out of memory */
+/* ak_chain_share: a reference, NULL for NULL and for an empty chain. */
+ak_chain *ak_chain_share(ak_chain *c);
+void ak_chain_free(ak_chain *c);
+/* ak_chain_add: parses and appends. AK_ERR_verify_budget beyond AK_CHAIN_MAX, AK_ERR_out_of_memory. */
 ak_error ak_chain_add(ak_chain *c, ak_view der, ak_failure *f);
 ak_error ak_chain_push(ak_chain *c, ak_cert *cert, ak_failure *f); /* adds a reference */
-void ak_chain_clear(ak_chain *c);                                  /* releases all; the chain itself is the caller's */
+void ak_chain_clear(ak_chain *c);                                  /* of one that is part of something: releases all */
 
 /* ak_identity: what one proves oneself with. Immutable but for its OCSP response. */
 typedef struct ak_identity {

@@ -5,6 +5,7 @@ local kinds = {
   { name = "TLS 1.2, ECDHE-ECDSA", options = { max_version = "1.2" } },
   { name = "TLS 1.2, RSA key exchange", options = { profile = "classic", max_version = "1.2" } },
   { name = "TLS 1.2, CBC", options = { max_version = "1.2", suites = { "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA" } }, key = "rsa" },
+  { name = "TLS 1.2, NULL cipher", options = { profile = "lab", max_version = "1.2", suites = { "TLS_RSA_WITH_NULL_SHA256" } }, key = "rsa" },
   { name = "TLS 1.2, DHE", options = { max_version = "1.2", suites = { "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256" } }, key = "rsa" },
   { name = "TLS 1.3, ECDSA", options = { versions = "1.3" } },
   { name = "TLS 1.3, RSA-PSS over P-256", options = { versions = "1.3", groups = { "secp256r1" } }, key = "rsa" },

@@ -419,7 +419,7 @@ describe("record_size_limit (RFC 8449)", function()
 
   it("a longer record is record_overflow", function()
     mutate.expect { setup = "ecdhe", attack = "client", client = { record_size_limit = 100 }, server = { record_size_limit = 100 },
-      gate = "plain_out", message = "handshake", change = function(bytes) return bytes:byte() == 20 and bytes .. ("\0"):rep(200) or nil end,
+      gate = "plain_out", message = "handshake", change = function(bytes) return bytes:sub(1, 4) == "\20\0\0\12" and bytes .. ("\0"):rep(200) or nil end,
       code = "plaintext_too_long", alert = "record_overflow" }
   end)
 end)

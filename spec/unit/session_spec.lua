@@ -98,6 +98,33 @@ describe("sealing and opening", function()
     assert.equal(32, #first)
   end)
 
+  it("in turn in more connections than there are places for keys, whatever else is opened and closed between", function()
+    local chacha = { suites = { "TLS_CHACHA20_POLY1305_SHA256" } }
+    local ccm = { suites = { "TLS_AES_128_CCM_SHA256" } }
+    local pairs_of = {}
+    for i = 1, 40 do
+      local kind = ({ { "ecdhe" }, { "cbc" }, { "etm" }, { "tls13" }, { "tls13", chacha }, { "tls13", ccm } })[i % 6 + 1]
+      pairs_of[i] = { connected(kind[1], kind[2], kind[2]) }
+    end
+    for round = 1, 6 do
+      for i, pair in ipairs(pairs_of) do
+        local c, s = pair[1], pair[2]
+        local data = text:sub(i * round, i * round + i * 40)
+        assert.equal(data, (s:open(assert(c:seal(data)))))
+        assert.equal(data, (c:open(assert(s:seal(data)))))
+        if c.version == "1.3" and i % 3 == round % 3 then
+          local _, reply = s:open(assert(c:update_keys(true)))
+          assert.equal("", (c:open(reply)))
+        end
+      end
+      local gone = table.remove(pairs_of, round * 5)
+      gone[2]:open(gone[1]:close())
+      assert.equal("peer_closed", gone[2].state)
+      gone[2]:close()
+      table.insert(pairs_of, round, { connected(round % 2 == 0 and "tls13" or "cbc") })
+    end
+  end)
+
   it("arrays of strings are their bytes in a row", function()
     local c, s = connected()
     local parts = { "a", "", "bc", ("d"):rep(20000) }

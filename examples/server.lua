@@ -5,7 +5,6 @@
 local here = arg[0]:match "^(.*/)" or "./"
 local support = dofile(here .. "support.lua")
 local akushu, socket = support.require "akushu", support.require "socket"
-local tls = require "akushu.adapters.socket"
 
 local usage = [[
 usage: server.lua --listen ADDR:PORT [options]
@@ -75,6 +74,8 @@ local function wait(sock, direction, deadline)
   waiting[sock] = { co = coroutine.running(), direction = direction, deadline = deadline }
   return coroutine.yield()
 end
+
+local tls = require("akushu.adapters.socket").in_loop { wait = wait }
 
 -- ---- one connection --------------------------------------------------------------------------------------------------------------
 
@@ -152,7 +153,7 @@ local function echo(conn)
 end
 
 local function converse(sock, peer)
-  local conn <close> = tls.wrap(sock, server, { wait = wait, timeout = patience, handshake_timeout = patience })
+  local conn <close> = tls.wrap(sock, server, { timeout = patience, handshake_timeout = patience })
   local ok, message, failure = conn:handshake() -- if it fails, the peer has been told why
   if not ok then return say("%s: handshake failed: %s", peer, support.explain(message, failure)) end
   say("%s: %s", peer, support.describe(conn))

@@ -1,4 +1,4 @@
--- akushu.adapters.socket: in a loop of its user's (option wait), blocking, and in socket.select without blocking.
+-- akushu.adapters.socket: in a loop of its user's (in_loop), blocking, and in socket.select without blocking.
 local akushu = require "akushu"
 local certs = require "spec.support.certs"
 local conversations = require "spec.support.conversations"
@@ -6,7 +6,7 @@ local peers = require "spec.support.peers"
 local socket = require "socket"
 local tls = require "akushu.adapters.socket"
 
--- ---- coroutines over select: what a user of option wait writes ------------------------------------------------------------------
+-- ---- coroutines over select: what a user of in_loop writes ------------------------------------------------------------------
 
 local waiting = {} -- [coroutine] = { socket, direction, deadline }
 
@@ -41,23 +41,8 @@ end
 
 local function spawn(fn) resume(coroutine.create(fn)) end
 
--- The adapter with this loop's wait in all its options.
-local looped = {}
-for _, name in ipairs { "wrap", "connect", "handler" } do
-  looped[name] = function(...)
-    local args = table.pack(...)
-    local at = name == "connect" and 4 or 3
-    local o = { wait = wait }
-    for k, v in pairs(args[at] or {}) do o[k] = v end
-    args[at], args.n = o, at
-    local ok, conn, message, failure = pcall(tls[name], table.unpack(args, 1, args.n))
-    if not ok then error(conn, 2) end
-    return conn, message, failure
-  end
-end
-
 conversations {
-  name = "akushu.adapters.socket in a loop", tls = looped, spawn = spawn,
+  name = "akushu.adapters.socket in a loop", tls = tls.in_loop { wait = wait }, spawn = spawn,
   run = function(fn)
     waiting = {}
     local done
@@ -130,6 +115,18 @@ describe("akushu.adapters.socket, blocking,", function()
     silent:settimeout(5)
     assert.equal(21, silent:receive(1):byte())
     listener:close()
+  end)
+
+  it("wants a loop that can wait", function()
+    for problem, call in pairs {
+      ["in_loop: a table expected, got nil"] = function() tls.in_loop() end,
+      ["in_loop: wait: a function expected, got nil"] = function() tls.in_loop {} end,
+      ["in_loop: close: a function expected, got boolean"] = function() tls.in_loop { wait = wait, close = true } end,
+    } do
+      local ok, said = pcall(call)
+      assert.is_false(ok)
+      assert.matches("adapters_socket_spec.lua:%d+: " .. problem, said)
+    end
   end)
 
   it("says when there is nobody", function()

@@ -174,9 +174,14 @@ return function(loop)
 
     it("a peer that says nothing", function()
       local hung
-      with_listener(function(sock) hung = sock end, function(port)
+      local over
+      with_listener(function(sock)
+        hung = sock
+        wait_for(function() return over end)
+      end, function(port)
         local conn, message, failure = tls.connect("127.0.0.1", port, client, options { handshake_timeout = 0.1 })
         assert.same({ nil, "timeout", "the handshake was not done within 0.1 s" }, { conn, failure.code, message })
+        over = true
       end)
       assert.is_truthy(hung)
       with_server(function(conn)

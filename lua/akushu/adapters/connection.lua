@@ -62,7 +62,7 @@ local function callable(name, value)
 end
 
 -- The fields that options set; what belongs to the handshake goes into a table of its own.
-local function read_options(o, more)
+local function read_options(o)
   local fields, handshake = { linger = 2, handshake_timeout = 30 }, {}
   if o ~= nil and type(o) ~= "table" then error("a table of options expected, got " .. type(o), 0) end
   for name, value in pairs(o or {}) do
@@ -72,13 +72,13 @@ local function read_options(o, more)
     elseif name == "on_step" then fields[name] = callable(name, value)
     elseif name == "early_data" and type(value) == "string" then fields.early = value
     elseif name == "early_data" then error("option 'early_data': a string expected, got " .. type(value), 0)
-    elseif not (more and more[name]) then error(("unknown option '%s'%s"):format(tostring(name), meant(name, known)), 0) end
+    else error(("unknown option '%s'%s"):format(tostring(name), meant(name, known)), 0) end
   end
   return fields, handshake
 end
 
-local function new(transport, context, o, more)
-  local self, of = read_options(o, more)
+local function new(transport, context, o)
+  local self, of = read_options(o)
   if type(context) ~= "userdata" or getmetatable(context).__name ~= "akushu.Context" then error("a context expected (akushu.client, akushu.server), got " .. type(context), 0) end
   if self.early and context.role ~= "client" then error("option 'early_data' is a client's", 0) end
   local ok, hs, message, why = pcall(context.handshake, context, of) -- called by no function of Lua's, it names no line: that of the caller's comes
@@ -92,21 +92,21 @@ end
 local connection = { class = Connection, methods = methods, properties = properties }
 
 --- A connection over a transport, before its handshake. o: server_name, session, hooks (as of context:handshake), timeout, handshake_timeout, linger (seconds),
--- early_data, on_step. more: names of options that are the adapter's own. Misuse is the caller's caller's.
-function connection.new(transport, context, o, more)
-  local conn, message, why = blame(3, new, transport, context, o, more)
+-- early_data, on_step. Misuse is the caller's caller's.
+function connection.new(transport, context, o)
+  local conn, message, why = blame(3, new, transport, context, o)
   return conn, message, why
 end
 
 --- A function(inner object, …) for who accepts connections: wraps it, shakes hands, calls fn(connection, …), and closes it whatever happens. o.on_failure: function(message,
 -- failure, connection) for handshakes that fail.
-function connection.handler(wrap, context, fn, o, more)
+function connection.handler(wrap, context, fn, o)
   if type(fn) ~= "function" then error("a function expected, got " .. type(fn), 3) end
   local on_failure, options = nil, {}
   for name, value in pairs(o or {}) do
     if name == "on_failure" then on_failure = blame(3, callable, name, value) else options[name] = value end
   end
-  blame(3, read_options, options, more)
+  blame(3, read_options, options)
   local function serve(conn, ...)
     local ok, message, why = conn:handshake()
     if ok then return fn(conn, ...) end

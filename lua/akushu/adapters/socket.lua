@@ -6,12 +6,11 @@
 --     print(assert(conn:receive "*a"))
 --     conn:close()
 --
--- It blocks, for as long as conn:settimeout says; with settimeout(0) it does not, and a connection goes into socket.select like the socket itself. With option wait
--- it is at home in any loop that can tell when a socket is ready (akushu.adapters.copas is made of that).
+-- It blocks, for as long as conn:settimeout says; with settimeout(0) it does not, and a connection goes into socket.select like the socket itself. in_loop makes
+-- the same adapter for any loop that can tell when a socket is ready (akushu.adapters.copas is made of that).
 local connection = require "akushu.adapters.connection"
+local misuse = require "akushu.misuse"
 local socket = require "socket"
-
-local adapter = {}
 
 local Transport = {
   delegated = { getpeername = true, getsockname = true, setoption = true, getoption = true, getstats = true, setstats = true, getfd = true },
@@ -37,7 +36,7 @@ local function read_now(sock)
 end
 
 function Transport:read(deadline)
-  local sock, wait = self.inner, self.wait
+  local sock, wait = self.inner, self.loop.wait
   if wait then
     -- Waits even when there may be something: one busy connection must not keep the others from their turn.
     while wait(sock, "read", deadline) do
@@ -58,7 +57,7 @@ function Transport:read(deadline)
 end
 
 function Transport:write(bytes, at, deadline)
-  local sock, wait = self.inner, self.wait
+  local sock, wait = self.inner, self.loop.wait
   if not wait then sock:settimeout(left(deadline)) end
   while true do
     local last, problem, some = sock:send(bytes, at)
@@ -70,25 +69,17 @@ end
 
 function Transport:shutdown() self.inner:shutdown "send" end
 
-function Transport:close() self.inner:close() end
+function Transport:close()
+  if self.loop.close then self.loop.close(self.inner) else self.inner:close() end
+end
 
-local own_options = { wait = true }
-
-local function transport_over(sock, o)
-  local wait = type(o) == "table" and o.wait or nil
-  if wait ~= nil and type(wait) ~= "function" then error("option 'wait': a function expected, got " .. type(wait), 3) end
+local function over(loop, sock)
+  if loop.inner then sock = loop.inner(sock) end
   if type(sock) ~= "userdata" and type(sock) ~= "table" or not sock.receive or not sock.shutdown then
     error("a connected TCP socket of LuaSocket's expected, got " .. tostring(sock), 3)
   end
   sock:settimeout(0)
-  return setmetatable({ inner = sock, wait = wait }, Transport)
-end
-
---- A connection over a connected socket, before its handshake. Options as of connection.new, and wait: function(socket, "read" or "write", deadline) that returns
--- true as soon as the socket is ready, false when socket.gettime() has reached the deadline (nil: none); it may yield.
-function adapter.wrap(sock, context, o)
-  local conn, message, failure = connection.new(transport_over(sock, o), context, o, own_options)
-  return conn, message, failure
+  return setmetatable({ inner = sock, loop = loop }, Transport)
 end
 
 -- One address; true, or nil, message.
@@ -119,22 +110,45 @@ local function dial(host, port, wait, deadline)
   return nil, problem
 end
 
---- Connects to a server and shakes hands: a connection; or nil, message, failure. server_name is the host unless the options say otherwise.
-function adapter.connect(host, port, context, o)
-  local options = connection.client_options(host, o)
-  local transport = setmetatable({ wait = options.wait }, Transport)
-  local conn, message, failure = connection.new(transport, context, options, own_options)
-  if not conn then return nil, message, failure end
-  local time = connection.patience(conn)
-  local sock, problem = dial(host, port, options.wait, time and socket.gettime() + time)
-  if not sock then return connection.not_connected(conn, problem) end
-  return connection.connected(conn, sock)
+local function adapter_for(loop)
+  local adapter = {}
+
+  --- A connection over a connected socket, before its handshake. Options as of connection.new.
+  function adapter.wrap(sock, context, o)
+    local conn, message, failure = connection.new(over(loop, sock), context, o)
+    return conn, message, failure
+  end
+
+  --- Connects to a server and shakes hands: a connection; or nil, message, failure. server_name is the host unless the options say otherwise.
+  function adapter.connect(host, port, context, o)
+    local conn, message, failure = connection.new(setmetatable({ loop = loop }, Transport), context, connection.client_options(host, o))
+    if not conn then return nil, message, failure end
+    local time = connection.patience(conn)
+    local sock, problem = dial(host, port, loop.wait, time and socket.gettime() + time)
+    if not sock then return connection.not_connected(conn, problem) end
+    return connection.connected(conn, sock)
+  end
+
+  --- A function(socket) for who accepts connections: shakes hands, calls fn(connection), closes. Options as of wrap, and on_failure(message, failure, connection).
+  function adapter.handler(context, fn, o)
+    local handler = connection.handler(adapter.wrap, context, fn, o)
+    return handler
+  end
+
+  return adapter
 end
 
---- A function(socket) for who accepts connections: shakes hands, calls fn(connection), closes. Options as of wrap, and on_failure(message, failure, connection).
-function adapter.handler(context, fn, o)
-  local handler = connection.handler(adapter.wrap, context, fn, o, own_options)
-  return handler
+local blocking = adapter_for {}
+
+--- The adapter (wrap, connect, handler) for a loop, a table: wait(socket, "read" or "write", deadline) returns true as soon as the socket is ready, false when
+-- socket.gettime() has reached the deadline (nil: none); it may yield. close(socket), if there is one, closes it instead of socket:close(). inner(socket), if there is one:
+-- LuaSocket's socket of what wrap was given.
+function blocking.in_loop(loop)
+  for _, name in ipairs { "wait", "close", "inner" } do
+    local fn = misuse.want("in_loop", "table", "a table", loop)[name]
+    if fn ~= nil or name == "wait" then misuse.want("in_loop: " .. name, "callable", "a function", fn) end
+  end
+  return adapter_for(loop)
 end
 
-return adapter
+return blocking

@@ -254,4 +254,59 @@ function M.explain(message, failure)
   return ("%s%s"):format(message, #more > 0 and (" (" .. table.concat(more, ", ") .. ")") or "")
 end
 
+-- ---- one program for each event loop (copas.lua, cqueues.lua, luv.lua) -------------------------------------------------------------
+
+-- What they are told: { role =, host =, port =, path =, context =, options = (of the connection) }; akushu is the module.
+function M.loop_program(akushu)
+  local usage = ([[
+usage: %s get [--ca FILE] HOST:PORT [PATH]
+       %s serve --chain FILE [--key FILE] ADDR:PORT
+GETs a page over TLS, or answers requests until it is stopped.
+
+  --ca FILE          trust the CAs in this PEM file instead of the system's
+  --chain FILE       the server's certificate chain (PEM) ...
+  --key FILE         ... and its private key, when that is in a file of its own
+  --timeout SECONDS  how long each step may take (30)
+]]):format(program, program)
+  local options, words = M.options(arg, { ca = "value", chain = "value", key = "value", timeout = "value", help = "flag" }, usage)
+  local role, where, path = words[1], words[2], words[3] or "/"
+  if role ~= "get" and role ~= "serve" then M.misuse "get or serve?" end
+  if not where or words[role == "get" and 4 or 3] then M.misuse("%s wants one address", role) end
+  local p = { role = role, path = path, options = { timeout = M.seconds(options, 30) } }
+  p.host, p.port = M.address(where, role == "get" and 1 or 0)
+  if role == "get" then
+    if options.chain or options.key then M.misuse "--chain and --key are the server's" end
+    local cas = options.ca and akushu.trust.file or akushu.trust.system
+    p.context = akushu.client { trust = M.check(cas(options.ca)) }
+  else
+    if options.ca or not options.chain then M.misuse "a server wants --chain, and no --ca" end
+    p.context = akushu.server { identity = M.identity(akushu, options.chain, options) }
+  end
+  return p
+end
+
+-- The client: one request over a connection, the answer to standard output. true; or nil, message, failure.
+function M.get(conn, p)
+  local ok, message, failure = conn:send(("GET %s HTTP/1.0\r\nHost: %s\r\n\r\n"):format(p.path, p.host))
+  while ok do
+    ok, message, failure = conn:receive_some()
+    if ok then io.stdout:write(ok) end
+  end
+  if failure.code ~= "closed" then return nil, message, failure end
+  return true
+end
+
+-- The server: one request, and an answer.
+function M.www(conn)
+  repeat
+    local line = conn:receive()
+    if not line then return end
+  until line == ""
+  local body = ("%s, %s\n"):format(M.describe(conn), conn.server_name or "no name")
+  conn:send(("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
+end
+
+-- The server's words about a handshake that has failed.
+function M.refused(message, failure) io.stderr:write(program, ": ", M.explain(message, failure), "\n") end
+
 return M

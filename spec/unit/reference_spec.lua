@@ -86,6 +86,7 @@ describe("the reference has", function()
     akushu = akushu, wire = require "akushu.wire", crypto = akushu.crypto, record = akushu.record, lab = getmetatable(lab),
     trace = require("akushu.trace").class, testca = require "akushu.testca", ca = getmetatable(require("akushu.testca").new()).__index,
     connection = require("akushu.adapters.connection").methods, adapter = require "akushu.adapters.socket",
+    redis = require("akushu.adapters.redis").new(print),
   }
   for name, module in pairs(modules) do
     it("every function of " .. name, function()

@@ -133,9 +133,9 @@ local function start(self)
   return self.hs:start()
 end
 
-local function out_of_time(self, want)
-  local now = self.transport:now()
-  if not (self.handshake_limit and now and now >= self.handshake_limit) then return stalled(self, want) end
+-- A deadline has passed: the call's, or (final) the handshake's own.
+local function out_of_time(self, want, final)
+  if not final then return stalled(self, want) end
   local message = ("the handshake was not done within %g s"):format(self.handshake_timeout)
   return fail(self, message, failure(self, "timeout", message), self.hs:abort())
 end
@@ -177,17 +177,18 @@ local function shake(self, deadline)
     put(self, out)
     limit = self.handshake_limit
   end
-  if limit and (not deadline or limit < deadline) then deadline = limit end
+  local final = limit ~= nil and (deadline == nil or limit <= deadline)
+  if final then deadline = limit end
   while true do
     -- A peer that has refused us may be gone: its alert is what we want to read.
     local _, problem = flush(self, deadline)
     if self.gone then return closed(self) end
-    if problem == "timeout" then return out_of_time(self, "write") end
+    if problem == "timeout" then return out_of_time(self, "write", final) end
     if hs.done then return true end
     local bytes
     bytes, problem = transport:read(deadline)
     if self.gone then return closed(self) end
-    if problem == "timeout" then return out_of_time(self, "read") end
+    if problem == "timeout" then return out_of_time(self, "read", final) end
     if not bytes then return lost(self, problem) end
     out, message, why = step(self, bytes)
     if self.gone then return closed(self) end

@@ -444,7 +444,7 @@ static int l_values(lua_State *L) {
 
 /* handshake(context, dispatch [, server_name [, resumption]]) */
 static int l_new(lua_State *L) {
-    ak_context *c = ak_lua_check_context(L, 1);
+    ak_lua_check_context(L, 1);
     ak_failure f = {0};
     luaL_checktype(L, 2, LUA_TFUNCTION);
     size_t name_n = 0;
@@ -455,7 +455,7 @@ static int l_new(lua_State *L) {
         return lua_error(L); /* without a place: init.lua says whose line it is */
     }
     lhandshake *u = new(L, 1, 2);
-    c = ak_lua_check_context(L, 1);
+    ak_context *c = ak_lua_check_context(L, 1);
     u->server = c->server;
     u->ticks = c->clock != NULL;
     u->h = ak_hs_new(c, &f);

@@ -22,19 +22,22 @@ local function client_context(id, more) return akushu.client(merge({ trust = id.
 local function server_context(id, more) return akushu.server(merge({ identity = id.identity, versions = "1.3", suites = suites },
   more or {})) end
 
--- A connection of an akushu client; early: 0-RTT data.
-local function dial(server, context, o)
-  o = o or {}
-  local hs = context:handshake { server_name = "localhost", session = o.session }
-  if o.early then assert(hs:send_early(o.early)) end
-  local c = net.connect(server.port, hs)
-  assert(c:handshake())
-  return c
-end
+-- A connection of an akushu client; o.early: 0-RTT data.
+local function dial(server, context, o) return interop.dial(server.port, context, o) end
 
 local function reversed(c, text)
   assert(c:send(text .. "\n"))
   assert.equal(text:reverse() .. "\n", assert(c:receive_until "\n"))
+end
+
+-- A letter that is a command to s_server; then words both ways.
+local function ordered(server, letter, c)
+  server:write(letter .. "\n")
+  socket.sleep(0.3) -- it takes what it reads at once for one command
+  server:write "from the server\n"
+  assert.equal("from the server\n", assert(c:receive_until "\n"))
+  assert(c:send "from the client\n")
+  assert.truthy(server:wait_log("from the client", 10), server:log())
 end
 
 interop.describe("TLS 1.3: an akushu client and openssl s_server", { "openssl" }, function()
@@ -120,52 +123,43 @@ interop.describe("TLS 1.3: an akushu client and openssl s_server", { "openssl" }
     c:close()
     local asking = peers.openssl_server { chain = id.chain, key = id.key, args = { "-tls1_3" }, pipe = true }
     c = dial(asking, client_context(id))
-    asking:write "K\n"
-    socket.sleep(0.3) -- it takes what it reads at once for one command
-    asking:write "from the server\n"
-    assert.equal("from the server\n", assert(c:receive_until "\n"))
-    assert(c:send "from the client\n")
-    assert.truthy(asking:wait_log("from the client", 10), asking:log())
+    ordered(asking, "K", c)
     c:close()
     asking:stop()
   end)
 
-  it("sends early data, which is taken", function()
-    local other = peers.openssl_server { chain = id.chain, key = id.key, args = { "-tls1_3", "-early_data", "-max_early_data", "16384" },
-      pipe = true }
+  -- Early data with a session of the connection before it, to a server that is started with these arguments and knows what to think of it.
+  local function early_data(args, check)
+    local other = peers.openssl_server { chain = id.chain, key = id.key, args = { "-tls1_3", "-early_data", table.unpack(args) }, pipe = true }
     local context = client_context(id)
     local c = dial(other, context)
     other:write "hello\n"
     assert.equal("hello\n", assert(c:receive_until "\n"))
     local session = assert(c.session:resumption())
-    assert.equal(16384, session.max_early_data)
     c:close()
     c = dial(other, context, { session = session, early = "early words\n" })
-    assert.equal("accepted", c.session.early_data)
+    check(session, c.session)
     assert(c:send "later words\n")
-    assert.truthy(other:wait_log("early words", 10), other:log())
     assert.truthy(other:wait_log("later words", 10), other:log())
     c:close()
     other:stop()
+    return other:log()
+  end
+
+  it("sends early data, which is taken", function()
+    local log = early_data({ "-max_early_data", "16384" }, function(session, now)
+      assert.equal(16384, session.max_early_data)
+      assert.equal("accepted", now.early_data)
+    end)
+    assert.matches("early words", log)
   end)
 
   it("sends early data, which is refused", function()
-    local other = peers.openssl_server { chain = id.chain, key = id.key, args = { "-tls1_3", "-early_data", "-groups", "P-384" },
-      pipe = true }
-    local context = client_context(id)
-    local c = dial(other, context)
-    other:write "hello\n"
-    assert.equal("hello\n", assert(c:receive_until "\n"))
-    local session = assert(c.session:resumption())
-    c:close()
-    c = dial(other, context, { session = session, early = "early words\n" })
-    assert.equal("refused", c.session.early_data) -- a HelloRetryRequest
-    assert.is_true(c.session.hello_retry)
-    assert(c:send "later words\n")
-    assert.truthy(other:wait_log("later words", 10), other:log())
-    assert.is_nil(other:log():find("early words", 1, true))
-    c:close()
-    other:stop()
+    local log = early_data({ "-groups", "P-384" }, function(_, now)
+      assert.equal("refused", now.early_data) -- a HelloRetryRequest
+      assert.is_true(now.hello_retry)
+    end)
+    assert.is_nil(log:find("early words", 1, true))
   end)
 
   for _, mode in ipairs { "psk_dhe_ke", "psk_ke" } do
@@ -192,12 +186,7 @@ interop.describe("TLS 1.3: an akushu client and openssl s_server", { "openssl" }
     local asking = peers.openssl_server { chain = id.chain, key = id.key, args = { "-tls1_3", "-verify", "5", "-CAfile", mine.ca },
       pipe = true }
     local c = dial(asking, client_context(id, { identity = mine.identity, post_handshake_auth = true }))
-    asking:write "c\n"
-    socket.sleep(0.3) -- it takes what it reads at once for one command
-    asking:write "from the server\n"
-    assert.equal("from the server\n", assert(c:receive_until "\n"))
-    assert(c:send "from the client\n")
-    assert.truthy(asking:wait_log("from the client", 10), asking:log())
+    ordered(asking, "c", c)
     assert.truthy(asking:log():find("CN ?= ?", 1) or asking:log():find("depth=0", 1, true), asking:log())
     c:close()
     asking:stop()

@@ -238,70 +238,57 @@ describe("authentication after the handshake: hooks", function()
   end)
 end)
 
-it("authentication after the handshake: the key stays while Finished is made", function()
+-- Two ends after a handshake, where a hook of the client's at this gate and message suspends what opens request(server's session); and what ends that: it gives
+-- the server the rest, and both talk.
+local function suspended(gate, message, request)
   local armed = false
-  local c, s = connect { hooks = { { "send", "finished", function()
-    if armed then coroutine.yield "made" end
+  local c, s = connect { hooks = { { gate, message, function()
+    if armed then coroutine.yield "suspended" end
   end } } }
   armed = true
-  local co = coroutine.create(function() return c.session:open(s.session:request_certificate()) end)
+  local bytes = request(s.session)
+  local co = coroutine.create(function() return c.session:open(bytes) end)
   local _, what = coroutine.resume(co)
-  assert.equal("made", what)
-  local none, _, failure = c.session:update_keys()
-  assert.is_nil(none)
-  assert.equal("not_ready", failure.code)
-  s:deliver(assert(c.session:seal "meanwhile"))
-  assert.equal("meanwhile", s:received())
-  local ok, _, reply = coroutine.resume(co)
-  assert.is_true(ok)
-  s:deliver(reply)
-  assert.is_nil(s.failure)
-  assert.is_truthy(s.session.peer)
-  talk(c, s)
-end)
-
--- RFC 8446 §4.6.3: the KeyUpdate that the peer asked for is sent before the next data.
-describe("authentication after the handshake and a KeyUpdate that came before it", function()
-  it("no data goes out while Finished is made", function()
-    local armed = false
-    local c, s = connect { hooks = { { "send", "finished", function()
-      if armed then coroutine.yield "made" end
-    end } } }
-    armed = true
-    local request = assert(s.session:update_keys(true)) .. assert(s.session:request_certificate())
-    local co = coroutine.create(function() return c.session:open(request) end)
-    local _, what = coroutine.resume(co)
-    assert.equal("made", what)
-    local none, _, failure = c.session:seal "meanwhile"
-    assert.is_nil(none)
-    assert.equal("not_ready", failure.code)
+  assert.equal("suspended", what)
+  return c, s, function()
     local ok, _, reply = coroutine.resume(co)
     assert.is_true(ok)
     s:deliver(reply)
     assert.is_nil(s.failure)
     assert.is_truthy(s.session.peer)
     talk(c, s)
+  end
+end
+
+it("authentication after the handshake: the key stays while Finished is made", function()
+  local c, s, finish = suspended("send", "finished", function(session) return assert(session:request_certificate()) end)
+  local none, _, failure = c.session:update_keys()
+  assert.is_nil(none)
+  assert.equal("not_ready", failure.code)
+  s:deliver(assert(c.session:seal "meanwhile"))
+  assert.equal("meanwhile", s:received())
+  finish()
+end)
+
+-- RFC 8446 §4.6.3: the KeyUpdate that the peer asked for is sent before the next data.
+describe("authentication after the handshake and a KeyUpdate that came before it", function()
+  local function both(session) return assert(session:update_keys(true)) .. assert(session:request_certificate()) end
+
+  it("no data goes out while Finished is made", function()
+    local c, _, finish = suspended("send", "finished", both)
+    local none, _, failure = c.session:seal "meanwhile"
+    assert.is_nil(none)
+    assert.equal("not_ready", failure.code)
+    finish()
   end)
 
   it("data while the certificate is chosen has the KeyUpdate before it", function()
-    local armed = false
-    local c, s = connect { hooks = { { "receive", "certificate_request", function()
-      if armed then coroutine.yield "asked" end
-    end } } }
-    armed = true
-    local request = assert(s.session:update_keys(true)) .. assert(s.session:request_certificate())
-    local co = coroutine.create(function() return c.session:open(request) end)
-    local _, what = coroutine.resume(co)
-    assert.equal("asked", what)
+    local c, s, finish = suspended("receive", "certificate_request", both)
     local sent = assert(c.session:seal "meanwhile")
     assert.equal(5 + 5 + 17 + 5 + 9 + 17, #sent)
     s:deliver(sent)
     assert.equal("meanwhile", s:received())
-    local ok, _, reply = coroutine.resume(co)
-    assert.is_true(ok)
-    s:deliver(reply)
-    assert.is_truthy(s.session.peer)
-    talk(c, s)
+    finish()
   end)
 end)
 

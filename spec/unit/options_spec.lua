@@ -428,7 +428,7 @@ end)
 
 describe("what was closed is refused by the name of its option:", function()
   local ca = akushu.testca.new {}
-  local leaf = ca:issue { names = { "localhost" } }
+  local mine = ca:issue { names = { "localhost" } }
 
   it("a trust store", function()
     local trust <close> = ca:trust()
@@ -437,17 +437,17 @@ describe("what was closed is refused by the name of its option:", function()
   end)
 
   it("an identity", function()
-    local identity = akushu.identity { chain = leaf.pem_chain, key = leaf.pem_key }
+    local identity = akushu.identity { chain = mine.pem_chain, key = mine.pem_key }
     identity:close()
-    assert.error_matches(function() akushu.server { identity = { leaf.identity, identity } } end, "option 'identity': akushu.Identity %(closed%)")
+    assert.error_matches(function() akushu.server { identity = { mine.identity, identity } } end, "option 'identity': akushu.Identity %(closed%)")
   end)
 
   it("a key and a certificate", function()
-    local key, certificate = akushu.private_key(leaf.pem_key), akushu.certificate(leaf.pem_chain)
+    local key, certificate = akushu.private_key(mine.pem_key), akushu.certificate(mine.pem_chain)
     key:close()
-    assert.error_matches(function() akushu.identity { chain = leaf.pem_chain, key = key } end, "identity: option 'key': a closed private key")
+    assert.error_matches(function() akushu.identity { chain = mine.pem_chain, key = key } end, "identity: option 'key': a closed private key")
     certificate:close()
-    assert.error_matches(function() akushu.identity { chain = certificate, key = leaf.pem_key } end, "option 'chain': a closed certificate")
+    assert.error_matches(function() akushu.identity { chain = certificate, key = mine.pem_key } end, "option 'chain': a closed certificate")
   end)
 end)
 

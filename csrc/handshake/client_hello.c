@@ -119,9 +119,16 @@ ak_error ak_after_client_hello(ak_hs *h) {
 
 /* ---- server: version ----------------------------------------------------------------------------------------------------------- */
 
+ak_words_text ak_own_versions(const ak_hs *h) {
+    const ak_context *c = h->ctx;
+    ak_words_text out = ak_words_of(AK_REG_versions, c->min_version);
+    size_t n = strlen(out.s);
+    if (c->max_version != c->min_version) snprintf(out.s + n, sizeof out.s - n, " to %s", ak_words(versions, c->max_version));
+    return out;
+}
+
 static ak_error no_version(ak_hs *h, uint16_t highest) {
-    return ak_hs_fail(h, AK_ERR_unsupported_version, "the client offers at most %s, this server does %s to %s", ak_words(versions, highest),
-                      ak_words(versions, h->ctx->min_version), ak_words(versions, h->ctx->max_version));
+    return ak_hs_fail(h, AK_ERR_unsupported_version, "the client offers at most %s, this server does %s", ak_words(versions, highest), ak_own_versions(h).s);
 }
 
 /* none_supported: the client's supported_versions has none of ours. */
@@ -132,8 +139,7 @@ static ak_error none_supported(ak_hs *h, ak_view versions) {
         uint16_t v = ak_list_u16_at(versions, i);
         if (!ak_is_grease(v)) at += (size_t)snprintf(theirs + at, sizeof theirs - at, "%s%s", at != 0 ? ", " : "", ak_words(versions, v));
     }
-    return ak_hs_fail(h, AK_ERR_unsupported_version, "the client's supported_versions has %s, this server does %s to %s", at != 0 ? theirs : "none",
-                      ak_words(versions, h->ctx->min_version), ak_words(versions, h->ctx->max_version));
+    return ak_hs_fail(h, AK_ERR_unsupported_version, "the client's supported_versions has %s, this server does %s", at != 0 ? theirs : "none", ak_own_versions(h).s);
 }
 
 static ak_error choose_version(ak_hs *h) {

@@ -18,6 +18,9 @@ ak_error ak_hs_adopt_peer(ak_hs *h, const ak_resumption *r);
 /* ak_ticket12_open: the client's ticket becomes h->resumed if it is ours and suits; any other is passed over (ticket12.c). */
 ak_error ak_ticket12_open(ak_hs *h);
 
+/* ak_own_versions: the versions of the context in words: "TLS 1.2", "TLS 1.0 to TLS 1.3". */
+ak_words_text ak_own_versions(const ak_hs *h);
+
 /* ak_client_choose_version: client: the version of a ServerHello becomes info->version, if it may. */
 ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s);
 

@@ -114,8 +114,7 @@ ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s) {
         return ak_hs_fail(h, AK_ERR_unsupported_version, "the server chose %s without supported_versions", ak_words(versions, version));
     }
     if (version < c->min_version || version > c->max_version)
-        return ak_hs_fail(h, AK_ERR_unsupported_version, "the server chose %s, this client does %s to %s", ak_words(versions, version), ak_words(versions, c->min_version),
-                          ak_words(versions, c->max_version));
+        return ak_hs_fail(h, AK_ERR_unsupported_version, "the server chose %s, this client does %s", ak_words(versions, version), ak_own_versions(h).s);
     h->info->version = version;
     return AK_OK;
 }

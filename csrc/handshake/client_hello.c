@@ -122,8 +122,7 @@ ak_error ak_after_client_hello(ak_hs *h) {
 ak_words_text ak_own_versions(const ak_hs *h) {
     const ak_context *c = h->ctx;
     ak_words_text out = ak_words_of(AK_REG_versions, c->min_version);
-    size_t n = strlen(out.s);
-    if (c->max_version != c->min_version) snprintf(out.s + n, sizeof out.s - n, " to %s", ak_words(versions, c->max_version));
+    if (c->max_version != c->min_version) snprintf(out.s, sizeof out.s, "%.12s to %.12s", ak_words(versions, c->min_version), ak_words(versions, c->max_version));
     return out;
 }
 

@@ -111,7 +111,7 @@ local function injection(ev, value, after)
     local number = alert_number(value.alert) or error("no alert '" .. tostring(value.alert) .. "'", 4)
     return { after = after, content_type = 21, bytes = string.char(value.level == "warning" and 1 or 2, number) }
   end
-  if value.bytes then
+  if value.bytes and not value.type then
     return { after = after, content_type = content_numbers[value.content_type] or value.content_type or 22, bytes = value.bytes }
   end
   return { after = after, content_type = value.type == "change_cipher_spec" and 20 or 22, bytes = wire.encode(value, ev.context) }
@@ -139,14 +139,12 @@ hooks.hrr_random = "\xCF\x21\xAD\x74\xE5\x9A\x61\x11\xBE\x1D\x8C\x02\x1E\x65\xB8
 
 local function decode(event, bytes, context)
   if not of_messages[event.gate] then return bytes end
-  if event.content_type ~= 22 then return { type = content_names[event.content_type], bytes = bytes } end
-  return wire.decode(bytes, context)
+  return wire.decode(bytes, event.content_type ~= 22 and { what = content_names[event.content_type] } or context)
 end
 
 local function encode(value, context)
   if type(value) == "string" then return value end
   if type(value) ~= "table" then error("a hook must return a message, a string, false or nothing; it returned a " .. type(value), 0) end
-  if value.type == "change_cipher_spec" then return value.bytes end
   -- What is wrong with the message is no fault of this file's: no position of it in front.
   local ok, bytes = pcall(wire.encode, value, context)
   if not ok then error(("%s: %s"):format(value.type or "what a hook returned", bytes), 0) end

@@ -46,7 +46,7 @@ local lazy = {}
 lazy.__index = function(self, name)
   if name ~= "message" or self.kind ~= "message" then return nil end
   local message
-  if self.name == "change_cipher_spec" then message = { type = "change_cipher_spec", bytes = self.bytes }
+  if self.name == "change_cipher_spec" then message = wire.decode(self.bytes, { what = "change_cipher_spec" })
   else message = wire.decode(self.bytes, self.context) end
   rawset(self, "message", message)
   return message

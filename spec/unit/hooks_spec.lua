@@ -33,6 +33,30 @@ describe("a hook sees", function()
     }, seen)
   end)
 
+  it("a ChangeCipherSpec as the codec has it, to change and to put beside", function()
+    local seen, hc, hs = 0, pair "rsa"
+    for _, h in ipairs { hc, hs } do
+      h:on("receive", "*", function(m, ev)
+        seen = seen + 1
+        assert.equal(ev.raw, wire.encode(m), ev.name)
+      end)
+    end
+    pump.connect(hc, hs)
+    assert.equal(9, seen)
+
+    hc, hs = pair "rsa"
+    hc:on("send", "change_cipher_spec", function(m) m.value = 2 end)
+    local _, s = pump.run(hc, hs)
+    assert.equal("bad_change_cipher_spec", s.failure.code)
+
+    hc, hs = pair "rsa"
+    hc:on("send", "change_cipher_spec", function(m, ev) ev:before(m) end)
+    local c = pump.run(hc, hs)
+    local out = {}
+    for _, r in ipairs(wire.decode(table.concat(c.sent), { what = "records", deep = false })) do out[#out + 1] = r.type .. " " .. #r.fragment end
+    assert.same({ "change_cipher_spec 1", "change_cipher_spec 1", "handshake 40" }, table.move(out, 3, 5, 1, {}))
+  end)
+
   it("the message as a table, the bytes as they are, and where the handshake stands", function()
     local hc, hs = pair()
     local seen = {}

@@ -81,8 +81,10 @@ static int l_key_encrypt(lua_State *L) {
     ak_failure f = {0};
     check_key(L, 1);
     ak_view plain = ak_lua_bytes(L, 2);
+    static const char *const forms[] = {"pkcs1", "block", NULL};
+    bool block = luaL_checkoption(L, 3, "pkcs1", forms) == 1;
     ak_buf *out = ak_lua_push_box(L);
-    ak_error e = ak_rsa_encrypt(ak_lua_provider(L), check_key(L, 1), plain, out, &f);
+    ak_error e = block ? ak_rsa_encrypt_block(check_key(L, 1), plain, out, &f) : ak_rsa_encrypt(ak_lua_provider(L), check_key(L, 1), plain, out, &f);
     return e == AK_OK ? ak_lua_push_boxed(L, out) : ak_lua_crypto_fail(L, &f, "encrypt");
 }
 

@@ -73,6 +73,8 @@ ak_error ak_verify_digest(ak_provider *p, ak_key *k, const ak_scheme *s, ak_view
 
 /* ak_rsa_encrypt: RSAES-PKCS1-v1_5 of the pre-master secret (purpose rsa_padding). */
 ak_error ak_rsa_encrypt(ak_provider *p, ak_key *k, ak_view plain, ak_buf *out, ak_failure *f);
+/* ak_rsa_encrypt_block: a whole block, as long as the modulus, as it is: for experiments with padding. AK_ERR_illegal_parameter: another length. */
+ak_error ak_rsa_encrypt_block(ak_key *k, ak_view block, ak_buf *out, ak_failure *f);
 /* ak_rsa_premaster: the server's side of RFC 5246 §7.4.7.1, with implicit rejection: always succeeds with 48 bytes, random ones when the padding, the length or
  * the version (client_version: the one of the ClientHello) is wrong, in the same time. Uses libcrypto's RSA_PKCS1_WITH_TLS_PADDING. Only a machine
  * failure or a ciphertext whose LENGTH (public) is not the modulus's is treated openly: the latter still yields random bytes. */

@@ -32,6 +32,21 @@ ak_error ak_rsa_encrypt(ak_provider *p, ak_key *k, ak_view plain, ak_buf *out, a
     return ok ? AK_OK : ak_operation_fail(p, f, "RSA encryption");
 }
 
+ak_error ak_rsa_encrypt_block(ak_key *k, ak_view block, ak_buf *out, ak_failure *f) {
+    if (k->pkey == NULL || k->kind != AK_KEY_rsa) return ak_fail(f, AK_ERR_wrong_certificate_type, "RSA key exchange needs an RSA key");
+    int size = EVP_PKEY_get_size(k->pkey);
+    if (size <= 0 || block.n != (size_t)size) return ak_fail(f, AK_ERR_illegal_parameter, "a block of %d bytes expected", size);
+    size_t start = out->n, n = block.n;
+    uint8_t *at = ak_buf_grow(out, n);
+    if (at == NULL) return ak_fail(f, AK_ERR_out_of_memory, NULL);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(k->libctx, k->pkey, NULL);
+    bool ok = ctx != NULL && EVP_PKEY_encrypt_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) == 1 &&
+              EVP_PKEY_encrypt(ctx, at, &n, block.p, block.n) == 1;
+    EVP_PKEY_CTX_free(ctx);
+    out->n = ok ? start + n : start;
+    return ok ? AK_OK : ak_crypto_fail(f, AK_ERR_crypto_failed, "RSA encryption");
+}
+
 /* decrypter: the key's decryption context in TLS mode, for this version of the ClientHello. */
 static EVP_PKEY_CTX *decrypter(ak_key *k, uint16_t client_version) {
     unsigned int version = client_version;

@@ -117,10 +117,17 @@ local function injection(ev, value, after)
   return { after = after, content_type = value.type == "change_cipher_spec" and 20 or 22, bytes = wire.encode(value, ev.context) }
 end
 
+-- Behind the gate record_out nothing is protected any more: what is no record yet goes out as one, as it is.
+local function as_record(ev, item)
+  if ev.gate ~= "record_out" or item.raw then return item end
+  local version = ev.version == 0 and 0x0301 or math.min(ev.version, 0x0303)
+  return { after = item.after, raw = true, bytes = string.pack(">BI2s2", item.content_type, version, item.bytes) }
+end
+
 local function inject(ev, value, after)
   if ev.incoming then error("only outgoing messages and records have a before and an after", 3) end
   ev.inject = ev.inject or {}
-  ev.inject[#ev.inject + 1] = injection(ev, value, after)
+  ev.inject[#ev.inject + 1] = as_record(ev, injection(ev, value, after))
 end
 
 function Event:before(value) inject(self, value, false) end

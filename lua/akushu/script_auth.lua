@@ -118,10 +118,12 @@ function Peer:server_key_exchange(o)
   return message
 end
 
-local of_client_exchange = { certificate = { "table", "a certificate message" }, premaster = { "string", "bytes" }, group = true, psk_identity = { "string", "bytes" } }
+local of_client_exchange = { certificate = { "table", "a certificate message" }, premaster = { "string", "bytes" }, block = { "string", "bytes" },
+  group = true, psk_identity = { "string", "bytes" } }
 
 --- A ClientKeyExchange for the suite and what the server has sent: a value of ours (o.group: another one than the server's), or a pre-master secret (o.premaster: this
--- one, right or wrong) under the key of o.certificate; o.psk_identity: whose key is in keys.psk.
+-- one, right or wrong) under the key of o.certificate; o.block: a whole block of RSA instead, padded in whatever way (what the script computes with stays o.premaster);
+-- o.psk_identity: whose key is in keys.psk.
 function Peer:client_key_exchange(o)
   local what = "peer:client_key_exchange"
   o = misuse.options(what, of_client_exchange, o)
@@ -131,6 +133,10 @@ function Peer:client_key_exchange(o)
   if kx:find "^rsa" then
     if not o.certificate then error(what .. ": option 'certificate' is missing", 2) end
     message.encrypted_pre_master_secret = misuse.blame(2, self.premaster_for, self, o.certificate, o.premaster)
+    if o.block then
+      local encrypted, why = script_peer.public_key_of(what, o.certificate):encrypt(o.block, "block")
+      message.encrypted_pre_master_secret = encrypted or error(("%s: option 'block': %s"):format(what, why), 2)
+    end
   elseif kx ~= "psk" then
     local group = o.group or self.group or error(what .. ": no ServerKeyExchange has come", 2)
     message[kx:find "ecdhe" and "point" or "dh_yc"] = misuse.blame(2, self.share, self, group)

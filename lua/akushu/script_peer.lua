@@ -25,9 +25,11 @@ local function stop_with(fields)
   error(setmetatable(fields, Stop), 0)
 end
 
+-- What cannot be read, with its bytes.
+local function unreadable(item, ...) stop_with { code = "bad_record", message = (...):format(select(2, ...)), item = item } end
+
 --- Ends the script: run returns nil, the message, and a failure with this code.
 function script_peer.stop(code, ...) stop_with { code = code, message = (...):format(select(2, ...)) } end
-local stop = script_peer.stop
 
 function script_peer.new(role, o)
   return setmetatable({ role = role, automatic = true, keys = keys.new(), transcript = {}, out = {}, items = {}, opened = {}, assembly = "",
@@ -360,7 +362,7 @@ local function open_record(self, r)
   end
   -- RFC 8446 §4.2.10: early data that is refused is passed over
   if self.role == "server" and self.early and self.early ~= "accepted" and not self.has_opened and r.type == 23 then return nil end
-  stop("bad_record", "a record does not open: %s", kind)
+  unreadable({ kind = "record", name = "record", content_type = r.type, bytes = r.bytes }, "a record does not open: %s", kind)
 end
 
 -- More bytes from the transport: true; or nil, "timeout".
@@ -392,7 +394,7 @@ local function next_item(self, timeout)
       if item then return item end
     else
       local r, text = self.deframer:next()
-      if not r and text then stop("bad_record", "%s", text) end
+      if not r and text then unreadable({ kind = "bytes", name = "bytes", bytes = self.deframer:rest() }, "%s", text) end
       if r then
         item = open_record(self, r)
         if item then return item end

@@ -149,6 +149,32 @@ describe("a script with a key exchange of its own:", function()
     end
   end)
 
+  it("client, with an RSA block padded in its own way: a server says the same to each but the right one", function()
+    local classic = lab:server { versions = "1.2", profile = "classic", identity = issued.rsa.identity }
+    local premaster = "\3\3" .. ("p"):rep(46)
+    local function block(head, separator, secret) return head .. ("\7"):rep(256 - #head - #separator - #secret) .. separator .. secret end
+    local answers = {}
+    for name, bytes in pairs { right = block("\0\2", "\0", premaster), wrong_start = block("\1\2", "\0", premaster), wrong_type = block("\0\1", "\0", premaster),
+      no_separator = block("\0\2", "\7", premaster), early_separator = block("\0\2\7\0\7", "\0", premaster), short = block("\0\2", "\0", premaster:sub(1, 40)),
+      version = block("\0\2", "\0", "\3\1" .. premaster:sub(3)), zeros = ("\0"):rep(255) .. "\1" } do
+      local answer, message = akushu.script("client", function(peer)
+        peer:send(peer:client_hello { suites = { "TLS_RSA_WITH_AES_128_GCM_SHA256" } })
+        peer:expect "server_hello"
+        local certificate = peer:expect "certificate"
+        peer:expect "server_hello_done"
+        peer:send(peer:client_key_exchange { certificate = certificate, premaster = premaster, block = bytes })
+        peer:send "change_cipher_spec"
+        peer:send(peer:finished())
+        return peer:receive().name
+      end, { lab = lab }):run(classic:handshake {})
+      answers[name] = answer or message
+    end
+    assert.equal("change_cipher_spec", answers.right)
+    answers.right = nil
+    for name, answer in pairs(answers) do assert.equal("bad_record_mac", answer, name) end
+    assert.is_nil((akushu.crypto.key(issued.rsa.key:reveal "der"):encrypt("short", "block")))
+  end)
+
   it("says what is missing or wrong, at the caller's line", function()
     local nobody = { send = function() end, receive = function() return nil, "closed" end }
     for said, fn in pairs {

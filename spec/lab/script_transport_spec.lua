@@ -285,6 +285,26 @@ describe("an expectation that is not met says what came instead:", function()
     assert.equal("done", result)
   end)
 
+  it("what cannot be read is handed over with its bytes", function()
+    local _, message, failure = akushu.script("client", function(peer)
+      peer:send(peer:client_hello {})
+      peer:expect "server_hello"
+    end):run { send = function() end, receive = function() return "HTTP/1.1 400 Bad Request\r\n" end }
+    assert.equal("bad_record", failure.code)
+    assert.same({ kind = "bytes", name = "bytes", bytes = "HTTP/1.1 400 Bad Request\r\n" }, failure.item, message)
+    local lab = akushu.lab { seed = "closed" }
+    local closed = "\23\3\3\0\32" .. ("x"):rep(32)
+    local waiting = { closed }
+    _, _, failure = akushu.script("client", function(peer)
+      peer:engine(lab:client({ versions = "1.3" }):handshake { server_name = "localhost" })
+      while peer:try "new_session_ticket" do end
+      peer.deframer:feed(table.remove(waiting))
+      peer:expect "data"
+    end, { lab = lab }):run(lab:server({ versions = "1.3" }):handshake {})
+    assert.equal("bad_record", failure.code)
+    assert.same({ kind = "record", name = "record", content_type = 23, bytes = closed }, failure.item)
+  end)
+
   it("and names that are none are mistakes", function()
     local function wrong(fn) return select(2, akushu.script("client", fn):run(given {})) end
     assert.matches("no message 'sever_hello'", wrong(function(peer) peer:expect "sever_hello" end))

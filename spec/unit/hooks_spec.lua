@@ -301,6 +301,14 @@ describe("what a hook puts before and after", function()
     end)
     assert.is_truthy(c.session, c.message)
     assert.same({ "application_data 4", "change_cipher_spec 1", "heartbeat 4" }, { seen[3], seen[4], seen[5] })
+    -- what is no record goes out in one
+    seen, c = order("record_out", "change_cipher_spec", function(_, ev)
+      ev:before { alert = "user_canceled", level = "warning" }
+      ev:before { content_type = "heartbeat", bytes = "MARK" }
+      ev:before { content_type = 23, bytes = "MARK" }
+    end)
+    assert.is_truthy(c.session, c.message)
+    assert.same({ "alert 2", "heartbeat 4", "application_data 4", "change_cipher_spec 1" }, { table.unpack(seen, 3, 6) })
   end)
 
   it("alerts by name and by number, a message as a table or bytes, a ChangeCipherSpec", function()

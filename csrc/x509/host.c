@@ -106,6 +106,11 @@ bool ak_host_valid(ak_view host) {
     return ak_host_ip(host, ip) != 0 || name_valid(absolute(host));
 }
 
+bool ak_host_preferred(ak_view name) {
+    if (name.n > 2 && name.p[0] == '*' && name.p[1] == '.') name = ak_view_of(name.p + 2, name.n - 2);
+    return name_valid(name) && memchr(name.p, '_', name.n) == NULL;
+}
+
 static bool same_name(ak_view a, ak_view b) {
     if (a.n != b.n) return false;
     for (size_t i = 0; i < a.n; i++)

@@ -36,6 +36,14 @@ static void names(inspection *k) {
     else if (!critical(c, AK_EXT_subject_alt_name)) omission(k, "RFC 5280 §4.2.1.6", "its only names are not marked critical");
 }
 
+static void dns_names(inspection *k) {
+    ak_view names = k->c->san;
+    ak_gn gn;
+    bool odd = false;
+    while (!odd && ak_names_next(&names, &gn)) odd = gn.kind == AK_GN_dns && !ak_host_preferred(gn.value);
+    if (odd) omission(k, "RFC 5280 §4.2.1.6", "it has a dNSName that is not in the preferred name syntax");
+}
+
 static void constraints(inspection *k) {
     ak_cert *c = k->c;
     bool signs = c->ext[AK_EXT_key_usage] != NULL && (c->key_usage & AK_KU_key_cert_sign) != 0;
@@ -63,6 +71,7 @@ void ak_check_profile(ak_cert *c, size_t depth, bool strict, ak_findings *reason
     inspection k = {c, depth, strict, reasons, warnings};
     serial(&k);
     names(&k);
+    dns_names(&k);
     constraints(&k);
     if (c->version == 3 && c->n_exts == 0) return; /* nothing more to expect of it */
     if (c->version < 3) {

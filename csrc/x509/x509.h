@@ -213,6 +213,8 @@ bool ak_view_print(ak_view v, ak_buf *out);
 /* ak_host_valid: whether `host` can be a reference identity (RFC 9525 §6.1): a DNS name of letters, digits, hyphens and underscores (A-labels; one trailing
  * dot allowed; the last label not a number), an IPv4 address in four decimal parts without leading zeros, or an IPv6 address without brackets or zone. */
 bool ak_host_valid(ak_view host);
+/* ak_host_preferred: whether a dNSName is what RFC 5280 §4.2.1.6 calls preferred name syntax (RFC 1034 §3.5, RFC 1123 §2.1), perhaps behind a wildcard. */
+bool ak_host_preferred(ak_view name);
 /* ak_host_ip: reads an address; returns 4 or 16, or 0 when it is none. */
 size_t ak_host_ip(ak_view host, uint8_t out[16]);
 /* ak_host_check: RFC 9525 §6.3-6.5. DNS names against dNSName only, addresses against iPAddress only, never the common name; a wildcard is the whole

@@ -242,7 +242,8 @@ describe("what is wrong with one certificate", function()
     local odd = inter(ca, { path_length = 0, key_usage = { "cRLSign" } })
     assert.is_truthy(reasons(verify(leaf(odd))):find("certificate_profile@1", 1, true))
     for _, o in ipairs { { authority_key_id = false }, { serial = 0 }, { serial = -5 }, { critical = { authorityKeyIdentifier = true } },
-      { name = der.sequence() } } do
+      { name = der.sequence() }, { names = { "a.example", "a_b.example" } }, { names = { "-a.example", "a.example" } },
+      { names = { "a.example", "*.a_b.example" } }, { names = { "a.example", "a..example" } } } do
       local one = leaf(sub, o)
       assert.is_truthy(warns(is("ok", verify(one)), "certificate_profile"))
       is("certificate_profile", verify(one, nil, ca:trust { strict = true }))
@@ -254,6 +255,8 @@ describe("what is wrong with one certificate", function()
       is("certificate_profile", verify(one, nil, ca:trust { strict = true }))
     end
     is("ok", verify(good, nil, ca:trust { strict = true }))
+    is("ok", verify(leaf(sub, { names = { "a.example", "*.example.org", "3com.example", "xn--bcher-kva.example", "URI:https://a_b.example/", "email:a_b@example.org" } }), nil,
+      ca:trust { strict = true }))
   end)
 
   it("warnings: near its end, short of words on revocation", function()

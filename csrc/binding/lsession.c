@@ -361,7 +361,9 @@ static int l_resumption(lua_State *L) {
     if (*to != NULL) return 1;
     if (i->resumption == NULL) {
         ak_failure f = {0};
-        ak_fail(&f, AK_ERR_not_ready, i->server ? "a server's session is resumed by its client" : "there is nothing to resume this session by (yet)");
+        ak_fail(&f, AK_ERR_not_ready, "%s", i->server                  ? "a server's session is resumed by its client"
+                                            : i->version >= AK_TLS13 ? "there is no ticket: they come after the handshake, with what is opened next, and each is given once"
+                                                                     : "the server gave neither a session id nor a ticket");
         f.state = ak_session_state(s);
         return ak_lua_fail(L, &f);
     }

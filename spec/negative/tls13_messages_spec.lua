@@ -243,12 +243,12 @@ end)
 -- ---- reserved values (RFC 8701 §3.1) -------------------------------------------------------------------------------------------------------
 
 describe("a reserved extension that the client has sent", function()
-  for _, message in ipairs { "hello_retry_request", "server_hello", "encrypted_extensions", "certificate" } do
-    it("is no answer in " .. message, function()
+  for _, where in ipairs { "hello_retry_request", "server_hello", "encrypted_extensions", "certificate" } do
+    it("is no answer in " .. where, function()
       for _, nth in ipairs { 1, 2 } do
         local sent
         mutate.expect { setup = "tls13", attack = "client", client = { grease = true },
-          server = message == "hello_retry_request" and { groups = { "secp256r1" } } or nil, message = message,
+          server = where == "hello_retry_request" and { groups = { "secp256r1" } } or nil, message = where,
           hooks = { { "client", "send", "client_hello", function(m)
             local n = 0
             for _, e in ipairs(m.extensions) do
@@ -261,7 +261,7 @@ describe("a reserved extension that the client has sent", function()
           change = function(m)
             table.insert(m.certificate_list and m.certificate_list[1].extensions or m.extensions, { type = assert(sent), data = "" })
           end, code = "unsolicited_extension", alert = "unsupported_extension",
-          blind = message == "server_hello" and "unexpected_record" or nil } -- its alert is in the clear
+          blind = where == "server_hello" and "unexpected_record" or nil } -- its alert is in the clear
       end
     end)
   end

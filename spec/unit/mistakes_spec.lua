@@ -219,6 +219,24 @@ describe("a mistake is told at its line, with what would be right:", function()
     }
   end)
 
+  it("a session that nothing resumes", function()
+    for version, said in pairs {
+      ["1.3"] = "there is no ticket: they come after the handshake, with what is opened next, and each is given once",
+      ["1.2"] = "the server gave neither a session id nor a ticket",
+    } do
+      local server = akushu.server { identity = around.leaf, tickets = version == "1.3", sessions = false }
+      local c, s = akushu.client { trust = around.trust, versions = version }:handshake { server_name = "localhost" }, server:handshake()
+      local out = assert(c:start())
+      while not (c.done and s.done) do out = assert(c:step(assert(s:step(out)))) end
+      local _, message = assert(s:session()):resumption()
+      assert(message:find("a server's session is resumed by its client", 1, true), message)
+      local session, failure = assert(c:session()), nil
+      _, message, failure = session:resumption()
+      assert.equal("not_ready", failure.code)
+      assert(message:find(said, 1, true), message)
+    end
+  end)
+
   it("a file's name where its content belongs", function()
     local nothing, message = akushu.certificate "server.pem"
     assert.is_nil(nothing)

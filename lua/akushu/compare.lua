@@ -163,8 +163,10 @@ local function heard_from(lab, peer, o)
   elseif type(peer) == "function" then
     peer = peer()
   end
-  local ok, message = require("akushu.script").new(o.role or "client", listening(fn, heard), { lab = lab }):run(peer, { app = o.app })
+  local ok, message, failure = require("akushu.script").new(o.role or "client", listening(fn, heard), { lab = lab }):run(peer, { app = o.app })
   if type(peer) ~= "function" and getmetatable(peer).__name ~= "akushu.Handshake" and peer.settimeout then peer:close() end -- a socket: this conversation is over
+  -- A mistake in the script is none of the peers' answers.
+  if not ok and failure and failure.code == "script_failed" then error("lab:compare: the script raised: " .. message, 0) end
   if not ok then heard[#heard + 1] = { name = "end of the script", bytes = message, message = { text = message } } end
   return heard
 end

@@ -112,7 +112,7 @@ handshake_methods.on = hooks.on
 --- A second handshake that stands where this one does, with the same hooks (and no trace): what comes next can be tried more than once.
 -- Only while it waits for its peer, not from inside a hook.
 function handshake_methods:fork()
-  local hs, message, failure = self:_fork()
+  local hs, message, failure = misuse.blame(2, self._fork, self)
   if not hs then return nil, message, failure end
   local from = self:_values()
   hs:_gates(0)

@@ -194,6 +194,15 @@ function changes.end_of_early_data(self) protect(self, "client", self.keys.clien
 
 function changes.finished(self, from) protect(self, from, self.keys[from .. "_application_traffic"]) end
 
+-- Record protection whose keys the script cannot compute (it has sent a share that is not its own, say) is none of its business until it sends or reads what is protected:
+-- peer.unkeyed says why.
+local function keyed(self, fn, from)
+  local ok, why = pcall(fn, self, from)
+  if ok then return end
+  if type(why) ~= "string" or not why:find "^keys: " then error(why, 0) end
+  self.unkeyed = why
+end
+
 local function hash_known(k) return k.hash end
 
 local function advance(self, from, name)
@@ -210,7 +219,7 @@ local function advance(self, from, name)
   elseif is_13(self) then
     if name == "server_hello" then k.hashes.hello = hash_now(self) end
     if name == "finished" then k.hashes[from .. "_finished"] = hash_now(self) end
-    if self.automatic and changes[name] then changes[name](self, from) end
+    if self.automatic and changes[name] then keyed(self, changes[name], from) end
   end
 end
 
@@ -280,6 +289,7 @@ local function send_message(self, m)
     ok, bytes = pcall(wire.encode, m, script_peer.context_of(self, self.role, m.type))
     if not ok then error("peer:send: " .. bytes, 2) end -- a tail call of peer:send: its caller
   end
+  if self.unkeyed and not self.write then error("peer:send: " .. self.unkeyed, 2) end
   -- A message goes out under the keys before it; what it changes comes after.
   self:send_records("handshake", bytes)
   if #bytes >= 4 then took(self, self.role, bytes) end
@@ -342,7 +352,9 @@ local function plain_item(self, kind, plain)
       level = level == 1 and "warning" or level == 2 and "fatal" or level, bytes = plain }
   elseif kind == 20 then
     if is_13(self) then return nil end -- RFC 8446 §5: it says nothing
-    if self.automatic and self.keys.version then self.read = self.keys:protection(other[self.role], true) end
+    if self.automatic and self.keys.version then
+      keyed(self, function() self.read = self.keys:protection(other[self.role], true) end)
+    end
     return { kind = "change_cipher_spec", name = "change_cipher_spec", bytes = plain }
   elseif kind == 23 then
     return { kind = "data", name = "data", bytes = plain }
@@ -354,6 +366,9 @@ end
 local function in_the_clear(self, r) return is_13(self) and (r.type == 20 or r.type == 21 and #r.fragment == 2) end
 
 local function open_record(self, r)
+  if self.unkeyed and not self.read and not in_the_clear(self, r) then
+    return { kind = "record", name = "record", content_type = r.type, bytes = r.bytes, why = self.unkeyed }
+  end
   if not self.read or in_the_clear(self, r) then return plain_item(self, r.type, r.fragment) end
   local plain, kind = self.read:open(r.bytes)
   if plain then
@@ -458,7 +473,7 @@ local function describe(item, why, timeout)
   if item.kind == "close" then return "close_notify came" end
   if item.kind == "message" then return ("%s came"):format(item.name) end
   if item.kind == "data" then return ("%d bytes of application data came"):format(#item.bytes) end
-  if item.kind == "record" then return ("a record of type %d came"):format(item.content_type) end
+  if item.kind == "record" then return ("a record of type %d came%s"):format(item.content_type, item.why and ", which stays closed: " .. item.why or "") end
   return item.name .. " came"
 end
 

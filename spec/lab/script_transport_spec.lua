@@ -285,6 +285,30 @@ describe("an expectation that is not met says what came instead:", function()
     assert.equal("done", result)
   end)
 
+  it("a hello of somebody else's is answered, and what follows stays closed", function()
+    local lab = akushu.lab { seed = "replayed" }
+    for _, version in ipairs { "1.2", "1.3" } do
+      local hello = lab:run(lab:client { versions = version }, lab:server { versions = version }):find("message", "client_hello").bytes
+      local answer, message = akushu.script("client", function(peer)
+        peer:send(hello)
+        local suite = peer:expect "server_hello".cipher_suite
+        if version == "1.2" then return suite end
+        local item = peer:receive()
+        assert.equal("record", item.kind)
+        assert.equal(23, item.content_type)
+        assert.matches("keys: share is not known", item.why)
+        assert.equal(23, item.bytes:byte())
+        assert.has_error(function() peer:send { type = "finished", verify_data = "" } end)
+        peer:send { alert = "user_canceled", level = "warning" }
+        local got, failure = peer:try(function(p) p:expect "certificate" end)
+        assert.is_nil(got)
+        assert.matches("certificate expected, a record of type 23 came, which stays closed: keys: share is not known", failure.message)
+        return suite
+      end):run(lab:server { versions = version }:handshake {})
+      assert.matches("^TLS_", answer, nil, nil, message)
+    end
+  end)
+
   it("what cannot be read is handed over with its bytes", function()
     local _, message, failure = akushu.script("client", function(peer)
       peer:send(peer:client_hello {})

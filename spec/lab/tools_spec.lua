@@ -35,6 +35,19 @@ end)
 describe("lab:compare", function()
   local lab = akushu.lab { seed = "compare" }
 
+  it("tells two servers apart by their answer to a hello whose secrets nobody has", function()
+    local hello = lab:run(lab:client { versions = "1.3" }, lab:server { versions = "1.3" }):find("message", "client_hello").bytes
+    local d = lab:compare(lab:server { versions = "1.3" }, lab:server { versions = "1.3", suites = { "TLS_CHACHA20_POLY1305_SHA256" } }, { script = { hello } })
+    assert.equal("cipher_suite", d.path)
+    assert.equal("TLS_CHACHA20_POLY1305_SHA256", d.b)
+  end)
+
+  it("raises what its script raises: that is no answer of a peer's", function()
+    assert.has_error(function()
+      lab:compare(lab:server {}, lab:server {}, { script = function() error("a slip of the pen", 0) end })
+    end, "lab:compare: the script raised: a slip of the pen")
+  end)
+
   it("finds nothing between two runs that are the same", function()
     local function run()
       local l = lab:again()

@@ -230,10 +230,10 @@ describe("a mistake is told at its line, with what would be right:", function()
       while not (c.done and s.done) do out = assert(c:step(assert(s:step(out)))) end
       local _, message = assert(s:session()):resumption()
       assert(message:find("a server's session is resumed by its client", 1, true), message)
-      local session, failure = assert(c:session()), nil
-      _, message, failure = session:resumption()
+      local session = assert(c:session())
+      local _, why, failure = session:resumption()
       assert.equal("not_ready", failure.code)
-      assert(message:find(said, 1, true), message)
+      assert(why:find(said, 1, true), why)
     end
   end)
 

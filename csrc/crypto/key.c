@@ -194,10 +194,28 @@ static bool contains(ak_view text, const char *what) {
     return false;
 }
 
+/* plain_lines: a text as libcrypto's reader of PEM wants it: lines that are not indented and end with LF (RFC 7468 §3 has parsers take the others, too). */
+static bool plain_lines(ak_view text, ak_buf *out) {
+    if (!ak_buf_reserve(out, text.n)) return false;
+    bool start = true;
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+        if (c == '\n' && i > 0 && text.p[i - 1] == '\r') continue; /* its CR was the end of the line */
+        if (c == '\r') c = '\n';
+        if (start && (c == ' ' || c == '\t')) continue;
+        out->p[out->n++] = c;
+        start = c == '\n';
+    }
+    return true;
+}
+
 static EVP_PKEY *read_pem(ak_provider *p, ak_view bytes, password_request *request) {
-    BIO *bio = BIO_new_mem_buf(bytes.p, (int)bytes.n);
+    ak_buf text;
+    ak_buf_init_secret(&text, bytes.n);
+    BIO *bio = plain_lines(bytes, &text) ? BIO_new_mem_buf(text.p, (int)text.n) : NULL;
     EVP_PKEY *pkey = bio != NULL ? PEM_read_bio_PrivateKey_ex(bio, NULL, give_password, request, p->libctx, NULL) : NULL;
     BIO_free(bio);
+    ak_buf_free(&text);
     return pkey;
 }
 

@@ -17,8 +17,9 @@ static const uint8_t *find(ak_view v, const char *what) {
     return NULL;
 }
 
-/* starts_line: whether p, not before start, begins a line. The byte order mark that some editors put in front of a text is no part of it. */
+/* starts_line: whether p, not before start, begins a line, perhaps indented. The byte order mark that some editors put in front of a text is no part of it. */
 static bool starts_line(const uint8_t *start, const uint8_t *p) {
+    while (p > start && (p[-1] == ' ' || p[-1] == '\t')) p--;
     if (p - start >= 3 && memcmp(p - 3, "\xef\xbb\xbf", 3) == 0) p -= 3;
     return p == start || p[-1] == '\n' || p[-1] == '\r';
 }

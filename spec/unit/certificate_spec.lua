@@ -367,6 +367,19 @@ describe("PEM", function()
     assert.equal(2, #x509.certificates { c.der, ca.certificate.der })
   end)
 
+  it("may be indented, and its lines may end with CR alone", function()
+    local secret = key:reveal "pem"
+    for _, form in ipairs { { "\n", "\n\t  " }, { "\n", "\r" }, { "\n", " \r\n   " } } do
+      local function as(text) return "  " .. text:gsub(form[1], form[2]) end
+      assert.is_true(x509.certificate(as(pem)) == c)
+      assert.equal(1, #x509.trust.pem(as(pem)))
+      assert.is_true(x509.private_key(as(secret)) == key)
+      assert.is_truthy(x509.identity { chain = as(pem), key = as(secret) })
+      assert.is_truthy(x509.identity { chain = as(pem .. secret) })
+    end
+    fails("undecodable_certificate", x509.certificate("x " .. pem))
+  end)
+
   it("may have a byte order mark in front, and behind another text", function()
     local marked = "\xef\xbb\xbf" .. pem
     assert.is_true(x509.certificate(marked) == c)

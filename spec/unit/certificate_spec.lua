@@ -1,16 +1,11 @@
 -- Reading: certificates, keys, identities, trust stores, PEM. What they mean is in verify_spec.lua.
 local x509 = require("akushu.core").x509
+local checks = require "spec.support.checks"
 local der = require "akushu.der"
 local testca = require "akushu.testca"
 
-local function fails(code, ...)
-  local value, message, failure = ...
-  assert.is_nil(value)
-  assert.is_string(message)
-  assert.equal(code, failure.code)
-  assert.equal(message, failure.message)
-  return message
-end
+-- The message of a failure of this code.
+local function fails(...) return checks.fails(...).message end
 
 local function with_file(content, fn)
   local path = os.tmpname()

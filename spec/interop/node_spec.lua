@@ -13,7 +13,7 @@ local peers = require "spec.support.peers"
 local client_of, server_of, merge = interop.client_of, interop.server_of, interop.merge
 local all_versions = { "1.3", "1.2", "1.1", "1.0" }
 
-local function hex(bytes) return (bytes:gsub(".", function(b) return ("%02x"):format(b:byte()) end)) end
+local hex = require("spec.support.vectors").to_hex
 
 interop.describe("Node.js", { "node", "openssl" }, function()
   local node = driver.start("node", "peer_node.js")

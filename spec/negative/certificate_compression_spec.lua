@@ -11,7 +11,7 @@ local bombs = {
   brotli = "5f9f86817f02201e0b04b2fc0200",
   zstd = "28b52ffda0a08601004d0000080001009c86391002",
 }
-local function unhex(s) return (s:gsub("..", function(h) return string.char(tonumber(h, 16)) end)) end
+local unhex = require("spec.support.vectors").from_hex
 
 -- A handshake in which `from` ("client" or "server") sends its CompressedCertificate as change(body) makes it: the attacked end and the other.
 local function run(algorithms, from, change, offers)

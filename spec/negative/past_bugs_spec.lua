@@ -16,7 +16,7 @@ local function client_hello(o)
   return hello
 end
 
-local function hex(s) return (s:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)) end
+local hex = require("spec.support.vectors").from_hex
 
 describe("CRIME", function()
   it("compression is never offered", function()

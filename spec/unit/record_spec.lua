@@ -518,7 +518,7 @@ local function read(path)
   return all
 end
 
-local function unhex(s) return (s:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end)) end
+local unhex = require("spec.support.vectors").from_hex
 
 local function keylog(folder)
   local log = {}

@@ -3,7 +3,7 @@ local x509 = require("akushu.core").x509
 local der = require "akushu.der"
 local testca = require "akushu.testca"
 
-local function hex(s) return (s:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
+local hex = require("spec.support.vectors").to_hex
 
 local function openssl(pem, command)
   local path = os.tmpname()

@@ -117,6 +117,73 @@ describe("akushu.adapters.socket, blocking,", function()
     listener:close()
   end)
 
+  it("follows a renegotiation that the context allows, and refuses any other, while it receives", function()
+    for _, allowed in ipairs { true, false } do
+      local s <close> = peers.openssl_server { chain = id.chain, key = id.key, pipe = true, args = { "-tls1_2" } }
+      local context = akushu.client { trust = id.trust, versions = "1.2", renegotiation = allowed }
+      local seen = {}
+      local hooks = { { "send", "client_hello", function() seen[#seen + 1] = "client_hello" end } }
+      local conn = assert(tls.connect("localhost", s.port, context, { timeout = 20, hooks = hooks }))
+      local random = conn.client_random
+      if allowed then
+        for i = 1, 2 do
+          s:write "r\n"
+          conn:settimeout(0.02)
+          assert.is_true(peers.wait_for(function()
+            assert.equal("timeout", select(2, conn:receive()))
+            return conn.session ~= nil and conn.client_random ~= random
+          end, 20))
+          conn:settimeout(20)
+          s:write(("answer %d\n"):format(i))
+          assert.equal("answer " .. i, conn:receive())
+          random = conn.client_random
+          assert(conn:send(("round %d\n"):format(i)))
+          assert.is_truthy(s:wait_log("round " .. i), s:log())
+        end
+        assert.equal(3, #seen)
+        conn:close()
+      else
+        s:write "r\n" -- s_server gives up on a client that says no_renegotiation
+        local _, _, failure = conn:receive()
+        assert.same({ "peer_alert", "handshake_failure" }, { failure.code, failure.alert })
+        assert.same({ random, 1 }, { conn.client_random, #seen })
+      end
+    end
+  end)
+
+  it("knows a stream that ends from a connection that is closed", function()
+    local s = peers.openssl_server { chain = id.chain, key = id.key, pipe = true, args = { "-quiet" }, quiet = true }
+    local conn = assert(tls.connect("localhost", s.port, client, { timeout = 20 }))
+    s:write "half of a l"
+    assert.equal("half", conn:receive(4))
+    s:kill()
+    local line, _, failure, rest = conn:receive()
+    assert.same({ nil, "truncated", " of a l" }, { line, failure.code, rest })
+    assert.equal(-1, conn:getfd())
+    s:stop()
+  end)
+
+  it("gives a call its time once, however slowly the peer reads", function()
+    local slow <close> = peers.spawn { "python3", "-c", [[
+import socket, time
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+listener.bind(("127.0.0.1", 0))
+listener.listen(1)
+print("port", listener.getsockname()[1], flush=True)
+peer, _ = listener.accept()
+while peer.recv(20000): time.sleep(0.05)
+]] }
+    local sock = assert(socket.connect("127.0.0.1", tonumber(assert(slow:wait_log "port (%d+)"))))
+    local transport = tls.wrap(sock, client, { server_name = "localhost" }).transport
+    local began = socket.gettime()
+    local ok, problem, last = transport:write(("x"):rep(1 << 25), 1, began + 0.5)
+    assert.same({ nil, "timeout" }, { ok, problem })
+    assert.is_true(last > 0 and last < 1 << 25)
+    assert.is_true(socket.gettime() - began < 10) -- of the 80 s and more that it would have taken
+    sock:close()
+  end)
+
   it("wants a loop that can wait", function()
     for problem, call in pairs {
       ["in_loop: a table expected, got nil"] = function() tls.in_loop() end,

@@ -210,12 +210,20 @@ local function take_over(self, deadline)
   return true
 end
 
+-- The same inside the connection, by a coroutine that is receiving: another one that wants to send has to wait.
+local function take_over_again(self, deadline)
+  self["shaking hands"] = true
+  local ok, message, why = take_over(self, deadline)
+  self["shaking hands"] = false
+  return ok, message, why
+end
+
 -- A client that follows a server's HelloRequest (option renegotiation): a handshake inside the connection, whose session takes the place of this one.
 local function renegotiate(self, deadline)
   local hs, message, why = self.context:renegotiate(self.session, { hooks = self.hooks })
   if not hs then return fail(self, message, why, "") end
   self.hs, self.session, self.started, self.renegotiating = hs, nil, false, true
-  return take_over(self, deadline)
+  return take_over_again(self, deadline)
 end
 
 -- ---- receiving -----------------------------------------------------------------------------------------------------------------
@@ -250,7 +258,7 @@ end
 local function fill(self, deadline)
   if self.failure then return over(self) end
   if self.gone then return closed(self) end
-  if not self.session then return take_over(self, deadline) end -- a renegotiation that has stopped
+  if not self.session then return take_over_again(self, deadline) end -- a renegotiation that has stopped
   self.wanted = nil
   local bytes = ""
   -- What came with the last bytes of the handshake, or behind the last data, is in the session.

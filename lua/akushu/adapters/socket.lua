@@ -58,11 +58,18 @@ end
 
 function Transport:write(bytes, at, deadline)
   local sock, wait = self.inner, self.loop.wait
-  if not wait then sock:settimeout(left(deadline)) end
+  if not wait then
+    -- LuaSocket's usual timeout is for each time that it waits; this one is for all of them.
+    sock:settimeout(nil)
+    sock:settimeout(left(deadline), "t")
+    local last, problem, some = sock:send(bytes, at)
+    sock:settimeout(nil, "t")
+    return last ~= nil or nil, problem, some
+  end
   while true do
     local last, problem, some = sock:send(bytes, at)
     if last then return true end
-    if problem ~= "timeout" or not wait or not wait(sock, "write", deadline) then return nil, problem, some end
+    if problem ~= "timeout" or not wait(sock, "write", deadline) then return nil, problem, some end
     at = (some or at - 1) + 1
   end
 end
@@ -79,6 +86,7 @@ local function over(loop, sock)
     error("a connected TCP socket of LuaSocket's expected, got " .. tostring(sock), 3)
   end
   sock:settimeout(0)
+  sock:settimeout(nil, "t")
   return setmetatable({ inner = sock, loop = loop }, Transport)
 end
 

@@ -81,7 +81,17 @@ local key = akushu.crypto.public_key(lab:identity("rsa").certificate.spki)
 local function cke(encrypted) return "\22\3\3" .. string.pack(">s2", string.pack(">BI3", 16, #encrypted + 2) .. string.pack(">s2", encrypted)) end
 local premaster = "\3\3" .. ("p"):rep(46)
 local size = #key:encrypt(premaster)
+-- A block of PKCS #1 as it should be, 00 02, at least eight bytes that are not 0, 00 and the secret, with one thing changed.
+local function block(head, separator, secret)
+  return key:encrypt(head .. ("\7"):rep(size - #head - #separator - #secret) .. separator .. secret, "block")
+end
 local questions = {
+  ["begins with 01 instead of 00"] = block("\1\2", "\0", premaster),
+  ["a block for signatures, 00 01"] = block("\0\1", "\0", premaster),
+  ["no 00 before the secret"] = block("\0\2", "\7", premaster),
+  ["a 00 among the first eight bytes of padding"] = block("\0\2\7\7\0", "\0", premaster),
+  ["a 00 in the middle of the padding"] = block("\0\2" .. ("\7"):rep(20) .. "\0", "\0", premaster),
+  ["nothing but padding"] = block("\0\2", "\0", ""),
   ["another version inside"] = key:encrypt("\3\1" .. ("p"):rep(46)),
   ["too short inside"] = key:encrypt(premaster:sub(1, 47)),
   ["too long inside"] = key:encrypt(premaster .. "p"),

@@ -13,6 +13,7 @@ function driver.new(o)
   server.session_ids = o.resume == "id"
   if o.resume ~= "id" then server.sessions = false end
   server.tickets = o.resume == "ticket"
+  if o.mac_first then client.encrypt_then_mac = false end
   if o.batch then client.max_fragment = o.bulk end
   client.hooks, server.hooks = o.hooks, o.hooks
   local self = setmetatable({ host = o.host, resume = o.resume, batch = o.batch, idle = {} }, driver)

@@ -124,6 +124,9 @@ static int b_new(lua_State *L)
         if (suite && !(v == TLS1_3_VERSION ? SSL_CTX_set_ciphersuites(both[i], suite) : SSL_CTX_set_cipher_list(both[i], suite)))
             return fail(L, "suite");
         if (group && !SSL_CTX_set1_groups_list(both[i], group)) return fail(L, "group");
+        lua_getfield(L, 1, "mac_first");
+        if (lua_toboolean(L, -1)) SSL_CTX_set_options(both[i], SSL_OP_NO_ENCRYPT_THEN_MAC);
+        lua_pop(L, 1);
     }
     if (SSL_CTX_use_certificate_chain_file(b->server, chain) != 1) return fail(L, chain);
     if (SSL_CTX_use_PrivateKey_file(b->server, key, SSL_FILETYPE_PEM) != 1) return fail(L, key);

@@ -20,7 +20,7 @@ local function read(path)
 end
 
 function driver.new(o)
-  if o.resume then return nil, "not driven" end
+  if o.resume or o.mac_first then return nil, "not driven" end
   local version = o.version == "1.3" and "TLSv1_3" or "TLSv1_2"
   local client, server = ssl_context.new(version, false), ssl_context.new(version, true)
   local certs = {}

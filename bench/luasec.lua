@@ -9,7 +9,7 @@ driver.__index = driver
 function driver.new(o)
   if o.resume then return nil, "LuaSec has no client sessions" end
   local protocol = o.version == "1.3" and "tlsv1_3" or "tlsv1_2"
-  local common = { protocol = protocol, options = { "all", "no_ticket" } }
+  local common = { protocol = protocol, options = { "all", "no_ticket", o.mac_first and "no_encrypt_then_mac" or nil } }
   local client, server = { mode = "client", cafile = o.ca, verify = { "peer" } },
     { mode = "server", certificate = o.chain, key = o.key }
   for _, side in ipairs { client, server } do

@@ -97,6 +97,7 @@ local function suite(base, name, openssl_name)
 end
 local chacha12 = suite(ecdhe_ecdsa, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305")
 local cbc12 = suite(classic, "TLS_RSA_WITH_AES_128_CBC_SHA", "AES128-SHA")
+local mac_first12 = with(cbc12, { mac_first = true }) -- as with peers that do not know encrypt_then_mac
 local aes256_13 = suite(tls13_ecdsa, "TLS_AES_256_GCM_SHA384")
 local chacha13 = suite(tls13_ecdsa, "TLS_CHACHA20_POLY1305_SHA256")
 
@@ -127,7 +128,8 @@ bulk("TLS 1.2 AES-128-GCM", classic, {
   [16384] = { LuaSec = 3, libssl = 1 }, [1024] = { LuaSec = 3, libssl = 1.3 }, [64] = { LuaSec = 3, libssl = 1.6 },
 })
 bulk("TLS 1.2 ChaCha20-Poly1305", chacha12, { [16384] = {} })
-bulk("TLS 1.2 AES-128-CBC-SHA", cbc12, { [16384] = {} })
+bulk("TLS 1.2 AES-128-CBC-SHA", cbc12, { [16384] = { LuaSec = 1.5, libssl = 1 } })
+bulk("TLS 1.2 AES-128-CBC-SHA, MAC first", mac_first12, { [16384] = { LuaSec = 1.5, libssl = 0.9 } })
 local bulk13 = { [16384] = { libssl = 1 }, [1024] = { libssl = 1.3 }, [64] = { libssl = 1.6 } }
 bulk("TLS 1.3 AES-128-GCM", tls13_ecdsa, bulk13)
 bulk("TLS 1.3 AES-256-GCM", aes256_13, bulk13)

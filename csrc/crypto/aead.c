@@ -56,6 +56,17 @@ static ak_cipher_slot *place(ak_provider *p) {
     return &p->slot[p->next_slot++ % AK_CIPHER_SLOTS];
 }
 
+/* A cipher with the MAC in it takes the MAC's key when it has its own. */
+static bool take_key(ak_keyed *k, EVP_CIPHER_CTX *ctx) {
+    bool stream = k->id == AK_CIPHER_chacha20_poly1305; /* its own inverse */
+    size_t mac = k->info->kind == AK_KIND_cbc_once ? k->info->tag : 0;
+    OSSL_PARAM mac_key[2] = {
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_MAC_KEY, k->key + k->info->key - mac, mac),
+        OSSL_PARAM_construct_end(),
+    };
+    return init(ctx, k->seal || stream, NULL, k->key, NULL, NULL) && (mac == 0 || EVP_CIPHER_CTX_set_params(ctx, mac_key) == 1);
+}
+
 static bool put_in(ak_keyed *k, ak_cipher_slot *s) {
     if (s->ctx != NULL && s->id != k->id) drop(s);
     if (s->ctx == NULL) {
@@ -63,8 +74,7 @@ static bool put_in(ak_keyed *k, ak_cipher_slot *s) {
         s->id = k->id;
         if (s->ctx == NULL || !set_up(s->ctx, cipher_of(k->provider, k->id), k)) return false;
     }
-    bool stream = k->id == AK_CIPHER_chacha20_poly1305; /* its own inverse */
-    return init(s->ctx, k->seal || stream, NULL, k->key, NULL, NULL);
+    return take_key(k, s->ctx);
 }
 
 static bool owns(const ak_keyed *k) { return k->slot != NULL && k->slot->owner == k; }

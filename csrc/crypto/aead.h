@@ -9,7 +9,7 @@
 #include "crypto/suites.h"
 
 #define AK_AEAD_NONCE 12
-#define AK_CIPHER_KEY_MAX 32
+#define AK_CIPHER_KEY_MAX 64 /* AES-256 and HMAC-SHA-256 in one */
 
 /* ak_keyed: a cipher of any kind with its key, for one direction. All zeros: none yet. Borrows the provider. It stays where it is in memory between ak_keyed_set and
  * ak_keyed_free: the provider knows it by its address. */

@@ -4,6 +4,7 @@
 #include "crypto/internal.h"
 
 #include <limits.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <string.h>
@@ -15,6 +16,44 @@ bool ak_cbc_crypt(ak_keyed *k, const uint8_t *iv, const uint8_t *in, size_t n, u
     bool ok = k->seal ? EVP_EncryptInit_ex2(ctx, NULL, NULL, iv, NULL) == 1 && EVP_EncryptUpdate(ctx, out, &got, in, (int)n) == 1
                       : EVP_DecryptInit_ex2(ctx, NULL, NULL, iv, NULL) == 1 && EVP_DecryptUpdate(ctx, out, &got, in, (int)n) == 1;
     if (ok && (size_t)got == n) return true;
+    ERR_clear_error();
+    return false;
+}
+
+static const struct once {
+    ak_cipher_id id, cipher;
+    ak_hash mac;
+} onces[] = {
+    {AK_CIPHER_aes_128_cbc_sha1, AK_CIPHER_aes_128_cbc, AK_HASH_sha1},
+    {AK_CIPHER_aes_256_cbc_sha1, AK_CIPHER_aes_256_cbc, AK_HASH_sha1},
+    {AK_CIPHER_aes_128_cbc_sha256, AK_CIPHER_aes_128_cbc, AK_HASH_sha256},
+    {AK_CIPHER_aes_256_cbc_sha256, AK_CIPHER_aes_256_cbc, AK_HASH_sha256},
+};
+#define ONCES (sizeof onces / sizeof onces[0])
+
+ak_cipher_id ak_cbc_once(const ak_provider *p, ak_cipher_id cipher, ak_hash mac) {
+    for (const struct once *o = onces; o < onces + ONCES && !p->lab; o++)
+        if (o->cipher == cipher && o->mac == mac && p->cipher[o->id] != NULL) return o->id;
+    return AK_CIPHER_null;
+}
+
+ak_cipher_id ak_cbc_twice(ak_cipher_id once, ak_hash *mac) {
+    const struct once *o = onces;
+    while (o < onces + ONCES - 1 && o->id != once) o++;
+    *mac = o->mac;
+    return o->cipher;
+}
+
+bool ak_cbc_seal_once(ak_keyed *k, const uint8_t *iv, uint8_t aad[AK_CBC_AAD], uint8_t *record, size_t size) {
+    EVP_CIPHER_CTX *ctx = size <= INT_MAX ? ak_keyed_context(k) : NULL;
+    int got = 0;
+    OSSL_PARAM head[2] = {
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, aad, AK_CBC_AAD),
+        OSSL_PARAM_construct_end(),
+    };
+    if (ctx != NULL && EVP_EncryptInit_ex2(ctx, NULL, NULL, iv, NULL) == 1 && EVP_CIPHER_CTX_set_params(ctx, head) == 1 &&
+        EVP_EncryptUpdate(ctx, record, &got, record, (int)size) == 1 && (size_t)got == size)
+        return true;
     ERR_clear_error();
     return false;
 }

@@ -34,6 +34,10 @@ static const ak_cipher_info ciphers[AK_CIPHER_count] = {
     [AK_CIPHER_camellia_128_cbc] = {"CAMELLIA-128-CBC", AK_KIND_cbc, 16, 0, 0, 0, 16, false},
     [AK_CIPHER_camellia_256_cbc] = {"CAMELLIA-256-CBC", AK_KIND_cbc, 32, 0, 0, 0, 16, false},
     [AK_CIPHER_3des_ede_cbc] = {"DES-EDE3-CBC", AK_KIND_cbc, 24, 0, 0, 0, 8, false},
+    [AK_CIPHER_aes_128_cbc_sha1] = {"AES-128-CBC-HMAC-SHA1", AK_KIND_cbc_once, 16 + 20, 0, 0, 20, 16, false},
+    [AK_CIPHER_aes_256_cbc_sha1] = {"AES-256-CBC-HMAC-SHA1", AK_KIND_cbc_once, 32 + 20, 0, 0, 20, 16, false},
+    [AK_CIPHER_aes_128_cbc_sha256] = {"AES-128-CBC-HMAC-SHA256", AK_KIND_cbc_once, 16 + 32, 0, 0, 32, 16, false},
+    [AK_CIPHER_aes_256_cbc_sha256] = {"AES-256-CBC-HMAC-SHA256", AK_KIND_cbc_once, 32 + 32, 0, 0, 32, 16, false},
 };
 
 const ak_cipher_info *ak_cipher(ak_cipher_id id) { return &ciphers[(unsigned)id < AK_CIPHER_count ? id : AK_CIPHER_null]; }

@@ -45,10 +45,19 @@ typedef enum ak_cipher_id {
     AK_CIPHER_camellia_128_cbc,
     AK_CIPHER_camellia_256_cbc,
     AK_CIPHER_3des_ede_cbc,
+    AK_CIPHER_aes_128_cbc_sha1, /* these four are no suite's: a CBC suite's records are sealed by them (ak_cbc_once) */
+    AK_CIPHER_aes_256_cbc_sha1,
+    AK_CIPHER_aes_128_cbc_sha256,
+    AK_CIPHER_aes_256_cbc_sha256,
     AK_CIPHER_count
 } ak_cipher_id;
 
-typedef enum ak_cipher_kind { AK_KIND_null, AK_KIND_aead, AK_KIND_cbc } ak_cipher_kind;
+typedef enum ak_cipher_kind {
+    AK_KIND_null,
+    AK_KIND_aead,
+    AK_KIND_cbc,
+    AK_KIND_cbc_once /* CBC and the record's MAC in one: its key is the cipher's, then the MAC's; its tag the MAC */
+} ak_cipher_kind;
 
 typedef struct ak_cipher_info {
     const char *fetch_name; /* libcrypto's name; NULL for the null cipher */

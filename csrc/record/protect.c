@@ -16,6 +16,7 @@ typedef enum mode {
     MODE_aead13,   /* RFC 8446 §5.2 */
     MODE_mac,      /* GenericStreamCipher with the NULL cipher, RFC 5246 §6.2.3.1 */
     MODE_cbc,      /* GenericBlockCipher, RFC 5246 §6.2.3.2: MAC, then encrypt */
+    MODE_cbc_once, /* the same, sealed in one pass (ak_cbc_once) */
     MODE_cbc_etm   /* RFC 7366: encrypt, then MAC */
 } mode;
 
@@ -84,6 +85,44 @@ static ak_error set_cipher(ak_protect *x, const ak_suite *suite, bool seal, cons
     return e == AK_OK ? AK_OK : ak_fail(f, e, "the cipher of %s", suite->name);
 }
 
+/* set_once: for sealing, where libcrypto has it. False: nothing is set. */
+static bool set_once(ak_protect *x, const ak_suite *suite, uint16_t version, ak_view mac_key, ak_view key, ak_view iv) {
+    ak_cipher_id once = ak_cbc_once(x->provider, suite->cipher, suite->mac);
+    uint8_t both[AK_CIPHER_KEY_MAX];
+    if (once == AK_CIPHER_null) return false;
+    memcpy(both, key.p, key.n);
+    memcpy(both + key.n, mac_key.p, mac_key.n);
+    bool ok = ak_keyed_set(&x->cipher, x->provider, once, true, both) == AK_OK;
+    ak_wipe(both, sizeof both);
+    if (!ok) return false;
+    if (version <= AK_TLS10) memcpy(x->iv, iv.p, x->cipher.info->block);
+    x->seal = true;
+    x->version = version;
+    x->mode = MODE_cbc_once;
+    return true;
+}
+
+/* seal_twice: from here on MAC and cipher one after the other. On failure all is as before. */
+static ak_error seal_twice(ak_protect *x, ak_failure *f) {
+    ak_keyed once;
+    ak_hash hash;
+    ak_keyed_copy(&once, &x->cipher);
+    size_t mac = once.info->tag, key = once.info->key - mac;
+    ak_cipher_id id = ak_cbc_twice(once.id, &hash);
+    ak_mac *m = ak_mac_new(hash, false, ak_view_of(once.key + key, mac));
+    ak_error e = m != NULL ? ak_keyed_set(&x->cipher, x->provider, id, true, once.key) : AK_ERR_out_of_memory;
+    if (e == AK_OK) {
+        x->mac = m;
+        x->mode = MODE_cbc;
+    } else {
+        ak_mac_free(m);
+        ak_keyed_free(&x->cipher);
+        ak_keyed_copy(&x->cipher, &once);
+    }
+    ak_wipe(&once, sizeof once);
+    return e == AK_OK ? AK_OK : ak_fail(f, e, "the cipher of a record");
+}
+
 ak_error ak_protect_set12(ak_protect *x, const ak_suite *suite, uint16_t version, bool etm, bool seal, ak_view mac_key, ak_view key,
                           ak_view iv, ak_failure *f) {
     const ak_cipher_info *info = ak_cipher(suite->cipher);
@@ -94,6 +133,8 @@ ak_error ak_protect_set12(ak_protect *x, const ak_suite *suite, uint16_t version
     if (key.n != info->key || mac_key.n != ak_hash_size(suite->mac) || (iv.n != iv_n && iv_n != 0))
         return ak_fail(f, AK_ERR_internal_error, "keys of the wrong size for %s", suite->name);
     forget_mode(x);
+    bool mac_first = info->kind == AK_KIND_cbc && (!etm || version == AK_SSL30);
+    if (seal && mac_first && version != AK_SSL30 && set_once(x, suite, version, mac_key, key, iv)) return AK_OK;
     if (info->kind == AK_KIND_null) {
         ak_keyed_free(&x->cipher);
     } else {
@@ -116,7 +157,7 @@ ak_error ak_protect_set12(ak_protect *x, const ak_suite *suite, uint16_t version
     else if (info->kind == AK_KIND_null)
         x->mode = MODE_mac;
     else
-        x->mode = etm && version != AK_SSL30 ? MODE_cbc_etm : MODE_cbc;
+        x->mode = mac_first ? MODE_cbc : MODE_cbc_etm;
     return AK_OK;
 }
 
@@ -149,7 +190,7 @@ uint64_t ak_protect_seq(const ak_protect *x) { return x->seq; }
 void ak_protect_set_seq(ak_protect *x, uint64_t seq) { x->seq = seq; }
 
 static bool chains_iv(const ak_protect *x) { return x->version <= AK_TLS10; } /* CBC only */
-bool ak_protect_chains_iv(const ak_protect *x) { return (x->mode == MODE_cbc || x->mode == MODE_cbc_etm) && chains_iv(x); }
+bool ak_protect_chains_iv(const ak_protect *x) { return (x->mode == MODE_cbc || x->mode == MODE_cbc_once || x->mode == MODE_cbc_etm) && chains_iv(x); }
 
 uint64_t ak_protect_limit(const ak_protect *x) {
     uint64_t most = NO_MORE_RECORDS;
@@ -177,6 +218,7 @@ static size_t fragment_size(const ak_protect *x, size_t n, size_t pad) {
     case MODE_aead13: return n + 1 + pad + info->tag;
     case MODE_mac: return n + ak_mac_size(x->mac);
     case MODE_cbc: n += ak_mac_size(x->mac); return cbc_iv_size(x) + n + info->block - n % info->block;
+    case MODE_cbc_once: n += info->tag; return cbc_iv_size(x) + n + info->block - n % info->block;
     case MODE_cbc_etm: return cbc_iv_size(x) + n + info->block - n % info->block + ak_mac_size(x->mac);
     }
     return n;
@@ -284,6 +326,23 @@ static ak_error seal_cbc(ak_protect *x, uint8_t type, uint16_t version, const ui
     return AK_OK;
 }
 
+/* seal_once: libcrypto tells by the record's version whether there is an explicit IV. */
+static ak_error seal_once(ak_protect *x, uint8_t type, uint16_t version, const uint8_t *plain, size_t n, uint8_t *out, size_t size, ak_failure *f) {
+    static const uint8_t zeros[IV_MAX];
+    uint8_t aad[AK_CBC_AAD];
+    size_t block = x->cipher.info->block, iv_n = cbc_iv_size(x);
+    /* RFC 5246 §6.2.3.2: the IV must be unpredictable; what comes out of the cipher of random bytes is */
+    if (iv_n != 0 && !ak_random(x->provider, AK_PURPOSE_cbc_iv, out, iv_n)) return ak_random_fail(x->provider, f, "for the IV of a record");
+    if (n != 0) memcpy(out + iv_n, plain, n);
+    aad12(x, type, version, iv_n + n, aad);
+    if (!ak_cbc_seal_once(&x->cipher, iv_n != 0 ? zeros : x->iv, aad, out, size)) {
+        ak_wipe(out, size);
+        return ak_fail(f, AK_ERR_crypto_failed, "sealing a record");
+    }
+    if (iv_n == 0) memcpy(x->iv, out + size - block, block);
+    return AK_OK;
+}
+
 /* ready: the cipher, if there is one. */
 static ak_error ready(ak_protect *x, ak_failure *f) {
     ak_error e = x->mode != MODE_mac ? ak_keyed_ready(&x->cipher) : AK_OK;
@@ -313,7 +372,8 @@ ak_error ak_seal(ak_protect *x, uint8_t type, uint16_t record_version, const uin
     if (x->seq == NO_MORE_RECORDS) return ak_fail(f, AK_ERR_sequence_exhausted, NULL);
 
     uint8_t *fragment = out + AK_RECORD_HEADER;
-    ak_error e = ready(x, f);
+    bool told = x->mode == MODE_cbc_once && (record_version >= AK_TLS11) != (cbc_iv_size(x) != 0); /* the record says another version than its keys */
+    ak_error e = told ? seal_twice(x, f) : ready(x, f);
     bool ok = true;
     if (e != AK_OK) return e;
     uint64_t begun = ak_journal_begin(x->provider);
@@ -326,6 +386,8 @@ ak_error ak_seal(ak_protect *x, uint8_t type, uint16_t record_version, const uin
             ok = seal_aead12(x, type, record_version, plain, n, fragment);
         else if (x->mode == MODE_mac)
             seal_mac(x, type, record_version, plain, n, fragment);
+        else if (x->mode == MODE_cbc_once)
+            e = seal_once(x, type, record_version, plain, n, fragment, size, f);
         else
             e = seal_cbc(x, type, record_version, plain, n, fragment, f);
     }
@@ -482,7 +544,8 @@ ak_error ak_open(ak_protect *x, const ak_record *rec, size_t limit, uint8_t *out
     if (e != AK_OK) return e;
     uint64_t begun = ak_journal_begin(x->provider);
     switch (x->mode) {
-    case MODE_plain: break;
+    case MODE_plain:
+    case MODE_cbc_once: break; /* it only seals */
     case MODE_aead12: ok = open_aead12(x, rec, in, out, &n); break;
     case MODE_aead13: ok = open_aead13(x, rec, in, out, &n); break;
     case MODE_mac: ok = open_mac(x, rec, in, out, &n); break;

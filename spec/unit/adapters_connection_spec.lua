@@ -386,6 +386,27 @@ describe("a connection", function()
     end)
   end)
 
+  it("bounds what a server says in the middle of a renegotiation that it does not go on with", function()
+    local suite = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+    local client, server = pair { client_context = client_context { versions = "1.2", suites = { suite }, renegotiation = true } }
+    local hs, block = server.hs, nil
+    hs:on("receive", "finished", function() block = hs:secret("key_block"):reveal() end)
+    pipes.run(function()
+      assert(client:handshake())
+      local all, _, failure, rest = client:receive(1 << 30)
+      assert.same({ nil, "too_much_application_data" }, { all, failure.code })
+      assert.is_true(#rest >= 1 << 20 and #rest <= 2 << 20, #rest)
+    end, function()
+      assert(server:handshake())
+      -- server_write_key and server_write_IV (RFC 5246 §6.3); the Finished was record 0
+      local seal = akushu.record.protect(suite, 0x0303, { key = block:sub(17, 32), iv = block:sub(37, 40), seq = 1 })
+      assert(server.transport:write(seal:seal(22, "\0\0\0\0"), 1)) -- HelloRequest
+      local sent = 0
+      while server.transport:write(seal:seal(23, ("x"):rep(16384)), 1) do sent = sent + 16384 end
+      assert.is_true(sent < 4 << 20, sent)
+    end)
+  end)
+
   it("authenticates a client later", function()
     local late = ca:issue({ names = { "client.example" }, purpose = "client" }).identity
     local client, server = pair { client_context = client_context { post_handshake_auth = true, identity = late },

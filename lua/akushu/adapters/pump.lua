@@ -146,7 +146,8 @@ local function stepped(self)
     local data = hs:take_early_data()
     if data ~= "" then table.insert(self.early_taken, data) end
   end
-  if self.renegotiating then self.inbox:put(hs:take_application_data()) end
+  -- What nobody takes here the handshake keeps, up to a bound of its own.
+  if self.renegotiating and self.inbox.size < most_drained then self.inbox:put(hs:take_application_data()) end
   if self.on_step and not self.renegotiating then
     self.stepping = true
     local ok, problem = pcall(self.on_step, self)
@@ -202,6 +203,7 @@ end
 local function take_over(self, deadline)
   local ok, message, why = shake(self, deadline)
   if not ok then return nil, message, why end
+  if self.renegotiating then self.inbox:put(self.hs:take_application_data()) end
   local session
   session, message, why = self.hs:session()
   if not session then return fail(self, message, why, self.hs:pending()) end

@@ -6,6 +6,7 @@
 -- The client is anybody's: an object with methods named after commands (get, set, del, eval: redis-lua's, for one), or a function(command, …) that returns the reply. Either may
 -- yield. What is stored holds secrets: whoever can read it can read what those sessions protect.
 local misuse = require "akushu.misuse"
+local hex = require("akushu.show").to_hex
 
 local adapter = {}
 
@@ -13,10 +14,6 @@ local known = {
   prefix = { "string", "a string" }, lifetime = { "integer", "seconds, a whole number" }, window = { "integer", "seconds, a whole number" },
   single_use = { "boolean", "true or false" }, on_error = { "callable", "a function" },
 }
-
-local function hex(bytes)
-  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
-end
 
 -- In one step, by a script as GETDEL is not older than Redis 6.2.
 local take = "local v = redis.call('GET', KEYS[1]) redis.call('DEL', KEYS[1]) return v"

@@ -15,8 +15,7 @@
 
 /* ---- client -------------------------------------------------------------------------------------------------------------- */
 
-/* may_offer: whether a kept session may be offered in this handshake at all. */
-static bool may_offer(const ak_hs *h, const ak_resumption *r) {
+bool ak_client_may_offer(const ak_hs *h, const ak_resumption *r) {
     const ak_context *c = h->ctx;
     if (r->server || r->expires <= ak_context_now(c) || r->version < c->min_version || r->version > c->max_version) return false;
     if (!ak_view_eq(ak_buf_view(&r->server_name), ak_buf_view(&h->info->server_name))) return false;
@@ -69,7 +68,7 @@ static bool put_suites(ak_hs *h, ak_buf *b) {
 ak_error ak_compose_client_hello(ak_hs *h, ak_buf *b) {
     uint8_t random[32];
     const ak_context *c = h->ctx;
-    if (h->offered != NULL && !may_offer(h, h->offered)) {
+    if (h->offered != NULL && !ak_client_may_offer(h, h->offered)) {
         ak_resumption_free(h->offered);
         h->offered = NULL;
     }

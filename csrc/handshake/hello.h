@@ -21,6 +21,8 @@ ak_error ak_ticket12_open(ak_hs *h);
 /* ak_own_versions: the versions of the context in words: "TLS 1.2", "TLS 1.0 to TLS 1.3". */
 ak_words_text ak_own_versions(const ak_hs *h);
 
+/* ak_client_may_offer: client: whether a kept session may be offered in this handshake at all. */
+bool ak_client_may_offer(const ak_hs *h, const ak_resumption *r);
 /* ak_client_choose_version: client: the version of a ServerHello becomes info->version, if it may. */
 ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s);
 

@@ -61,6 +61,27 @@ describe("hs:send_early in a hook of the ClientHello", function()
   end)
 end)
 
+it("is refused at once where the handshake will not offer it: another name, another context, no ALPN of the session's, a ticket used before", function()
+  local c, s = contexts({ alpn = { "h2" } }, { alpn = { "h2" } })
+  local other = akushu.client { trust = leaf.trust }
+  local lax = akushu.client { trust = leaf.trust, alpn = { "h2" }, verify = "chain" }
+  local session
+  for _, case in ipairs { { c, "127.0.0.1" }, { other, "localhost" }, { lax, "localhost" } } do
+    session = ticket(c, s)
+    local hs = case[1]:handshake { server_name = case[2], session = session }
+    local sent, text, failure = hs:send_early "early"
+    assert.is_nil(sent, case[2])
+    assert.equal("not_ready", failure.code, text)
+    local a, b = pump.run(hs, s:handshake()) -- the handshake itself goes on without
+    assert.equal("none", b.session and b.session.early_data, a.message)
+  end
+  session = ticket(c, s)
+  local a, b = again(c, s, session)
+  assert.equal("accepted", a.session.early_data, b.message)
+  local hs = c:handshake { server_name = "localhost", session = session }
+  assert.equal("not_ready", (select(3, hs:send_early "early")).code)
+end)
+
 it("max_early_data_size holds for all of it, before the ClientHello and after (§4.2.10)", function()
   local c, s = contexts(nil, { early_data = 10 })
   local session = ticket(c, s)

@@ -15,10 +15,16 @@
 
 /* ---- client -------------------------------------------------------------------------------------------------------------- */
 
+/* carried: whether a hello of this context says which session it means. Otherwise an id that means nothing (RFC 8446 §D.4), echoed, would be taken for the session's. */
+static bool carried(const ak_context *c, const ak_resumption *r) {
+    if (r->version >= AK_TLS13) return c->tickets;
+    return (c->tickets && r->ticket.n != 0) || (c->session_ids && r->session_id_n != 0);
+}
+
 bool ak_client_may_offer(const ak_hs *h, const ak_resumption *r) {
     const ak_context *c = h->ctx;
     if (r->server || r->expires <= ak_context_now(c) || r->version < c->min_version || r->version > c->max_version) return false;
-    if (!ak_view_eq(ak_buf_view(&r->server_name), ak_buf_view(&h->info->server_name))) return false;
+    if (!carried(c, r) || !ak_view_eq(ak_buf_view(&r->server_name), ak_buf_view(&h->info->server_name))) return false;
     if (!ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx))) return false;
     if (r->version <= AK_TLS12 && r->max_fragment_length != c->max_fragment_length) return false; /* RFC 6066 §4: a session keeps its length */
     if (c->verify && r->verdict != AK_OK) return false; /* somebody said "go on all the same": that was for that connection */

@@ -354,6 +354,29 @@ describe("a session that can be resumed", function()
     assert.is_false(offered { clock = os.time() + 100000 })
   end)
 
+  it("is not offered where it cannot be said: a ticket's without tickets, one with an id without ids", function()
+    for _, case in ipairs { { "1.2", true, true }, { "1.2", false, true }, { "1.2", false, false }, { "1.3", false, true } } do
+      local version, tickets, ids = table.unpack(case)
+      local by_ticket = version == "1.3" or ids
+      local session = mutate.session(version == "1.3" and "tls13" or "ecdhe", { tickets = by_ticket }, { tickets = by_ticket })
+      local c = akushu.client { trust = certs.ecdsa().trust, versions = { "1.2", "1.3" }, tickets = tickets, session_ids = ids,
+        suites = { "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256" } }
+      local hc = c:handshake { server_name = "localhost", session = session }
+      local id, ticket, psk
+      hc:on("send", "client_hello", function(m)
+        local x = mutate.extension(m, "session_ticket")
+        id, ticket, psk = m.session_id, x and (x.raw or x.data) ~= "" or false, mutate.extension(m, "pre_shared_key") ~= nil
+      end)
+      local hs = akushu.server { identity = certs.ecdsa().identity, versions = "1.2" }:handshake()
+      hs:on("send", "server_hello", function(m) m.session_id = id end) -- as if it were the session's
+      local one = pump.run(hc, hs)
+      assert.equal(tickets, ticket)
+      assert.is_false(psk)
+      assert.equal(32, #id)
+      if not tickets then mutate.failed_with(one, "session_id_mismatch", "illegal_parameter") end
+    end
+  end)
+
   it("is closed, and cannot be used after it", function()
     local session, c = mutate.session("rsa", {}, {})
     session:close()

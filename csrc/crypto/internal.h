@@ -53,15 +53,6 @@ typedef struct ak_blocks {
 #define AK_BLOCK_BYTES 65536 /* of each size: as a collector gives back what many connections had, at once */
 #endif
 
-/* ak_hmac_key: HMAC for a key that is used several times: two contexts that have absorbed its pads and are copied for every value. With libcrypto 3.0
- * making it costs as much as one value by ak_pads, and a value by it a third less. Those that are given back are wiped and wait in the provider. */
-typedef struct ak_hmac_key {
-    EVP_MD_CTX *inner, *outer;
-    struct ak_hmac_key *next; /* in the provider */
-    uint8_t size;             /* bytes of the hash value */
-} ak_hmac_key;
-#define AK_HMAC_KEYS 8        /* at most so many wait, of each hash */
-
 #define AK_CONTEXTS 4         /* at most so many contexts wait, of each hash */
 
 /* ak_cipher_slot: a cipher context, and whose key is in it: that is freed with it, unless another one has taken the place, and the context, before. */
@@ -98,12 +89,8 @@ struct ak_provider {
         EVP_MD_CTX *ctx[AK_CONTEXTS];
         unsigned n;
     } contexts[AK_HASH_count];             /* of running hashes that have ended, started anew */
-    EVP_MD_CTX *snapshot;                  /* kept for copies of another context: ak_running_value, ak_hmac_key_mac */
+    EVP_MD_CTX *snapshot;                  /* kept for copies of another context: ak_running_value */
     ak_pads pads[AK_HASH_count];
-    struct ak_hmac_keys {
-        ak_hmac_key *first;
-        unsigned n;
-    } hmac_keys[AK_HASH_count];            /* wiped, to be used again */
 
     ak_group_slot group[AK_GROUP_SLOTS];
     EVP_PKEY_CTX *import_rsa, *import_rsa_pss, *import_ec, *import_dh, *import_ed25519, *import_ed448;
@@ -188,14 +175,6 @@ ak_pads *ak_pads_set(ak_provider *p, ak_hash h, ak_view key);
 bool ak_pads_mac(ak_pads *x, ak_view a, ak_view b, ak_view c, uint8_t *out);
 /* ak_pads_clear: overwrites the keyed state. */
 void ak_pads_clear(ak_pads *x);
-
-/* ak_hmac_key_new: NULL when libcrypto has no such hash, refuses, or is out of memory. Give it back (ak_hmac_key_free, NULL allowed) before the provider goes. */
-ak_hmac_key *ak_hmac_key_new(ak_provider *p, ak_hash h, ak_view key);
-void ak_hmac_key_free(ak_provider *p, ak_hash h, ak_hmac_key *k);
-/* ak_hmac_key_mac: HMAC over up to 2 pieces; writes k->size bytes. */
-bool ak_hmac_key_mac(const ak_hmac_key *k, ak_provider *p, ak_view a, ak_view b, uint8_t *out);
-/* ak_hmac_keys_release: frees what waits. */
-void ak_hmac_keys_release(ak_provider *p);
 
 /* ak_keyed_context: the context with k's key in it; NULL: k has none, or as ak_keyed_ready. Borrowed until another ak_keyed is used. */
 EVP_CIPHER_CTX *ak_keyed_context(ak_keyed *k);

@@ -1,5 +1,5 @@
 /* kdf.h: key derivation. kdf12.c: the PRF of TLS 1.0-1.2 (RFC 2246 §5, RFC 5246 §5); kdf13.c: HKDF and its labels
- * (RFC 5869, RFC 8446 §7.1). All over HMAC with kept contexts. */
+ * (RFC 5869, RFC 8446 §7.1). All over HMAC. */
 #ifndef AK_CRYPTO_KDF_H
 #define AK_CRYPTO_KDF_H
 
@@ -12,11 +12,11 @@ bool ak_prf(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_
 typedef struct ak_prf_key {
     ak_hash hash;
     ak_view secret;
-    struct ak_hmac_key *keys[2]; /* the second for the other half in TLS 1.0/1.1 */
+    struct ak_mac *keys[2]; /* the second for the other half in TLS 1.0/1.1 */
 } ak_prf_key;
-/* ak_prf_key_set: false: libcrypto has no such hash, or refuses; then *k is as after ak_prf_key_free. */
+/* ak_prf_key_set: false: libcrypto has no such hash, or out of memory; then *k is as after ak_prf_key_free. */
 bool ak_prf_key_set(ak_prf_key *k, ak_provider *p, ak_hash hash, ak_view secret);
-void ak_prf_key_free(ak_prf_key *k, ak_provider *p); /* wipes; leaves *k empty */
+void ak_prf_key_free(ak_prf_key *k); /* wipes; leaves *k empty */
 /* ak_prf_with: ak_prf with the secret of k. */
 bool ak_prf_with(const ak_prf_key *k, ak_provider *p, const char *label, ak_view seed_a, ak_view seed_b, uint8_t *out, size_t n);
 

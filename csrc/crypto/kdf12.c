@@ -1,46 +1,58 @@
 #include "crypto/internal.h"
+#include "crypto/mac.h"
 
 #include <string.h>
 
 /* P_hash(secret, label || seed), RFC 5246 §5, written (or XORed, for the two halves of TLS 1.0's PRF) into out. */
-static bool p_hash(ak_provider *p, const ak_hmac_key *k, ak_view seed, bool mix, uint8_t *out, size_t n) {
-    uint8_t a[AK_HASH_MAX], block[AK_HASH_MAX];
+static void p_hash(const ak_mac *k, ak_view seed, bool mix, uint8_t *out, size_t n) {
+    uint8_t a[AK_MAC_MAX], block[AK_MAC_MAX];
     const ak_view none = {NULL, 0};
-    bool ok = ak_hmac_key_mac(k, p, seed, none, a);
-    while (ok && n > 0) {
-        size_t take = n < k->size ? n : k->size;
-        ok = ak_hmac_key_mac(k, p, ak_view_of(a, k->size), seed, block);
-        for (size_t i = 0; ok && i < take; i++) out[i] = (uint8_t)(mix ? out[i] ^ block[i] : block[i]);
+    size_t size = ak_mac_size(k);
+    ak_mac_bytes(k, seed, none, a);
+    while (n > 0) {
+        size_t take = n < size ? n : size;
+        ak_mac_bytes(k, ak_view_of(a, size), seed, block);
+        for (size_t i = 0; i < take; i++) out[i] = (uint8_t)(mix ? out[i] ^ block[i] : block[i]);
         out += take;
         n -= take;
-        if (ok && n > 0) ok = ak_hmac_key_mac(k, p, ak_view_of(a, k->size), none, a);
+        if (n > 0) ak_mac_bytes(k, ak_view_of(a, size), none, a);
     }
-    ak_wipe(a, k->size);
-    ak_wipe(block, k->size);
-    return ok;
+    ak_wipe(a, size);
+    ak_wipe(block, size);
+}
+
+/* keyed: HMAC hashes a key that is longer than a block (RFC 2104 §2). */
+static ak_mac *keyed(ak_provider *p, ak_hash hash, ak_view secret) {
+    uint8_t hashed[AK_HASH_MAX];
+    const ak_view none = {NULL, 0};
+    if (!ak_provider_has_hash(p, hash)) return NULL;
+    if (secret.n <= (hash == AK_HASH_sha384 || hash == AK_HASH_sha512 ? 128u : 64u)) return ak_mac_new(hash, false, secret);
+    ak_mac *m = ak_digest(p, hash, secret, none, none, hashed) ? ak_mac_new(hash, false, ak_view_of(hashed, ak_hash_size(hash))) : NULL;
+    ak_wipe(hashed, sizeof hashed);
+    return m;
 }
 
 static ak_hash first_hash(ak_hash hash) { return hash == AK_HASH_md5_sha1 ? AK_HASH_md5 : hash; }
 
 bool ak_prf_key_set(ak_prf_key *k, ak_provider *p, ak_hash hash, ak_view secret) {
-    ak_prf_key_free(k, p);
+    ak_prf_key_free(k);
     k->hash = hash;
     k->secret = secret;
     /* RFC 2246 §5: the two halves of the secret, sharing the middle byte when its length is odd */
     size_t half = hash == AK_HASH_md5_sha1 ? (secret.n + 1) / 2 : secret.n;
-    k->keys[0] = ak_hmac_key_new(p, first_hash(hash), ak_view_of(secret.p, half));
+    k->keys[0] = keyed(p, first_hash(hash), ak_view_of(secret.p, half));
     bool ok = k->keys[0] != NULL;
     if (ok && hash == AK_HASH_md5_sha1) {
-        k->keys[1] = ak_hmac_key_new(p, AK_HASH_sha1, ak_view_of(half > 0 ? secret.p + secret.n - half : NULL, half));
+        k->keys[1] = keyed(p, AK_HASH_sha1, ak_view_of(half > 0 ? secret.p + secret.n - half : NULL, half));
         ok = k->keys[1] != NULL;
     }
-    if (!ok) ak_prf_key_free(k, p);
+    if (!ok) ak_prf_key_free(k);
     return ok;
 }
 
-void ak_prf_key_free(ak_prf_key *k, ak_provider *p) {
-    ak_hmac_key_free(p, first_hash(k->hash), k->keys[0]);
-    ak_hmac_key_free(p, AK_HASH_sha1, k->keys[1]);
+void ak_prf_key_free(ak_prf_key *k) {
+    ak_mac_free(k->keys[0]);
+    ak_mac_free(k->keys[1]);
     memset(k, 0, sizeof *k);
 }
 
@@ -57,9 +69,9 @@ bool ak_prf_with(const ak_prf_key *k, ak_provider *p, const char *label, ak_view
         if (label_n != 0) memcpy(at, label, label_n);
         if (seed_a.n != 0) memcpy(at + label_n, seed_a.p, seed_a.n);
         if (seed_b.n != 0) memcpy(at + label_n + seed_a.n, seed_b.p, seed_b.n);
-        ok = p_hash(p, k->keys[0], ak_view_of(at, total), false, out, n);
+        p_hash(k->keys[0], ak_view_of(at, total), false, out, n);
+        if (k->keys[1] != NULL) p_hash(k->keys[1], ak_view_of(at, total), true, out, n);
     }
-    if (ok && k->keys[1] != NULL) ok = p_hash(p, k->keys[1], ak_view_of(at, total), true, out, n);
     ak_buf_free(&many); /* labels, randoms and hashes: nothing secret */
     if (!ok) ak_wipe(out, n);
     if (begun != 0)
@@ -71,6 +83,6 @@ bool ak_prf(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_
     ak_prf_key k = {.hash = AK_HASH_none};
     bool ok = ak_prf_key_set(&k, p, hash, secret) && ak_prf_with(&k, p, label, seed_a, seed_b, out, n);
     if (!ok) ak_wipe(out, n);
-    ak_prf_key_free(&k, p);
+    ak_prf_key_free(&k);
     return ok;
 }

@@ -131,8 +131,8 @@ static void absorb_ssl3(const hash_ops *h, hash_state *s, const uint8_t *key, si
 ak_mac *ak_mac_new(ak_hash hash, bool ssl3, ak_view key) {
     if ((unsigned)hash >= AK_HASH_count || hashes[hash].init == NULL) return NULL;
     const hash_ops *h = &hashes[hash];
-    if (key.n > h->size || (ssl3 && h->size > SSL3_KEY_MAX)) return NULL;
-    ak_mac *m = calloc(1, sizeof *m);
+    if (key.n > (size_t)1 << h->block_bits || (ssl3 && (h->size > SSL3_KEY_MAX || key.n > SSL3_KEY_MAX))) return NULL;
+    ak_mac *m = ak_zalloc(sizeof *m);
     if (m == NULL) return NULL;
     m->h = h;
     m->ssl3 = ssl3;
@@ -193,6 +193,17 @@ void ak_mac_record(const ak_mac *m, const ak_mac_head *head, const uint8_t *data
     hash_state s = m->inner;
     m->h->update(&s, h, put_head(m, head, n, h));
     if (n != 0) m->h->update(&s, data, n);
+    m->h->final(&s, inner);
+    finish(m, inner, out);
+    ak_wipe(inner, sizeof inner);
+    ak_wipe(&s, sizeof s);
+}
+
+void ak_mac_bytes(const ak_mac *m, ak_view a, ak_view b, uint8_t *out) {
+    uint8_t inner[AK_MAC_MAX];
+    hash_state s = m->inner;
+    if (a.n != 0) m->h->update(&s, a.p, a.n);
+    if (b.n != 0) m->h->update(&s, b.p, b.n);
     m->h->final(&s, inner);
     finish(m, inner, out);
     ak_wipe(inner, sizeof inner);

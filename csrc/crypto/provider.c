@@ -87,7 +87,6 @@ static void release(ak_provider *p) {
     ak_groups_release(p);
     EVP_PKEY_CTX *imports[] = {p->import_rsa, p->import_rsa_pss, p->import_ec, p->import_dh, p->import_ed25519, p->import_ed448};
     for (size_t i = 0; i < sizeof imports / sizeof imports[0]; i++) EVP_PKEY_CTX_free(imports[i]);
-    ak_hmac_keys_release(p);
     release_blocks(p);
     free_pool(p);
     for (int h = 0; h < AK_HASH_count; h++) {

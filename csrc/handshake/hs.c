@@ -69,7 +69,7 @@ static void release(ak_hs *h) {
     free_items(h->flight.after);
     h->out_msg.after = h->flight.after = NULL;
     ak_transcript_free(&h->transcript);
-    ak_prf_key_free(&h->secrets.master_key, h->p);
+    ak_prf_key_free(&h->secrets.master_key);
     ak_hs_drop_shares(h);
     if (h->identity != NULL) ak_identity_free(h->identity);
     if (h->answer.identity != NULL) ak_identity_free(h->answer.identity);

@@ -14,7 +14,7 @@ ak_error ak_keys12_master(ak_hs *h) {
     ak_hash hash = ak_keys12_hash(h->info->version, h->info->suite);
     ak_view premaster = ak_buf_view(&s->premaster);
     bool ok;
-    ak_prf_key_free(&s->master_key, h->p); /* it is of the secret that goes */
+    ak_prf_key_free(&s->master_key); /* it is of the secret that goes */
     s->master.n = 48;
     if (h->info->version == AK_SSL30) {
         ok = ak_ssl3_derive(h->p, premaster, client_random(h), server_random(h), s->master.p, 48);

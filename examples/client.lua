@@ -56,6 +56,7 @@ else
     return (io.read "l" or ""):lower():match "^%s*y" ~= nil
   end
 end
+if options.insecure and (options.ca or options.ask) then misuse(("--insecure verifies nothing: %s has no effect beside it"):format(options.ca and "--ca" or "--ask")) end
 if options.chain then misuse "a client shows a --cert" end
 if (options.key or options.password) and not options.cert then misuse "--key and --password go with --cert" end
 if options.cert then o.identity = support.identity(akushu, options.cert, options) end

@@ -15,7 +15,7 @@ ak_provider *ak_lua_provider(lua_State *L);
 
 /* ---- classes ------------------------------------------------------------------------------------------------------------------ */
 
-/* A property's getter pushes one value; `object` is the userdata's block. */
+/* A property's getter pushes one value; `object` is the userdata's block, whose first member is a pointer that is NULL once it was closed: then the getter is not called. */
 typedef struct ak_lua_property {
     const char *name;
     void (*push)(lua_State *L, void *object);
@@ -26,6 +26,8 @@ typedef struct ak_lua_property {
 void ak_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, const ak_lua_property *properties, const luaL_Reg *meta);
 /* ak_lua_methods: pushes a class's table of methods. */
 void ak_lua_methods(lua_State *L, const char *name);
+/* ak_lua_closed_property: raises at the line of who asks for a property (its name at 2) of an object of this class that was closed. */
+int ak_lua_closed_property(lua_State *L, const char *class);
 /* ak_lua_index: a class finds its properties by this function instead; its upvalue is the table of methods. */
 void ak_lua_index(lua_State *L, const char *name, lua_CFunction index);
 /* ak_lua_new: pushes a zeroed userdata of this class, with so many user values, all nil. */
@@ -50,7 +52,8 @@ void ak_lua_push_failure(lua_State *L, const ak_failure *f, const ak_report *rep
 
 /* ---- arguments -------------------------------------------------------------------------------------------------------------------- */
 
-/* Bytes go in as a string or as an array of strings, everywhere (not: texts such as names, labels, paths).
+/* Bytes go in as a string or as an array of strings, everywhere (not: texts such as names, labels, paths). A number is neither, though Lua's own functions take it for its
+ * digits: seal(5) and export(5, …) are mistakes.
  * ak_lua_join: makes the array at idx one string, in its place on the stack; false: the value is neither. No metamethod is called. */
 bool ak_lua_join(lua_State *L, int idx);
 /* ak_lua_bytes: the bytes of an argument; raises when it has none. */
@@ -59,10 +62,15 @@ ak_view ak_lua_bytes(lua_State *L, int arg);
 ak_view ak_lua_secret_bytes(lua_State *L, int arg);
 /* ak_lua_bytes_option: the same of an option; `what` names it in the error. */
 ak_view ak_lua_bytes_option(lua_State *L, int idx, const char *what);
-/* ak_lua_check_view: the bytes of an argument that is a text. */
+/* ak_lua_check_string, ak_lua_check_lstring, ak_lua_check_view: an argument that is a text. */
+static inline const char *ak_lua_check_lstring(lua_State *L, int arg, size_t *n) {
+    luaL_checktype(L, arg, LUA_TSTRING);
+    return lua_tolstring(L, arg, n);
+}
+static inline const char *ak_lua_check_string(lua_State *L, int arg) { return ak_lua_check_lstring(L, arg, NULL); }
 static inline ak_view ak_lua_check_view(lua_State *L, int arg) {
     size_t n;
-    const char *s = luaL_checklstring(L, arg, &n);
+    const char *s = ak_lua_check_lstring(L, arg, &n);
     return ak_view_of(s, n);
 }
 static inline void ak_lua_push_view(lua_State *L, ak_view v) { lua_pushlstring(L, v.n != 0 ? (const char *)v.p : "", v.n); }

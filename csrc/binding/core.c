@@ -11,7 +11,7 @@ static int l_alert_name(lua_State *L) {
 }
 
 static int l_alert_number(lua_State *L) {
-    int n = ak_alert_by_name(luaL_checkstring(L, 1));
+    int n = ak_alert_by_name(ak_lua_check_string(L, 1));
     if (n >= 0) lua_pushinteger(L, n);
     else lua_pushnil(L);
     return 1;
@@ -45,7 +45,7 @@ static void push_ids(lua_State *L, const uint16_t *ids, size_t n) {
 /* profile(name): the suites of a profile, by number, in order; nil for an unknown name. */
 static int l_profile(lua_State *L) {
     uint16_t ids[AK_LIST_MAX];
-    size_t n = ak_profile_suites(luaL_checkstring(L, 1), ids, AK_LIST_MAX);
+    size_t n = ak_profile_suites(ak_lua_check_string(L, 1), ids, AK_LIST_MAX);
     if (n == 0) lua_pushnil(L);
     else push_ids(L, ids, n);
     return 1;
@@ -59,21 +59,21 @@ static uint16_t id_at(lua_State *L, int arg) {
 
 /* find_suite / find_group / find_scheme (name or number): the number, when akushu can do it; nil otherwise. */
 static int l_find_suite(lua_State *L) {
-    const ak_suite *s = lua_isinteger(L, 1) ? ak_suite_find(id_at(L, 1)) : ak_suite_by_name(luaL_checkstring(L, 1));
+    const ak_suite *s = lua_isinteger(L, 1) ? ak_suite_find(id_at(L, 1)) : ak_suite_by_name(ak_lua_check_string(L, 1));
     if (s != NULL) lua_pushinteger(L, s->id);
     else lua_pushnil(L);
     return 1;
 }
 
 static int l_find_group(lua_State *L) {
-    const ak_group *g = lua_isinteger(L, 1) ? ak_group_find(id_at(L, 1)) : ak_group_by_name(luaL_checkstring(L, 1));
+    const ak_group *g = lua_isinteger(L, 1) ? ak_group_find(id_at(L, 1)) : ak_group_by_name(ak_lua_check_string(L, 1));
     if (g != NULL && ak_group_usable(ak_lua_provider(L), g)) lua_pushinteger(L, g->id);
     else lua_pushnil(L);
     return 1;
 }
 
 static int l_find_scheme(lua_State *L) {
-    const ak_scheme *s = lua_isinteger(L, 1) ? ak_scheme_find(id_at(L, 1)) : ak_scheme_by_name(luaL_checkstring(L, 1));
+    const ak_scheme *s = lua_isinteger(L, 1) ? ak_scheme_find(id_at(L, 1)) : ak_scheme_by_name(ak_lua_check_string(L, 1));
     if (s != NULL && s->id != AK_SCHEME_rsa_pkcs1_md5_sha1) lua_pushinteger(L, s->id);
     else lua_pushnil(L);
     return 1;
@@ -94,7 +94,7 @@ static int l_bytes(lua_State *L) {
 
 /* methods(class): the table of a class's methods, so that Lua files can add to it. */
 static int l_methods(lua_State *L) {
-    if (luaL_getmetatable(L, luaL_checkstring(L, 1)) == LUA_TNIL) return 1;
+    if (luaL_getmetatable(L, ak_lua_check_string(L, 1)) == LUA_TNIL) return 1;
     lua_getfield(L, -1, "methods");
     return 1;
 }

@@ -115,7 +115,7 @@ static void compression(lua_State *L, int t, ak_context *c) {
         for (lua_Integer i = 1; i <= len && c->n_cert_compression < sizeof c->cert_compression / sizeof c->cert_compression[0]; i++) {
             uint32_t id;
             lua_geti(L, -1, i);
-            if (!ak_number(AK_REG_certificate_compression_algorithms, luaL_checkstring(L, -1), &id)) luaL_error(L, "option 'certificate_compression': unknown algorithm");
+            if (!ak_number(AK_REG_certificate_compression_algorithms, ak_lua_check_string(L, -1), &id)) luaL_error(L, "option 'certificate_compression': unknown algorithm");
             c->cert_compression[c->n_cert_compression++] = (uint16_t)id;
             lua_pop(L, 1);
         }
@@ -368,13 +368,13 @@ static int l_tostring(lua_State *L) {
 
 static void p_role(lua_State *L, void *o) {
     const lcontext *u = o;
-    lua_pushstring(L, u->c == NULL ? NULL : u->c->server ? "server" : "client");
+    lua_pushstring(L, u->c->server ? "server" : "client");
 }
 
 /* find_certificate_compression(name): its number; nil: unknown, or its library is not there. */
 static int l_find_compression(lua_State *L) {
     uint32_t id;
-    const char *name = luaL_checkstring(L, 1); /* it may raise: before there is something to free */
+    const char *name = ak_lua_check_string(L, 1); /* it may raise: before there is something to free */
     ak_compressors *c = ak_compressors_new();
     if (ak_number(AK_REG_certificate_compression_algorithms, name, &id) && ak_compress_usable(c, (uint16_t)id)) lua_pushinteger(L, id);
     else lua_pushnil(L);

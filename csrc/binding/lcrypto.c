@@ -40,7 +40,7 @@ int ak_lua_crypto_refused(lua_State *L, const char *what) {
 
 const char *ak_lua_check_text(lua_State *L, int arg) {
     size_t n;
-    const char *s = luaL_checklstring(L, arg, &n);
+    const char *s = ak_lua_check_lstring(L, arg, &n);
     luaL_argcheck(L, strlen(s) == n, arg, "must not hold a zero byte");
     return s;
 }
@@ -58,7 +58,7 @@ const char *const ak_lua_hash_names[AK_HASH_count] = {
 
 /* Raises for a name that is no hash, and for one that this libcrypto lacks. hmac: MD5-SHA-1 is not a hash to make an HMAC with. */
 static ak_hash check_hash(lua_State *L, int arg, ak_provider *p, bool hmac) {
-    const char *name = luaL_checkstring(L, arg);
+    const char *name = ak_lua_check_string(L, arg);
     for (int h = AK_HASH_none + 1; h < AK_HASH_count; h++) {
         if (strcmp(ak_lua_hash_names[h], name) != 0) continue;
         luaL_argcheck(L, !hmac || h != AK_HASH_md5_sha1, arg, "no HMAC is made with md5_sha1");

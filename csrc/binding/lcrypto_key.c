@@ -1,5 +1,6 @@
 /* lcrypto_key.c: keys and signatures as Lua objects (lcrypto.c has the list). */
 #include "binding/lcrypto.h"
+#include "binding/lx509.h"
 #include "crypto/groups.h"
 #include "crypto/key.h"
 
@@ -24,7 +25,7 @@ static int l_key(lua_State *L) {
 
 static int l_generate(lua_State *L) {
     ak_failure f = {0};
-    const char *spec = luaL_checkstring(L, 1);
+    const char *spec = ak_lua_check_kind_of_key(L, 1);
     ak_key **k = push_key(L);
     *k = ak_key_generate(ak_lua_provider(L), spec, &f);
     return *k != NULL ? 1 : ak_lua_crypto_fail(L, &f, "generate");
@@ -39,7 +40,7 @@ static int l_public_key(lua_State *L) {
 }
 
 static const ak_scheme *check_scheme(lua_State *L, int arg) {
-    const char *name = luaL_checkstring(L, arg);
+    const char *name = ak_lua_check_string(L, arg);
     const ak_scheme *s = ak_scheme_by_name(name);
     if (s == NULL) luaL_argerror(L, arg, lua_pushfstring(L, "unknown signature scheme '%s'", name));
     return s;

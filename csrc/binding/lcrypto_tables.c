@@ -93,7 +93,7 @@ static int l_hashes(lua_State *L) {
 
 static int l_profile(lua_State *L) {
     uint16_t ids[512];
-    const char *name = luaL_checkstring(L, 1);
+    const char *name = ak_lua_check_string(L, 1);
     size_t n = ak_profile_suites(name, ids, sizeof ids / sizeof ids[0]);
     if (n == 0) return luaL_argerror(L, 1, lua_pushfstring(L, "unknown profile '%s'", name));
     lua_createtable(L, (int)n, 0);

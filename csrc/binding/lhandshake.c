@@ -348,7 +348,7 @@ static int l_early_data(lua_State *L) {
 /* hs:export_early(label, context, n): keying material of the early data (RFC 8446 §7.5). */
 static int l_export_early(lua_State *L) {
     check(L, 1);
-    const char *label = luaL_checkstring(L, 2);
+    const char *label = ak_lua_check_string(L, 2);
     ak_view context = lua_isnoneornil(L, 3) ? ak_view_of(NULL, 0) : ak_lua_bytes(L, 3);
     lua_Integer n = luaL_checkinteger(L, 4);
     ak_failure f = {0};
@@ -404,7 +404,7 @@ static int no_secret(lua_State *L, const lhandshake *u, const char *name) {
 
 static int l_secret(lua_State *L) {
     check(L, 1);
-    const char *name = luaL_checkstring(L, 2); /* init.lua has looked whether there is such a one */
+    const char *name = ak_lua_check_string(L, 2); /* init.lua has looked whether there is such a one */
     lhandshake *u = held(L);
     ak_view v = ak_hs_secret(u->h, name);
     if (v.n == 0) return left(L, no_secret(L, u, name));
@@ -417,7 +417,7 @@ static int l_secret_origin(lua_State *L) {
     const char *label;
     ak_view hash;
     check(L, 1);
-    const char *name = luaL_checkstring(L, 2); /* init.lua has looked whether there is such a one */
+    const char *name = ak_lua_check_string(L, 2); /* init.lua has looked whether there is such a one */
     lhandshake *u = held(L);
     if (!ak_hs_secret_origin(u->h, name, &label, &hash)) return left(L, no_secret(L, u, name));
     lua_pushstring(L, label);
@@ -543,6 +543,7 @@ static int l_index(lua_State *L) {
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
     if (name == NULL) return 1;
+    if (check_any(L, 1)->h == NULL) return ak_lua_closed_property(L, CLASS);
     lhandshake *u = held(L);
     if (strcmp(name, "done") == 0) lua_pushboolean(L, ak_hs_done(u->h));
     else if (strcmp(name, "state") == 0) lua_pushstring(L, ak_hs_state(u->h));

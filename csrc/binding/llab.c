@@ -23,7 +23,7 @@ ak_provider *ak_lua_check_lab(lua_State *L, int arg) {
 }
 
 static ak_purpose check_purpose(lua_State *L, int arg) {
-    ak_purpose p = ak_purpose_find(luaL_checkstring(L, arg));
+    ak_purpose p = ak_purpose_find(ak_lua_check_string(L, arg));
     if (p == AK_PURPOSE_count) luaL_argerror(L, arg, "no purpose of this name");
     return p;
 }
@@ -171,7 +171,7 @@ static int l_random(lua_State *L) {
 /* lab:generate(spec): a private key of this lab's randomness, as DER. */
 static int l_generate(lua_State *L) {
     ak_lua_check_lab(L, 1);
-    const char *spec = luaL_checkstring(L, 2);
+    const char *spec = ak_lua_check_string(L, 2);
     ak_buf *der = ak_lua_push_box(L);
     ak_failure f = {0};
     ak_key *k = ak_key_generate(ak_lua_check_lab(L, 1), spec, &f);

@@ -63,7 +63,7 @@ static const struct {
 
 static uint8_t check_type(lua_State *L, int arg) {
     if (lua_type(L, arg) == LUA_TNUMBER) return (uint8_t)check_size(L, arg, 0, 255);
-    const char *name = luaL_checkstring(L, arg);
+    const char *name = ak_lua_check_string(L, arg);
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (strcmp(types[i].name, name) == 0) return types[i].type;
     luaL_argerror(L, arg, "unknown content type");
@@ -270,7 +270,7 @@ static int l_protect(lua_State *L) {
         *x = ak_protect_new(ak_lua_provider(L));
         return *x != NULL ? 1 : no_memory(L, "protecting");
     }
-    const ak_suite *suite = ak_suite_by_name(luaL_checkstring(L, 1));
+    const ak_suite *suite = ak_suite_by_name(ak_lua_check_string(L, 1));
     luaL_argcheck(L, suite != NULL, 1, "unknown cipher suite");
     uint16_t version = check_version(L, 2);
     luaL_argcheck(L, ak_suite_fits(suite, version), 2, "the cipher suite does not exist in this version");

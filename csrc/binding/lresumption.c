@@ -52,21 +52,15 @@ static int l_tostring(lua_State *L) {
 
 static const ak_resumption *of(void *object) { return *(ak_resumption **)object; }
 
-static void p_version(lua_State *L, void *o) { ak_lua_push_version(L, of(o) != NULL ? of(o)->version : 0); }
-static void p_suite(lua_State *L, void *o) { lua_pushstring(L, of(o) != NULL ? ak_suite_find(of(o)->suite)->name : NULL); }
-static void p_server_name(lua_State *L, void *o) {
-    if (of(o) != NULL) ak_lua_push_view(L, ak_buf_view(&of(o)->server_name));
-    else lua_pushnil(L);
-}
-static void p_expires(lua_State *L, void *o) { lua_pushinteger(L, of(o) != NULL ? (lua_Integer)of(o)->expires : 0); }
-static void p_created(lua_State *L, void *o) { lua_pushinteger(L, of(o) != NULL ? (lua_Integer)of(o)->created : 0); }
-static void p_ems(lua_State *L, void *o) { lua_pushboolean(L, of(o) != NULL && of(o)->ems); }
-static void p_max_early_data(lua_State *L, void *o) { lua_pushinteger(L, of(o) != NULL ? (lua_Integer)of(o)->max_early_data : 0); }
-static void p_kind(lua_State *L, void *o) {
-    const ak_resumption *r = of(o);
-    lua_pushstring(L, r == NULL ? NULL : r->version >= AK_TLS13 ? "psk" : r->ticket.n != 0 ? "ticket" : "session_id");
-}
-static void p_session_id(lua_State *L, void *o) { lua_pushlstring(L, of(o) != NULL ? (const char *)of(o)->session_id : "", of(o) != NULL ? of(o)->session_id_n : 0); }
+static void p_version(lua_State *L, void *o) { ak_lua_push_version(L, of(o)->version); }
+static void p_suite(lua_State *L, void *o) { lua_pushstring(L, ak_suite_find(of(o)->suite)->name); }
+static void p_server_name(lua_State *L, void *o) { ak_lua_push_view(L, ak_buf_view(&of(o)->server_name)); }
+static void p_expires(lua_State *L, void *o) { lua_pushinteger(L, (lua_Integer)of(o)->expires); }
+static void p_created(lua_State *L, void *o) { lua_pushinteger(L, (lua_Integer)of(o)->created); }
+static void p_ems(lua_State *L, void *o) { lua_pushboolean(L, of(o)->ems); }
+static void p_max_early_data(lua_State *L, void *o) { lua_pushinteger(L, (lua_Integer)of(o)->max_early_data); }
+static void p_kind(lua_State *L, void *o) { lua_pushstring(L, of(o)->version >= AK_TLS13 ? "psk" : of(o)->ticket.n != 0 ? "ticket" : "session_id"); }
+static void p_session_id(lua_State *L, void *o) { lua_pushlstring(L, (const char *)of(o)->session_id, of(o)->session_id_n); }
 
 void ak_open_resumption(lua_State *L) {
     static const luaL_Reg methods[] = {{"serialize", l_serialize}, {"close", l_close}, {NULL, NULL}};

@@ -314,7 +314,7 @@ static int l_pending(lua_State *L) {
 
 static int l_export(lua_State *L) {
     ak_lua_check_session(L, 1);
-    const char *label = luaL_checkstring(L, 2);
+    const char *label = ak_lua_check_string(L, 2);
     bool has_context = !lua_isnoneornil(L, 3);
     ak_view context = has_context ? ak_lua_bytes(L, 3) : ak_view_of(NULL, 0);
     lua_Integer n = luaL_checkinteger(L, 4);

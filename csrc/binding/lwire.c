@@ -258,7 +258,7 @@ static int spans(lua_State *L) {
 }
 
 static int span(lua_State *L) {
-    luaL_checkstring(L, 2);
+    ak_lua_check_string(L, 2);
     lua_settop(L, 3);
     lua_newtable(L);
     ak_buf_free(encode_at_1(L, 3, 4));
@@ -315,7 +315,7 @@ static int recode(lua_State *L) {
     ak_failure f;
     bool known;
     ak_view bytes = ak_lua_bytes(L, 1);
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = ak_lua_check_string(L, 2);
     memset(&f, 0, sizeof f);
     ak_buf *b = push_buffer(L);
     ak_error e = ak_wire_recode(name, bytes, b, &known, &f);
@@ -332,7 +332,7 @@ static int extension_allowed(lua_State *L) {
     uint32_t type = 0;
     ak_message_kind where = AK_IN_client_hello;
     luaL_argcheck(L, ak_lua_registry_number(L, 1, AK_REG_extensions, &type) && type <= 0xffff, 1, "an extension's name or number");
-    luaL_argcheck(L, ak_wire_place_find(luaL_checkstring(L, 2), &where), 2, "a message with extensions");
+    luaL_argcheck(L, ak_wire_place_find(ak_lua_check_string(L, 2), &where), 2, "a message with extensions");
     switch (ak_extension_allowed((uint16_t)type, where)) {
     case AK_PLACE_allowed: lua_pushliteral(L, "allowed"); break;
     case AK_PLACE_wrong: lua_pushliteral(L, "misplaced"); break;
@@ -350,7 +350,7 @@ static int is_grease(lua_State *L) {
 
 /* registry_argument: argument 1 as a registry's name. */
 static ak_registry registry_argument(lua_State *L) {
-    ak_registry reg = ak_registry_find(luaL_checkstring(L, 1));
+    ak_registry reg = ak_registry_find(ak_lua_check_string(L, 1));
     luaL_argcheck(L, reg != AK_REG_COUNT && reg != AK_REG_none, 1, "there is no such registry");
     return reg;
 }
@@ -374,7 +374,7 @@ static int number(lua_State *L) {
 
 /* structure(name): the names of its fields. */
 static int structure(lua_State *L) {
-    const ak_schema *s = ak_schema_find(luaL_checkstring(L, 1));
+    const ak_schema *s = ak_schema_find(ak_lua_check_string(L, 1));
     luaL_argcheck(L, s != NULL, 1, "there is no such structure");
     lua_createtable(L, (int)s->n, 0);
     lua_Integer n = 0;

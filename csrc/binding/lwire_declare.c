@@ -1,6 +1,7 @@
 /* lwire_declare.c: wire.declare_extension, the same field lists as extensions.def's, from Lua.
  *
  * A declared structure is a userdata that holds an ak_schema and its fields; the names and structures that these point to live in its uservalue. */
+#include "binding/binding.h"
 #include "binding/lwire_codec.h"
 
 #include <lauxlib.h>
@@ -56,10 +57,14 @@ static lua_Integer option(lua_State *L, int field, const char *key, lua_Integer 
     return v;
 }
 
+/* is_name: of a field or an extension: as the registries' own. */
+static bool is_name(const char *s, size_t n) {
+    return n != 0 && n <= 64 && (s[0] < '0' || s[0] > '9') && s[0] != '_' && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == n;
+}
+
 static void check_field_name(lua_State *L, const ak_schema *s, const char *name) {
     size_t n = strlen(name);
-    bool ok = n != 0 && n <= 64 && (name[0] < '0' || name[0] > '9') && name[0] != '_' &&
-              strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == n;
+    bool ok = is_name(name, n);
     for (size_t i = 0; ok && ak_wire_reserved[i] != NULL; i++) ok = strcmp(ak_wire_reserved[i], name) != 0;
     if (!ok) luaL_error(L, "'%s' cannot be the name of a field", name);
     for (size_t i = 0; i < s->n; i++)
@@ -212,8 +217,11 @@ static void add_name(lua_State *L, uint16_t number, int name) {
 int ak_wire_declare(lua_State *L) {
     lua_Integer number = luaL_checkinteger(L, 1);
     luaL_argcheck(L, number >= 0 && number <= 0xffff, 1, "a number up to 65535");
-    const char *name = luaL_checkstring(L, 2);
-    luaL_argcheck(L, name[0] != '\0' && (name[0] < '0' || name[0] > '9'), 2, "a name");
+    size_t n;
+    const char *name = ak_lua_check_lstring(L, 2, &n);
+    if (!is_name(name, n)) luaL_argerror(L, 2, "a name of letters, digits and _ expected, beginning with a letter, of at most 64 bytes");
+    if (ak_extension_allowed((uint16_t)number, AK_IN_client_hello) != AK_PLACE_unknown)
+        luaL_argerror(L, 1, lua_pushfstring(L, "%d is %s, an extension that akushu knows", (int)number, ak_name(AK_REG_extensions, (uint32_t)number)));
     luaL_checktype(L, 3, LUA_TTABLE);
     lua_settop(L, 3);
     lua_newtable(L); /* 4: places to structures */

@@ -161,20 +161,31 @@ static ak_error take_each(lua_State *L, int idx, ak_lua_work *w, bool paths, con
 
 static bool label_is(ak_view label, const char *s) { return ak_view_eq(label, ak_view_of(s, strlen(s))); }
 
+/* without_settings: the certificate of OpenSSL's TRUSTED CERTIFICATE. The word on its uses behind it is for trust stores: trust.c reads it. */
+static ak_view without_settings(ak_view der) {
+    ak_rd r;
+    ak_view certificate;
+    ak_rd_view(&r, der);
+    return ak_der_next(&r, NULL, NULL, &certificate) ? certificate : der;
+}
+
 static ak_error certificates_of(ak_lua_work *w, ak_view bytes, ak_failure *f) {
     ak_cert *c;
     size_t before = w->n_certs;
     int r;
     if (!ak_looks_pem(bytes)) {
         if (bytes.n == 0 || bytes.p[0] != AK_DER_SEQUENCE)
-            return ak_fail(f, AK_ERR_undecodable_certificate, "%zu bytes that are not PEM either%s", bytes.n, ak_lua_is_path(bytes) ? " (of a file its content is wanted, not its name)" : "");
+            return ak_fail(f, AK_ERR_undecodable_certificate, "%zu bytes that are not PEM either%s", bytes.n,
+                           ak_lua_is_path(bytes) ? " (of a file its content is wanted, not its name)" : "");
         ak_error e = ak_cert_parse(bytes, &c, f);
         return e != AK_OK ? e : ak_lua_work_add(w, c, f);
     }
     while ((r = ak_pem_next(&bytes, &w->pem)) != 0) {
         if (r < 0) return ak_fail(f, AK_ERR_bad_pem, "a block is damaged");
-        if (!label_is(w->pem.label, "CERTIFICATE") && !label_is(w->pem.label, "X509 CERTIFICATE")) continue;
-        ak_error e = ak_cert_parse(ak_buf_view(&w->pem.der), &c, f);
+        ak_view der = ak_buf_view(&w->pem.der);
+        if (label_is(w->pem.label, "TRUSTED CERTIFICATE")) der = without_settings(der);
+        else if (!label_is(w->pem.label, "CERTIFICATE") && !label_is(w->pem.label, "X509 CERTIFICATE")) continue;
+        ak_error e = ak_cert_parse(der, &c, f);
         if (e == AK_OK) e = ak_lua_work_add(w, c, f);
         if (e != AK_OK) return e;
     }
@@ -218,6 +229,13 @@ static ak_error take_certificate(lua_State *L, int idx, ak_lua_work *w, bool pat
     return e;
 }
 
+ak_error ak_lua_take_certificate_file(lua_State *L, int idx, ak_lua_work *w, const char *what, ak_failure *f) {
+    const char *path = ak_lua_path(L, idx, what);
+    ak_error e = ak_lua_read_file(w, path, f);
+    if (e == AK_OK && (e = certificates_of(w, ak_buf_view(&w->bytes), f)) != AK_OK) say_which(f, path);
+    return e;
+}
+
 ak_error ak_lua_take_certificates(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_failure *f) {
     return take_each(L, idx, w, paths, what, f, take_certificate);
 }
@@ -251,6 +269,13 @@ ak_key *ak_lua_check_key(lua_State *L, int idx) {
     return *k;
 }
 
+const char *ak_lua_check_kind_of_key(lua_State *L, int idx) {
+    ak_failure f = {0};
+    const char *spec = ak_lua_check_string(L, idx);
+    if (!ak_key_kind_check(spec, &f)) luaL_argerror(L, idx, f.detail);
+    return spec;
+}
+
 /* new_key: pushes an empty one, and returns its place. */
 static ak_key **new_key(lua_State *L) { return ak_lua_new(L, AK_LUA_KEY, sizeof(ak_key *), 0); }
 
@@ -259,7 +284,7 @@ void ak_lua_push_key(lua_State *L, ak_key *k) { *new_key(L) = ak_key_ref(k); }
 static const char *password_at(lua_State *L, int idx) {
     size_t n;
     if (lua_isnoneornil(L, idx)) return NULL;
-    const char *s = luaL_checklstring(L, idx, &n);
+    const char *s = ak_lua_check_lstring(L, idx, &n);
     luaL_argcheck(L, strlen(s) == n, idx, "a password with a zero byte");
     return s;
 }
@@ -294,7 +319,7 @@ static int l_key_file(lua_State *L) {
 
 static int l_key_generate(lua_State *L) {
     ak_failure f = {0};
-    const char *spec = luaL_optstring(L, 1, "ec:secp256r1");
+    const char *spec = lua_isnoneornil(L, 1) ? "ec:secp256r1" : ak_lua_check_kind_of_key(L, 1);
     ak_key **k = new_key(L);
     *k = ak_key_generate(ak_lua_provider(L), spec, &f);
     return *k != NULL ? 1 : ak_lua_fail(L, &f);
@@ -380,22 +405,11 @@ static int l_key_tostring(lua_State *L) {
     return 1;
 }
 
-/* A property of a closed key is nil. */
-#define LIVE(name) \
-    static void live_##name(lua_State *L, void *u) { \
-        if (*(void **)u == NULL) lua_pushnil(L); \
-        else name(L, u); \
-    }
-LIVE(key_type)
-LIVE(key_bits)
-LIVE(key_group)
-LIVE(key_spki)
-
 static void open_keys(lua_State *L) {
     static const luaL_Reg methods[] = {
         {"sign", l_key_sign}, {"verify", l_key_verify}, {"reveal", l_key_reveal}, {"close", l_key_close}, {NULL, NULL}};
     static const ak_lua_property properties[] = {
-        {"type", live_key_type}, {"bits", live_key_bits}, {"group", live_key_group}, {"spki", live_key_spki}, {NULL, NULL}};
+        {"type", key_type}, {"bits", key_bits}, {"group", key_group}, {"spki", key_spki}, {NULL, NULL}};
     static const luaL_Reg meta[] = {
         {"__gc", l_key_close}, {"__close", l_key_close}, {"__eq", l_key_eq}, {"__tostring", l_key_tostring}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"file", l_key_file}, {"generate", l_key_generate}, {NULL, NULL}};
@@ -443,6 +457,12 @@ static bool push_key_of(lua_State *L, int idx, const char *password, ak_failure 
     return *k != NULL;
 }
 
+/* not_ocsp: what somebody took for an OCSPResponse in DER, and is none at first sight; NULL: the client judges, and a laboratory may staple whatever it likes. */
+static const char *not_ocsp(ak_view v) {
+    if (ak_looks_pem(v)) return "an OCSPResponse in DER expected, got PEM";
+    return ak_lua_is_path(v) ? "an OCSPResponse in DER expected, got a text (of a file its content is wanted, not its name)" : NULL;
+}
+
 static const char *const identity_options[] = {"chain", "key", "password", "ocsp", "scts", NULL};
 
 /* set_bytes: an option that is bytes, into the identity. */
@@ -450,6 +470,8 @@ static void set_bytes(lua_State *L, ak_identity *i, const char *name, bool (*set
     if (lua_getfield(L, 1, name) != LUA_TNIL) {
         lua_pushfstring(L, "identity: option '%s'", name);
         ak_view v = ak_lua_bytes_option(L, -2, lua_tostring(L, -1));
+        const char *wrong = set == ak_identity_set_ocsp ? not_ocsp(v) : NULL;
+        if (wrong != NULL) luaL_error(L, "%s: %s", lua_tostring(L, -1), wrong);
         if (!set(i, v)) luaL_error(L, "%s: too long", lua_tostring(L, -1));
         lua_pop(L, 1);
     }
@@ -492,40 +514,35 @@ static int l_identity(lua_State *L) {
     return 1;
 }
 
+static ak_identity *identity_of(void *u) { return *(ak_identity **)u; }
+
 static void identity_chain(lua_State *L, void *u) {
-    const ak_identity *i = *(ak_identity **)u;
-    lua_createtable(L, i != NULL ? (int)i->chain.n : 0, 0);
-    for (size_t k = 0; i != NULL && k < i->chain.n; k++) {
+    const ak_identity *i = identity_of(u);
+    lua_createtable(L, (int)i->chain.n, 0);
+    for (size_t k = 0; k < i->chain.n; k++) {
         ak_lua_push_certificate(L, i->chain.certs[k]);
         lua_rawseti(L, -2, (lua_Integer)k + 1);
     }
 }
 
-static void identity_certificate(lua_State *L, void *u) {
-    const ak_identity *i = *(ak_identity **)u;
-    if (i != NULL) ak_lua_push_certificate(L, i->chain.certs[0]);
-    else lua_pushnil(L);
-}
-
-static void identity_key(lua_State *L, void *u) {
-    const ak_identity *i = *(ak_identity **)u;
-    if (i != NULL) ak_lua_push_key(L, i->key);
-    else lua_pushnil(L);
-}
+static void identity_certificate(lua_State *L, void *u) { ak_lua_push_certificate(L, identity_of(u)->chain.certs[0]); }
+static void identity_key(lua_State *L, void *u) { ak_lua_push_key(L, identity_of(u)->key); }
 
 static void push_or_nil(lua_State *L, const ak_buf *b) {
-    if (b != NULL && b->n > 0) ak_lua_push_view(L, ak_buf_view(b));
+    if (b->n > 0) ak_lua_push_view(L, ak_buf_view(b));
     else lua_pushnil(L);
 }
 
-static void identity_ocsp(lua_State *L, void *u) { push_or_nil(L, *(ak_identity **)u != NULL ? &(*(ak_identity **)u)->ocsp : NULL); }
-static void identity_scts(lua_State *L, void *u) { push_or_nil(L, *(ak_identity **)u != NULL ? &(*(ak_identity **)u)->scts : NULL); }
+static void identity_ocsp(lua_State *L, void *u) { push_or_nil(L, &identity_of(u)->ocsp); }
+static void identity_scts(lua_State *L, void *u) { push_or_nil(L, &identity_of(u)->scts); }
 
 /* identity:set_ocsp(response): from now on this one is stapled; nil: none. */
 static int l_identity_set_ocsp(lua_State *L) {
     ak_lua_check_identity(L, 1);
     ak_view v = {NULL, 0};
     if (!lua_isnoneornil(L, 2)) v = ak_lua_bytes(L, 2);
+    const char *wrong = not_ocsp(v);
+    if (wrong != NULL) return luaL_argerror(L, 2, wrong);
     luaL_argcheck(L, ak_identity_set_ocsp(ak_lua_check_identity(L, 1), v), 2, "too long");
     lua_settop(L, 1);
     return 1;

@@ -11,6 +11,8 @@ ak_trust *ak_lua_check_trust(lua_State *L, int idx);
 ak_identity *ak_lua_check_identity(lua_State *L, int idx);
 ak_key *ak_lua_check_key(lua_State *L, int idx);
 ak_cert *ak_lua_check_certificate(lua_State *L, int idx);
+/* ak_lua_check_kind_of_key: a kind of key such as "rsa:2048" (ak_key_generate); raises for any other. */
+const char *ak_lua_check_kind_of_key(lua_State *L, int idx);
 /* ak_lua_push_…: an object of its own, with a reference of its own. */
 void ak_lua_push_certificate(lua_State *L, ak_cert *c);
 /* ak_lua_push_oid: the content of an OBJECT IDENTIFIER as "2.5.29.17". */

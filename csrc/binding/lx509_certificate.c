@@ -260,18 +260,11 @@ static void get_policies(lua_State *L, void *u) {
     }
 }
 
-/* A property of a closed certificate is nil. */
 #define PROPERTIES(X) \
     X(subject) X(issuer) X(name) X(subject_der) X(issuer_der) X(version) X(serial) X(not_before) X(not_after) X(dns_names) X(ip_addresses) X(email_addresses) X(uris) X(names) \
     X(der) X(pem) X(tbs) X(signature) X(signature_algorithm) X(spki) X(public_key) X(fingerprint) X(key_type) X(key_bits) X(key_group) X(is_ca) \
     X(path_length) X(key_usage) X(ext_key_usage) X(subject_key_id) X(authority_key_id) X(self_issued) X(must_staple) X(scts) X(malformed) X(extensions) X(ocsp_urls) \
     X(issuer_urls) X(crl_urls) X(policies)
-#define LIVE(name) \
-    static void live_##name(lua_State *L, void *u) { \
-        if (cert_of(u) == NULL) lua_pushnil(L); \
-        else get_##name(L, u); \
-    }
-PROPERTIES(LIVE)
 
 /* ---- methods ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -338,28 +331,51 @@ static int l_tostring(lua_State *L) {
 
 /* ---- constructors ----------------------------------------------------------------------------------------------------------------------- */
 
-/* certificate(bytes): the first one of a PEM text, or one DER. */
-static int l_certificate(lua_State *L) {
-    ak_failure f = {0};
-    ak_lua_bytes(L, 1);
-    ak_lua_work *w = ak_lua_work_new(L);
-    if (ak_lua_take_certificates(L, 1, w, false, "certificate", &f) != AK_OK) return ak_lua_fail(L, &f);
+static int push_first(lua_State *L, const ak_lua_work *w) {
     ak_lua_push_certificate(L, w->certs[0]);
     return 1;
 }
 
-/* certificates(pem): all of them, in their order. An array here is one of certificates, each PEM, DER or a Certificate. */
-static int l_certificates(lua_State *L) {
-    ak_failure f = {0};
-    luaL_checkany(L, 1);
-    ak_lua_work *w = ak_lua_work_new(L);
-    if (ak_lua_take_certificates(L, 1, w, false, "certificates", &f) != AK_OK) return ak_lua_fail(L, &f);
+static int push_all(lua_State *L, const ak_lua_work *w) {
     lua_createtable(L, (int)w->n_certs, 0);
     for (size_t i = 0; i < w->n_certs; i++) {
         ak_lua_push_certificate(L, w->certs[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;
+}
+
+/* certificate(bytes): the first one of a PEM text, or one DER. The first argument is the table that is called. */
+static int l_certificate(lua_State *L) {
+    ak_failure f = {0};
+    lua_remove(L, 1); /* a message about an argument counts those that stand between the brackets */
+    ak_lua_bytes(L, 1);
+    ak_lua_work *w = ak_lua_work_new(L);
+    return ak_lua_take_certificates(L, 1, w, false, "certificate", &f) == AK_OK ? push_first(L, w) : ak_lua_fail(L, &f);
+}
+
+/* certificates(pem): all of them, in their order. An array here is one of certificates, each PEM, DER or a Certificate. */
+static int l_certificates(lua_State *L) {
+    ak_failure f = {0};
+    lua_remove(L, 1);
+    luaL_checkany(L, 1);
+    ak_lua_work *w = ak_lua_work_new(L);
+    return ak_lua_take_certificates(L, 1, w, false, "certificates", &f) == AK_OK ? push_all(L, w) : ak_lua_fail(L, &f);
+}
+
+/* certificate.file(path), certificates.file(path): the same of a file's content. */
+static int l_certificate_file(lua_State *L) {
+    ak_failure f = {0};
+    lua_settop(L, 1);
+    ak_lua_work *w = ak_lua_work_new(L);
+    return ak_lua_take_certificate_file(L, 1, w, "certificate.file", &f) == AK_OK ? push_first(L, w) : ak_lua_fail(L, &f);
+}
+
+static int l_certificates_file(lua_State *L) {
+    ak_failure f = {0};
+    lua_settop(L, 1);
+    ak_lua_work *w = ak_lua_work_new(L);
+    return ak_lua_take_certificate_file(L, 1, w, "certificates.file", &f) == AK_OK ? push_all(L, w) : ak_lua_fail(L, &f);
 }
 
 /* distinguished_names(list): certificate_authorities as it is on the wire, each name with its two length bytes: an array of the names as Certificate.subject
@@ -384,14 +400,25 @@ int ak_lua_distinguished_names(lua_State *L) {
     return 1;
 }
 
+/* push_reader: a table with a function file, that can be called as the other one. */
+static void push_reader(lua_State *L, lua_CFunction of_bytes, lua_CFunction of_file) {
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, of_file);
+    lua_setfield(L, -2, "file");
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, of_bytes);
+    lua_setfield(L, -2, "__call");
+    lua_setmetatable(L, -2);
+}
+
 void ak_open_certificate(lua_State *L) {
     static const luaL_Reg methods[] = {{"matches", l_matches}, {"signed_by", l_signed_by}, {"verify", l_verify}, {"close", l_close}, {NULL, NULL}};
-#define ROW(name) {#name, live_##name},
+#define ROW(name) {#name, get_##name},
     static const ak_lua_property properties[] = {PROPERTIES(ROW) {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_close}, {"__close", l_close}, {"__eq", l_eq}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, AK_LUA_CERTIFICATE, methods, properties, meta);
-    lua_pushcfunction(L, l_certificate);
+    push_reader(L, l_certificate, l_certificate_file);
     lua_setfield(L, -2, "certificate");
-    lua_pushcfunction(L, l_certificates);
+    push_reader(L, l_certificates, l_certificates_file);
     lua_setfield(L, -2, "certificates");
 }

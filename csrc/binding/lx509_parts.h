@@ -40,6 +40,8 @@ bool ak_lua_flag_option(lua_State *L, int idx, const char *what, const char *nam
 /* ak_lua_take_certificates: the value at idx (a Certificate, PEM, DER, a path when `paths`, or an array of these) appended to w->certs. Raises for
  * values of other types: `what` names the argument. */
 ak_error ak_lua_take_certificates(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_failure *f);
+/* ak_lua_take_certificate_file: those of the file whose path is at idx; a failure names it. */
+ak_error ak_lua_take_certificate_file(lua_State *L, int idx, ak_lua_work *w, const char *what, ak_failure *f);
 ak_error ak_lua_work_add(ak_lua_work *w, ak_cert *c, ak_failure *f); /* takes the reference over */
 /* ak_lua_take_crls: the value at idx (PEM, DER, a path when `paths`, or an array of these) appended to w->crls. */
 ak_error ak_lua_take_crls(lua_State *L, int idx, ak_lua_work *w, bool paths, const char *what, ak_failure *f);

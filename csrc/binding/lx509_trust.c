@@ -315,6 +315,7 @@ static int l_add(lua_State *L) {
     ak_failure f = {0};
     ak_lua_check_trust(L, 1);
     int n = lua_gettop(L);
+    luaL_checkany(L, 2);
     for (int i = 2; i <= n; i++)
         if (add_certificates(L, i, 1, "trust:add", &f) != AK_OK) return ak_lua_fail(L, &f);
     lua_settop(L, 1);
@@ -325,6 +326,7 @@ static int l_add_crl(lua_State *L) {
     ak_failure f = {0};
     ak_lua_check_trust(L, 1);
     int n = lua_gettop(L);
+    luaL_checkany(L, 2);
     for (int i = 2; i <= n; i++)
         if (add_crls(L, i, 1, false, "trust:add_crl", &f) != AK_OK) return ak_lua_fail(L, &f);
     lua_settop(L, 1);
@@ -448,7 +450,7 @@ static ak_trust *trust_of(void *u) { return *(ak_trust **)u; }
 
 static void get_sources(lua_State *L, void *u) {
     const ak_trust *t = trust_of(u);
-    size_t n = t != NULL ? ak_trust_sources(t) : 0;
+    size_t n = ak_trust_sources(t);
     lua_createtable(L, (int)n, 0);
     for (size_t i = 0; i < n; i++) {
         lua_pushstring(L, ak_trust_source(t, i));
@@ -456,6 +458,7 @@ static void get_sources(lua_State *L, void *u) {
     }
 }
 
+/* The certificates of a store; NULL: none. */
 static void push_certificates(lua_State *L, const ak_trust *t) {
     size_t n = t != NULL ? ak_trust_count(t) : 0;
     lua_createtable(L, (int)n, 0);
@@ -471,16 +474,16 @@ static void get_certificates(lua_State *L, void *u) { push_certificates(L, trust
 static void get_distrusted(lua_State *L, void *u) {
     const ak_trust *t = trust_of(u);
     lua_createtable(L, 0, 2);
-    push_certificates(L, t != NULL ? ak_trust_distrusted(t, AK_USE_server) : NULL);
+    push_certificates(L, ak_trust_distrusted(t, AK_USE_server));
     lua_setfield(L, -2, "server");
-    push_certificates(L, t != NULL ? ak_trust_distrusted(t, AK_USE_client) : NULL);
+    push_certificates(L, ak_trust_distrusted(t, AK_USE_client));
     lua_setfield(L, -2, "client");
 }
 
 static void get_crls(lua_State *L, void *u) {
     const ak_trust *t = trust_of(u);
     ak_crl *const *all = NULL;
-    size_t n = t != NULL ? ak_trust_crls(t, &all) : 0;
+    size_t n = ak_trust_crls(t, &all);
     lua_createtable(L, (int)n, 0);
     for (size_t i = 0; i < n; i++) {
         ak_lua_push_view(L, ak_crl_der(all[i]));
@@ -491,7 +494,7 @@ static void get_crls(lua_State *L, void *u) {
 /* nil: any. */
 static void get_policies(lua_State *L, void *u) {
     const ak_trust *t = trust_of(u);
-    if (t == NULL || ak_trust_policies(t)->taken.n == 0) {
+    if (ak_trust_policies(t)->taken.n == 0) {
         lua_pushnil(L);
         return;
     }
@@ -505,12 +508,12 @@ static void get_policies(lua_State *L, void *u) {
     }
 }
 
-static void get_require_policy(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_policies(trust_of(u))->required); }
-static void get_inhibit_mapping(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_policies(trust_of(u))->no_mapping); }
-static void get_inhibit_any_policy(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_policies(trust_of(u))->no_any); }
-static void get_partial_chain(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_partial_chain(trust_of(u))); }
-static void get_revocation(lua_State *L, void *u) { lua_pushstring(L, demands[trust_of(u) != NULL ? ak_trust_revocation(trust_of(u)) : AK_DEMAND_none]); }
-static void get_strict(lua_State *L, void *u) { lua_pushboolean(L, trust_of(u) != NULL && ak_trust_strict(trust_of(u))); }
+static void get_require_policy(lua_State *L, void *u) { lua_pushboolean(L, ak_trust_policies(trust_of(u))->required); }
+static void get_inhibit_mapping(lua_State *L, void *u) { lua_pushboolean(L, ak_trust_policies(trust_of(u))->no_mapping); }
+static void get_inhibit_any_policy(lua_State *L, void *u) { lua_pushboolean(L, ak_trust_policies(trust_of(u))->no_any); }
+static void get_partial_chain(lua_State *L, void *u) { lua_pushboolean(L, ak_trust_partial_chain(trust_of(u))); }
+static void get_revocation(lua_State *L, void *u) { lua_pushstring(L, demands[ak_trust_revocation(trust_of(u))]); }
+static void get_strict(lua_State *L, void *u) { lua_pushboolean(L, ak_trust_strict(trust_of(u))); }
 
 static int l_len(lua_State *L) {
     lua_pushinteger(L, (lua_Integer)ak_trust_count(ak_lua_check_trust(L, 1)));

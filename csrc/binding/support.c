@@ -119,7 +119,12 @@ typedef struct hold {
 
 static hold *hold_of(lua_State *L) { return (hold *)((char *)lua_touserdata(L, 1) + lua_rawlen(L, 1) - sizeof(hold)); }
 
-/* upvalues: methods, properties (name → light userdata of the row), the class itself: this function can be had from it, and called with anything */
+int ak_lua_closed_property(lua_State *L, const char *class) {
+    return luaL_error(L, "property '%s' of an %s that was closed", lua_tostring(L, 2), class);
+}
+
+/* upvalues: methods, properties (name → light userdata of the row), the class itself: this function can be had from it, and called with anything. What every block of
+ * a class with properties begins with is the pointer that closing makes NULL. */
 static int class_index(lua_State *L) {
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
@@ -127,6 +132,10 @@ static int class_index(lua_State *L) {
     if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TLIGHTUSERDATA) {
         const ak_lua_property *p = lua_touserdata(L, -1);
         if (!lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(3))) return luaL_argerror(L, 1, "an object of another class");
+        if (*(void **)lua_touserdata(L, 1) == NULL) {
+            lua_getfield(L, -1, "__name");
+            return ak_lua_closed_property(L, lua_tostring(L, -1));
+        }
         ak_lua_hold(L);
         p->push(L, lua_touserdata(L, 1));
         ak_lua_let_go(L);
@@ -337,20 +346,20 @@ int ak_lua_alert(lua_State *L, int arg) {
         luaL_argcheck(L, n >= 0 && n <= 255, arg, "an alert is a number from 0 to 255, or a name");
         return (int)n;
     }
-    const char *name = luaL_checkstring(L, arg);
+    const char *name = ak_lua_check_string(L, arg);
     int n = ak_alert_by_name(name);
     if (n < 0) luaL_argerror(L, arg, lua_pushfstring(L, "no alert '%s'; names are the RFCs', such as handshake_failure", name));
     return n;
 }
 
 const ak_scheme *ak_lua_check_scheme(lua_State *L, int arg) {
-    const ak_scheme *s = lua_isinteger(L, arg) ? ak_scheme_find((uint16_t)lua_tointeger(L, arg)) : ak_scheme_by_name(luaL_checkstring(L, arg));
+    const ak_scheme *s = lua_isinteger(L, arg) ? ak_scheme_find((uint16_t)lua_tointeger(L, arg)) : ak_scheme_by_name(ak_lua_check_string(L, arg));
     if (s == NULL) luaL_argerror(L, arg, lua_pushfstring(L, "no signature scheme '%s'; there are ecdsa_secp256r1_sha256, rsa_pss_rsae_sha256, ed25519 …", lua_tostring(L, arg)));
     return s;
 }
 
 size_t ak_lua_check_choice(lua_State *L, int arg, const char *by_default, const char *const *names) {
-    const char *s = by_default != NULL ? luaL_optstring(L, arg, by_default) : luaL_checkstring(L, arg);
+    const char *s = by_default != NULL && lua_isnoneornil(L, arg) ? by_default : ak_lua_check_string(L, arg);
     for (size_t i = 0; names[i] != NULL; i++)
         if (strcmp(names[i], s) == 0) return i;
     luaL_Buffer b;

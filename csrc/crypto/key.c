@@ -297,27 +297,41 @@ static unsigned parse_bits(const char *s) {
     return *s == '\0' && v >= 512 && v <= 8192 ? v : 0;
 }
 
-ak_key *ak_key_generate(ak_provider *p, const char *spec, ak_failure *f) {
-    EVP_PKEY *pkey = NULL;
-    const ak_group *g;
+/* A kind of key, read: libcrypto's name of it, and its size or curve. */
+typedef struct kind_read {
+    const char *type, *curve;
     unsigned bits;
-    bool known = true;
-    if (strncmp(spec, "rsa:", 4) == 0 && (bits = parse_bits(spec + 4)) != 0)
-        pkey = generate(p, "RSA", bits, NULL);
-    else if (strncmp(spec, "rsa-pss:", 8) == 0 && (bits = parse_bits(spec + 8)) != 0)
-        pkey = generate(p, "RSA-PSS", bits, NULL);
-    else if (strncmp(spec, "ec:", 3) == 0 && (g = ak_group_by_name(spec + 3)) != NULL && g->kind == AK_GROUP_ec)
-        pkey = generate(p, "EC", 0, g->nid_name);
-    else if (strcmp(spec, "ed25519") == 0)
-        pkey = generate(p, "ED25519", 0, NULL);
-    else if (strcmp(spec, "ed448") == 0)
-        pkey = generate(p, "ED448", 0, NULL);
-    else
-        known = false;
-    if (!known) {
-        ak_fail(f, AK_ERR_bad_key, "no such kind of key: \"%.40s\"; there are rsa:BITS, rsa-pss:BITS, ec:GROUP, ed25519, ed448", spec);
-        return NULL;
+} kind_read;
+
+static bool read_kind(const char *spec, kind_read *out) {
+    static const kind_read rsa = {"RSA", NULL, 0}, pss = {"RSA-PSS", NULL, 0}, ed25519 = {"ED25519", NULL, 0}, ed448 = {"ED448", NULL, 0};
+    const ak_group *g;
+    bool is_pss = strncmp(spec, "rsa-pss:", 8) == 0;
+    if (is_pss || strncmp(spec, "rsa:", 4) == 0) {
+        *out = is_pss ? pss : rsa;
+        out->bits = parse_bits(spec + (is_pss ? 8 : 4));
+        return out->bits != 0;
     }
+    if (strncmp(spec, "ec:", 3) == 0) {
+        if ((g = ak_group_by_name(spec + 3)) == NULL || g->kind != AK_GROUP_ec) return false;
+        *out = (kind_read){"EC", g->nid_name, 0};
+        return true;
+    }
+    *out = strcmp(spec, "ed25519") == 0 ? ed25519 : ed448;
+    return strcmp(spec, "ed25519") == 0 || strcmp(spec, "ed448") == 0;
+}
+
+bool ak_key_kind_check(const char *spec, ak_failure *f) {
+    kind_read kind;
+    if (read_kind(spec, &kind)) return true;
+    ak_fail(f, AK_ERR_bad_key, "no such kind of key: \"%.40s\"; there are rsa:BITS, rsa-pss:BITS, ec:GROUP, ed25519, ed448", spec);
+    return false;
+}
+
+ak_key *ak_key_generate(ak_provider *p, const char *spec, ak_failure *f) {
+    kind_read kind;
+    if (!ak_key_kind_check(spec, f) || !read_kind(spec, &kind)) return NULL;
+    EVP_PKEY *pkey = generate(p, kind.type, kind.bits, kind.curve);
     if (pkey == NULL) {
         ak_operation_fail(p, f, "a new key");
         return NULL;

@@ -25,6 +25,8 @@ ak_key *ak_key_from_spki(ak_provider *p, ak_view spki, ak_failure *f);
 ak_key *ak_key_private(ak_provider *p, ak_view bytes, const char *password, ak_failure *f);
 /* ak_key_generate: spec "rsa:2048", "rsa-pss:2048", "ec:secp256r1", "ed25519", "ed448" (purpose identity_key). */
 ak_key *ak_key_generate(ak_provider *p, const char *spec, ak_failure *f);
+/* ak_key_kind_check: whether spec is one of these; false: AK_ERR_bad_key, whose detail says which there are. */
+bool ak_key_kind_check(const char *spec, ak_failure *f);
 /* ak_key_wrap: takes over an EVP_PKEY (for the X.509 room's own uses). */
 ak_key *ak_key_wrap(ak_provider *p, struct evp_pkey_st *pkey, bool is_private);
 bool ak_key_spki(ak_key *k, ak_buf *out);     /* DER SubjectPublicKeyInfo */

@@ -298,8 +298,9 @@ local certificate_options = set [[ name names key not_before not_after purpose i
 local function key_of(v)
   if v == nil then v = "ec:secp256r1" end
   if type(v) == "string" then
-    local key, message = x509.private_key.generate(v)
-    return key or error("option 'key': " .. message, 0) -- whoever called issue, new … is to blame: see misuse.blame_through
+    local ok, key, message = pcall(x509.private_key.generate, v)
+    if ok and key then return key end
+    error("option 'key': " .. (message or key:match "%((.*)%)$" or key), 0) -- whoever called issue, new … is to blame: see misuse.blame_through
   end
   if type(v) ~= "userdata" then error("option 'key': a kind of key such as \"rsa:2048\", or a PrivateKey, expected, got " .. type(v), 0) end
   return v

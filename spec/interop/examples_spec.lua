@@ -41,6 +41,8 @@ describe("the examples say in one line", function()
     { to("localhost:1", "x"), 2, "a PATH begins with /" },
     { to("localhost:1", "/", "y"), 2, "what is y?" },
     { to("--nope", "localhost:1"), 2, "no option --nope" },
+    { to("--insecure", "--ca", "ca.pem", "localhost:1"), 2, "--insecure verifies nothing: --ca has no effect beside it" },
+    { to("--insecure", "--ask", "localhost:1"), 2, "--insecure verifies nothing: --ask has no effect beside it" },
     { to("--insecure", "--suite", "NOPE", "localhost:1"), 2, "--suite: no cipher suite 'NOPE' here" },
     { to("--insecure", "--group", "NOPE", "localhost:1"), 2, "--group: no group 'NOPE' here" },
     { to("--insecure", "--scheme", "NOPE", "localhost:1"), 2, "--scheme: no signature scheme 'NOPE' here" },

@@ -213,10 +213,16 @@ describe("private keys", function()
     fails("bad_key", crypto.key(rfc8448.pkcs1 .. "\0"))
     fails("bad_key", crypto.key(rfc8448.pkcs1:sub(1, -2)))
     fails("bad_key", crypto.key(rfc8448.spki))
-    fails("bad_key", crypto.generate("rsa:17"))
-    fails("bad_key", crypto.generate("rsa:2048x"))
-    fails("bad_key", crypto.generate("ec:x25519"))
-    fails("bad_key", crypto.generate("dsa:1024"))
+  end)
+
+  it("makes no kinds of key but those it knows: that is misuse", function()
+    for _, spec in ipairs { "rsa:17", "rsa:8193", "rsa:2048x", "rsa:", "rsa-pss:17", "ec:x25519", "ec:", "dsa:1024", "ed25519 ", "" } do
+      for _, generate in ipairs { crypto.generate, require("akushu").private_key.generate } do
+        local ok, message = pcall(generate, spec)
+        assert.is_false(ok)
+        assert.matches(("(no such kind of key: \"%s\"; there are rsa:BITS, rsa-pss:BITS, ec:GROUP, ed25519, ed448)"):format(spec), message, 1, true)
+      end
+    end
   end)
 
   it("finds the key among other PEM blocks", function()

@@ -257,6 +257,71 @@ describe("a mistake is told at its line, with what would be right:", function()
   end)
 end)
 
+describe("a mistake with an object is told at its line:", function()
+  it("it was closed", function()
+    local function closed(object)
+      object:close()
+      return object
+    end
+    around.closed = {
+      Handshake = closed(around.fresh()), Context = closed(akushu.client { trust = around.trust }), Certificate = closed(akushu.certificate(around.leaf.der)),
+      PrivateKey = closed(akushu.private_key(around.leaf.pem_key)), Identity = closed(akushu.identity { chain = around.leaf.der, key = around.leaf.key }),
+      TrustStore = closed(around.ca:trust()),
+    }
+    local properties = { Handshake = "state", Context = "role", Certificate = "subject", PrivateKey = "type", Identity = "chain", TrustStore = "sources" }
+    for class, property in pairs(properties) do
+      assert.equal(("property '%s' of an akushu.%s that was closed"):format(property, class), error_of(("closed.%s.%s"):format(class, property)))
+    end
+    each {
+      { "closed.Handshake.done", "property 'done' of an akushu.Handshake that was closed" },
+      { "closed.Handshake:step ''", "calling 'step' on bad self (a handshake that was closed)" },
+    }
+  end)
+
+  it("a number in a string's place, which Lua's own functions would take for its digits", function()
+    each {
+      { "session():export(5, nil, 16)", "bad argument #1 to 'export' (string expected, got number)" },
+      { "session():seal(5)", "bad argument #1 to 'seal' (string or array of strings expected, got number)" },
+      { "session():seal { 'a', 5 }", "bad argument #1 to 'seal' (an array of strings expected)" },
+      { "session():channel_binding(5)", "(string expected, got number)" },
+      { "leaf.certificate:matches(5)", "bad argument #1 to 'matches' (string expected, got number)" },
+      { "leaf.identity:serves(5)", "bad argument #1 to 'serves' (string expected, got number)" },
+      { "akushu.private_key('x', 5)", "bad argument #2 to " },
+      { "akushu.crypto.digest(5, 'x')", "bad argument #1 to 'digest' (string expected, got number)" },
+    }
+  end)
+
+  it("a staple that is a file's name, or PEM", function()
+    each {
+      { "akushu.identity { chain = leaf.der, key = leaf.key, ocsp = '/etc/staple.der' }",
+        "identity: option 'ocsp': an OCSPResponse in DER expected, got a text (of a file its content is wanted, not its name)" },
+      { "akushu.identity { chain = leaf.der, key = leaf.key, ocsp = ca:pem() }", "identity: option 'ocsp': an OCSPResponse in DER expected, got PEM" },
+      { "leaf.identity:set_ocsp 'staple.der'", "bad argument #1 to 'set_ocsp' (an OCSPResponse in DER expected, got a text" },
+      { "leaf.identity:set_ocsp(ca:pem())", "bad argument #1 to 'set_ocsp' (an OCSPResponse in DER expected, got PEM)" },
+    }
+  end)
+
+  it("nothing to add to a trust store", function()
+    each {
+      { "ca:trust():add()", "bad argument #1 to 'add' (value expected)" },
+      { "ca:trust():add_crl()", "bad argument #1 to 'add_crl' (value expected)" },
+      { "ca:trust():add(nil)", "trust:add: PEM, DER or Certificate expected, got nil" },
+    }
+    assert.equal(1, #around.ca:trust():add {})
+  end)
+
+  it("an extension that needs no declaration, or a name that none can have", function()
+    each {
+      { "akushu.wire.declare_extension(0, 'my_name', {})", "bad argument #1 to 'declare_extension' (0 is server_name, an extension that akushu knows)" },
+      { "akushu.wire.declare_extension(43, 'supported_versions', {})", "(43 is supported_versions, an extension that akushu knows)" },
+    }
+    for _, name in ipairs { "", "a b", "9lives", "_x", "line\nend", "a\0b", ("x"):rep(65) } do
+      around.name = name
+      each { { "akushu.wire.declare_extension(0xfaf0, name, {})", "bad argument #2 to 'declare_extension' (a name of letters, digits and _ expected" } }
+    end
+  end)
+end)
+
 describe("a certificate for somebody else's public key", function()
   it("has no private key and is no identity", function()
     for _, spec in ipairs { "ec:secp256r1", "rsa:2048" } do

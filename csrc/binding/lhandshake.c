@@ -461,6 +461,7 @@ static int l_new(lua_State *L) {
     u->h = ak_hs_new(c, &f);
     if (u->h == NULL) return ak_lua_fail(L, &f);
     if (name != NULL && (strlen(name) != name_n || ak_hs_set_server_name(u->h, name, &f) != AK_OK)) {
+        if (f.error == AK_ERR_out_of_memory) return ak_lua_fail(L, &f);
         if (name_n > 255) lua_pushfstring(L, "option 'server_name': %d bytes are not a host name or address", (int)(name_n > 65535 ? 65535 : name_n));
         else lua_pushfstring(L, "option 'server_name': '%s' is not a host name or address (no port, no https://, no letters but ASCII's: xn--…)", name);
         return lua_error(L);

@@ -145,12 +145,20 @@ static int class_index(lua_State *L) {
     return 1;
 }
 
+/* by_collector: whether the collector called the running function; a script can, too, as getmetatable(object).__gc(object). */
+static bool by_collector(lua_State *L) {
+    lua_Debug ar;
+    return lua_getstack(L, 0, &ar) && lua_getinfo(L, "n", &ar) && ar.name != NULL && strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "__gc") == 0;
+}
+
 /* upvalues: the class's own __gc, the class. Whoever is collected has no function of ours working with it, though one may have raised while it held it. */
 static int finalize(lua_State *L) {
     if (!lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(2))) return luaL_argerror(L, 1, "an object of another class");
-    hold_of(L)->users = 0;
     lua_settop(L, 1);
-    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+    lua_CFunction own = lua_tocfunction(L, lua_upvalueindex(1));
+    if (hold_of(L)->users != 0 && !by_collector(L) && ak_lua_held(L, own)) return 0;
+    hold_of(L)->users = 0;
+    return own(L);
 }
 
 void ak_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, const ak_lua_property *properties, const luaL_Reg *meta) {

@@ -194,6 +194,23 @@ describe("a hook that closes its handshake", function()
     assert.equal("aborted", failure.code)
   end)
 
+  it("and an error that does so while it is made a text closes it when the step has ended", function()
+    for _, name in ipairs { "__gc", "__close" } do -- by hand: the collector does not come for what is in use
+      local c = handshakes()
+      local told = setmetatable({}, { __tostring = function()
+        getmetatable(c)[name](c)
+        return "told"
+      end })
+      c:on("compose", "*", function() error(told) end)
+      local out, message, failure = c:start()
+      assert.is_nil(out)
+      assert.matches("told", message)
+      assert.equal("hook_failed", failure.code)
+      assert.equal(told, failure.error)
+      assert.equal("akushu.Handshake (closed)", tostring(c))
+    end
+  end)
+
   it("as its clock and its padding do", function()
     local c
     for _, option in ipairs { "clock", "record_padding" } do

@@ -112,4 +112,61 @@ describe("akushu.adapters.luv", function()
       close()
     end)
   end)
+
+  it("takes over a stream whose plain text a callback has read until then", function()
+    run(function()
+      local heard
+      local port, close = listen(function(sock)
+        sock:read_start(function(_, text)
+          heard = text
+          sock:write "go ahead\n"
+          tls.handler(server, function(conn) conn:send(conn:receive() .. "\n") end, { timeout = 20 })(sock)
+        end)
+      end)
+      local sock, co = uv.new_tcp(), coroutine.running()
+      sock:connect("127.0.0.1", port, function()
+        sock:write "STARTTLS\n"
+        sock:read_start(function(_, text) assert(coroutine.resume(co, text)) end)
+      end)
+      assert.equal("go ahead\n", coroutine.yield())
+      local conn = assert(tls.wrap(sock, client, { server_name = "localhost", timeout = 20 }))
+      assert(conn:send "hello\n")
+      assert.same({ "STARTTLS\n", "hello" }, { heard, conn:receive() })
+      conn:close()
+      close()
+    end)
+  end)
+
+  -- In a process of its own, in which nobody else has seen to SIGPIPE: libuv starts it with what is usual.
+  it("a peer that resets ends the connection, and not the process", function()
+    local code, signal
+    run(function()
+      local co = coroutine.running()
+      assert(uv.spawn("lua5.4", { args = { "-e", [[
+      local akushu, uv = require "akushu", require "luv"
+      local tls = require "akushu.adapters.luv"
+      local listener = uv.new_tcp()
+      listener:bind("127.0.0.1", 0)
+      listener:listen(8, function()
+        local sock = uv.new_tcp()
+        listener:accept(sock)
+        sock:close_reset()
+        listener:close()
+      end)
+      local sock = uv.new_tcp()
+      sock:connect("127.0.0.1", listener:getsockname().port, function()
+        sock:read_start(function() -- the reset
+          coroutine.wrap(function()
+            local conn = tls.wrap(sock, akushu.client { verify = false }, { timeout = 20 })
+            assert(not conn:handshake())
+            os.exit(7)
+          end)()
+        end)
+      end)
+      uv.run()
+      ]] }, env = { "LUA_PATH=" .. package.path, "LUA_CPATH=" .. package.cpath, "PATH=" .. os.getenv "PATH" } }, function(...) assert(coroutine.resume(co, ...)) end))
+      code, signal = coroutine.yield()
+    end)
+    assert.same({ 7, 0 }, { code, signal })
+  end)
 end)

@@ -117,6 +117,14 @@ describe("akushu.adapters.socket, blocking,", function()
     listener:close()
   end)
 
+  it("sends replies when they are made: no_delay, whoever made the socket", function()
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    local mine = assert(socket.connect("127.0.0.1", (select(2, listener:getsockname()))))
+    assert.is_true(tls.wrap(mine, client, { server_name = "localhost" }):getoption "tcp-nodelay")
+    mine:close()
+    listener:close()
+  end)
+
   it("follows a renegotiation that the context allows, and refuses any other, while it receives", function()
     for _, allowed in ipairs { true, false } do
       local s <close> = peers.openssl_server { chain = id.chain, key = id.key, pipe = true, args = { "-tls1_2" } }

@@ -148,7 +148,23 @@ function Transport:close()
   wake(self.writer)
 end
 
-local function new_transport(stream) return setmetatable({ inner = stream, queue = {}, queued = 0 }, Transport) end
+-- Whoever writes to a peer that has left is sent SIGPIPE, which ends a process that has said nothing about it; libuv does not see to that. It is caught as long as the loop has
+-- this handle, which keeps no loop alive. (A program that closes all handles gets another one with its next connection.)
+local pipe_signal
+
+local function catch_pipe_signal()
+  if pipe_signal and not pipe_signal:is_closing() then return end
+  pipe_signal = uv.new_signal()
+  pipe_signal:start("sigpipe", function() end)
+  pipe_signal:unref()
+end
+
+local function new_transport(stream)
+  catch_pipe_signal()
+  -- Replies leave when they are made, not when the peer has acknowledged the tickets before them.
+  if stream and stream.nodelay then stream:nodelay(true) end
+  return setmetatable({ inner = stream, queue = {}, queued = 0 }, Transport)
+end
 
 -- ---- the adapter -----------------------------------------------------------------------------------------------------------------
 
@@ -156,6 +172,7 @@ local function new_transport(stream) return setmetatable({ inner = stream, queue
 function adapter.wrap(stream, context, o)
   if type(stream) ~= "userdata" or not stream.read_start then error("a connected stream of luv's expected, got " .. tostring(stream), 2) end
   local conn, message, failure = connection.new(new_transport(stream), context, o)
+  stream:read_stop() -- plain text was spoken before (STARTTLS): by a callback that gets no more
   return conn, message, failure
 end
 

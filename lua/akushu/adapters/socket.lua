@@ -87,6 +87,8 @@ local function over(loop, sock)
   end
   sock:settimeout(0)
   sock:settimeout(nil, "t")
+  -- Replies leave when they are made, not when the peer has acknowledged the tickets before them. What is no TCP socket (LuaSocket has others) raises: it does not wait anyway.
+  pcall(sock.setoption, sock, "tcp-nodelay", true)
   return setmetatable({ inner = sock, loop = loop }, Transport)
 end
 

@@ -53,6 +53,7 @@ ak_error ak_fail(ak_failure *f, ak_error e, const char *fmt, ...) {
     f->error = e;
     f->alert = ak_error_alert(e);
     f->from_peer = false;
+    f->said = 0;
     f->detail[0] = '\0';
     if (fmt != NULL) {
         va_list ap;

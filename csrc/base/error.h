@@ -42,6 +42,7 @@ typedef struct ak_failure {
     int alert;
     bool from_peer;
     const char *state; /* what was being waited for or done; a static string */
+    unsigned said;     /* what an alert said that nobody vouches for, and one more (so that 0 is none): TLS 1.3, unprotected where it had to be protected */
     char detail[232];
 } ak_failure;
 

@@ -394,7 +394,7 @@ static int l_session(lua_State *L) {
     return left(L, 1);
 }
 
-/* no_secret: a secret that is not there at this moment: nil, message, failure. */
+/* no_secret: a secret that is not there at this moment, by its whole name: nil, message, failure. */
 static int no_secret(lua_State *L, const lhandshake *u, const char *name) {
     ak_failure f = {0};
     ak_fail(&f, AK_ERR_not_ready, "the secret '%s' is not there now", name);
@@ -404,10 +404,10 @@ static int no_secret(lua_State *L, const lhandshake *u, const char *name) {
 
 static int l_secret(lua_State *L) {
     check(L, 1);
-    const char *name = ak_lua_check_string(L, 2); /* init.lua has looked whether there is such a one */
+    const char *name = ak_lua_check_string(L, 2), *whole = ak_lua_check_string(L, 3); /* init.lua has looked whether there is such a one */
     lhandshake *u = held(L);
     ak_view v = ak_hs_secret(u->h, name);
-    if (v.n == 0) return left(L, no_secret(L, u, name));
+    if (v.n == 0) return left(L, no_secret(L, u, whole));
     ak_lua_push_secret(L, v);
     return left(L, 1);
 }
@@ -417,9 +417,9 @@ static int l_secret_origin(lua_State *L) {
     const char *label;
     ak_view hash;
     check(L, 1);
-    const char *name = ak_lua_check_string(L, 2); /* init.lua has looked whether there is such a one */
+    const char *name = ak_lua_check_string(L, 2), *whole = ak_lua_check_string(L, 3); /* init.lua has looked whether there is such a one */
     lhandshake *u = held(L);
-    if (!ak_hs_secret_origin(u->h, name, &label, &hash)) return left(L, no_secret(L, u, name));
+    if (!ak_hs_secret_origin(u->h, name, &label, &hash)) return left(L, no_secret(L, u, whole));
     lua_pushstring(L, label);
     ak_lua_push_view(L, hash);
     return left(L, 2);

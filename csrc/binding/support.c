@@ -254,20 +254,22 @@ static int failure_tostring(lua_State *L) {
     return 1;
 }
 
+/* set_alert: a field of the table on top: an alert's name, or its number when it has none. */
+static void set_alert(lua_State *L, const char *field, int alert) {
+    const char *name = ak_alert_name(alert);
+    if (name != NULL) lua_pushstring(L, name);
+    else lua_pushinteger(L, alert);
+    lua_setfield(L, -2, field);
+}
+
 void ak_lua_push_failure(lua_State *L, const ak_failure *f, const ak_report *report) {
-    const char *alert = f->alert == AK_ALERT_none ? NULL : ak_alert_name(f->alert);
     if (f->detail[0] != '\0') lua_pushfstring(L, "%s: %s", ak_error_text(f->error), f->detail);
     else lua_pushstring(L, ak_error_text(f->error));
     lua_createtable(L, 0, 8);
     lua_pushstring(L, ak_error_code(f->error));
     lua_setfield(L, -2, "code");
-    if (alert != NULL) {
-        lua_pushstring(L, alert);
-        lua_setfield(L, -2, "alert");
-    } else if (f->alert != AK_ALERT_none) {
-        lua_pushinteger(L, f->alert);
-        lua_setfield(L, -2, "alert");
-    }
+    if (f->alert != AK_ALERT_none) set_alert(L, "alert", f->alert);
+    if (f->said != 0) set_alert(L, "said", (int)f->said - 1);
     lua_pushstring(L, f->from_peer ? "peer" : "local");
     lua_setfield(L, -2, "origin");
     if (f->state != NULL) {

@@ -222,10 +222,15 @@ static void open_record(ak_hs *h, ak_incoming *m) {
     else ak_gate_pass(h);
 }
 
-/* replace_record: a script's record in place of the one that came; its header must at least be there. */
+/* replace_record: a script's record in place of the one that came; its header must at least be there, and it is no longer than one that could come. */
 static bool replace_record(ak_hs *h, ak_incoming *m) {
     if (h->answer.bytes.n < AK_RECORD_HEADER) {
         ak_hs_fail(h, AK_ERR_hook_failed, "a replaced record must have its 5 header bytes");
+        return false;
+    }
+    size_t n = h->answer.bytes.n - AK_RECORD_HEADER;
+    if (n > h->deframer.max_fragment) {
+        ak_hs_fail(h, AK_ERR_record_too_long, "%zu bytes that a hook has put in its place; %d are allowed", n, h->deframer.max_fragment);
         return false;
     }
     ak_buf_clear(&m->record_bytes);
@@ -293,6 +298,10 @@ bool ak_incoming_step(ak_hs *h) {
         if (ak_gate_refused(h)) break;
         if (h->answer.verdict == AK_DROP) m->stage = AK_INS_idle;
         if (h->answer.verdict == AK_REPLACE) {
+            if (h->answer.bytes.n > AK_PLAINTEXT_MAX) {
+                ak_hs_fail(h, AK_ERR_plaintext_too_long, "%zu bytes that a hook has put in its place; %d are allowed", h->answer.bytes.n, AK_PLAINTEXT_MAX);
+                break;
+            }
             ak_buf_clear(&m->plain);
             if (!ak_buf_put_view(&m->plain, h->answer.bytes)) ak_hs_no_memory(h);
         }

@@ -32,11 +32,13 @@ static bool compat_ccs(ak_hs *h, const ak_record *r) {
 /* An unprotected alert under keys is not believed, but it is told what it said: the peer may not have got as far as keys. */
 static void unprotected(ak_hs *h, const ak_record *r) {
     char what[64] = "";
+    bool first = !h->failed;
     if (r->type == AK_CT_alert && r->fragment.n == 2) {
         const char *name = ak_alert_name(r->fragment.p[1]);
         snprintf(what, sizeof what, ", an alert that says %s (%u)", name != NULL ? name : "something unknown", r->fragment.p[1]);
     }
     ak_hs_fail(h, AK_ERR_unexpected_record, "an unprotected record of type %u%s", r->type, what);
+    if (first && what[0] != '\0') h->failure.said = r->fragment.p[1] + 1u;
 }
 
 /* may_skip_ccs: from the first ClientHello on (§5). A client that has offered TLS 1.3 does not know yet what it will be. */

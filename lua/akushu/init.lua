@@ -104,7 +104,10 @@ local handshake_methods = core.methods "akushu.Handshake"
 -- A secret has the same name everywhere (secret_names.lua).
 for _, what in ipairs { "secret", "secret_origin" } do
   local of_engine = handshake_methods[what]
-  handshake_methods[what] = function(self, name) return of_engine(self, secret_names.of_handshake("hs:" .. what, name)) end
+  handshake_methods[what] = function(self, name)
+    local short = secret_names.of_handshake("hs:" .. what, name)
+    return of_engine(self, short, secret_names.long(short))
+  end
 end
 
 handshake_methods.on = hooks.on

@@ -118,8 +118,8 @@ end
 
 local function new_key(self, what, spec, level)
   misuse.want(what, "string", "a kind of key such as \"rsa:2048\" or \"ec:secp256r1\"", spec, level + 1)
-  local made, message = self.provider:generate(spec)
-  if not made then error(("%s: %s"):format(what, message), level + 1) end
+  local made, _, failure = self.provider:generate(spec)
+  if not made then error(("%s: %s"):format(what, failure.detail), level + 1) end
   return assert(core.x509.private_key(made))
 end
 
@@ -495,7 +495,7 @@ function Lab:attempt(setup, list)
   misuse.want("lab:attempt", "function", "a function that gives client and server", setup)
   if list then list = mutations_of("lab:attempt", list, 2) end
   local fresh = self:again()
-  local client, server, opts = setup(fresh)
+  local client, server, opts = misuse.blame_unless_told(2, setup, fresh)
   opts = check_run(opts, 2)
   client, server = handshake_of(client, opts, 2), handshake_of(server, opts, 2)
   require("akushu.mutations").apply(list or {}, client, server)
@@ -504,12 +504,7 @@ function Lab:attempt(setup, list)
   return t
 end
 
---- Reduces a list of mutations to the smallest part that still makes a difference: differs(trace) → boolean; without it: the outcome is
--- another than without any mutation. Returns the list, and the trace of it; nil when the whole list makes none.
-function Lab:shrink(setup, list, differs)
-  misuse.want("lab:shrink", "function", "a function that gives client and server", setup)
-  list = mutations_of("lab:shrink", list, 2)
-  if differs ~= nil then misuse.want("lab:shrink", "callable", "a function of a trace", differs) end
+local function shrunk(self, setup, list, differs)
   if not differs then
     local usual = self:attempt(setup):outcome()
     differs = function(t) return t:outcome() ~= usual end
@@ -517,6 +512,16 @@ function Lab:shrink(setup, list, differs)
   local small = require("akushu.mutations").shrink(list, function(part) return differs(self:attempt(setup, part)) end)
   if not small then return nil end
   return small, self:attempt(setup, small)
+end
+
+--- Reduces a list of mutations to the smallest part that still makes a difference: differs(trace) → boolean; without it: the outcome is
+-- another than without any mutation. Returns the list, and the trace of it; nil when the whole list makes none.
+function Lab:shrink(setup, list, differs)
+  misuse.want("lab:shrink", "function", "a function that gives client and server", setup)
+  list = mutations_of("lab:shrink", list, 2)
+  if differs ~= nil then misuse.want("lab:shrink", "callable", "a function of a trace", differs) end
+  local small, t = misuse.blame_unless_told(2, shrunk, self, setup, list, differs)
+  return small, t
 end
 
 --- The first difference between two traces, or between two peers that one script meets (lua/akushu/compare.lua).

@@ -63,4 +63,16 @@ end
 --- The same for functions that are there for users, too, and have blamed the file that called them.
 function misuse.blame_through(level, fn, ...) return at_caller_alone(level, pcall(fn, ...)) end
 
+local function at_a_user_line(level, ok, ...)
+  if ok then return ... end
+  local message = ...
+  if type(message) ~= "string" or message:find(": attempt to ", 1, true) then error(message, 0) end
+  local said, ours = message:gsub("^[^\n:]*akushu/[%w_]+%.lua:%d+: ", "")
+  local told = ours == 0 and message:find "^[^\n:]+:%d+: "
+  error(said, told and 0 or level + 1)
+end
+
+--- The same for functions that call those of users: what was raised at a line of theirs stays there; what has none, or one of akushu's own, is told at the caller's.
+function misuse.blame_unless_told(level, fn, ...) return at_a_user_line(level, pcall(fn, ...)) end
+
 return misuse

@@ -132,7 +132,7 @@ describe("misuse is told where it happened:", function()
 
   it("with what it should have been", function()
     for said, fn in pairs {
-      ["lab:key: a private key cannot be read"] = function() lab:key "no kind" end,
+      ["lab:key: no such kind of key: \"no kind\""] = function() lab:key "no kind" end,
       ["lab:run: option 'chunk': a number of bytes expected, got 0"] = function() lab:run(lab:client {}, lab:server {}, { chunk = 0 }) end,
       ["lab:run: option 'early': "] = function() lab:run(lab:client {}, lab:server {}, { early = "x" }) end,
       ["lab:run: unknown option 'dat'; did you mean 'data'?"] = function() lab:run(lab:client {}, lab:server {}, { dat = "x" }) end,

@@ -244,12 +244,13 @@ describe("a handshake tells", function()
   it("which secrets there are, and which are not there now", function()
     local hc, hs = mutate.handshakes "rsa"
     for _, method in ipairs { "secret", "secret_origin" } do
-      for _, name in ipairs { "master", "premaster", "key_block", "client_handshake_traffic", "resumption" } do
+      for name, whole in pairs { master = "master_secret", premaster = "premaster_secret", key_block = "key_block",
+        client_handshake_traffic = "client_handshake_traffic_secret", resumption = "resumption_master_secret" } do
         local value, message, failure = hc[method](hc, name)
         assert.is_nil(value)
         assert.equal("not_ready", failure.code)
         assert.equal("new", failure.state)
-        assert.is_truthy(message:find(("'%s' is not there now"):format(name), 1, true), message)
+        assert.is_truthy(message:find(("'%s' is not there now"):format(whole), 1, true), message)
       end
       for _, name in ipairs { "nonesuch", "", "master_key", "shared_secret" } do
         assert.error_matches(function() hc[method](hc, name) end,
@@ -349,6 +350,21 @@ describe("a failure", function()
     assert.equal("peer", f.origin)
     assert.equal("wait_server_hello", f.state)
     assert.is_truthy(f.message:find("handshake_failure (40)", 1, true))
+  end)
+
+  it("tells what a plain alert said that TLS 1.3 does not believe", function()
+    for sent, said in pairs { ["\2\48"] = "unknown_ca", ["\2\0"] = "close_notify", ["\1\255"] = 255 } do
+      local hc, hs = mutate.handshakes "tls13"
+      assert(hs:step(hc:start()))
+      local _, message, f = hs:step("\21\3\3\0\2" .. sent)
+      assert.same({ "unexpected_record", "unexpected_message", "local", said }, { f.code, f.alert, f.origin, f.said })
+      assert.matches("an unprotected record of type 21, an alert that says", message, 1, true)
+      assert.equal(said, hs.failure.said)
+    end
+    local hc, hs = mutate.handshakes "tls13"
+    assert(hs:step(hc:start()))
+    local _, _, f = hs:step "\22\3\3\0\4\20\0\0\0"
+    assert.same({ "unexpected_record" }, { f.code, f.said })
   end)
 
   it("of a certificate has the report", function()

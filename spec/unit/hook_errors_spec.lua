@@ -124,6 +124,18 @@ describe("a hook that raises", function()
     assert.equal("hook_failed", s.failure.code)
   end)
 
+  it("is one that puts more in the place of a record or a fragment than any can have", function()
+    for gate, code in pairs { record_in = "record_too_long", plain_in = "plaintext_too_long" } do
+      for _, n in ipairs { 20000, 1000000 } do
+        local hc, hs = pair "rsa"
+        hs:on(gate, "handshake", function() return ("\22\3\3" .. (">I2"):pack(n & 0xffff) .. ("x"):rep(n)) end)
+        local _, s = pump.run(hc, hs)
+        assert.same({ code, "record_overflow" }, { s.failure.code, s.failure.alert })
+        assert.matches("bytes that a hook has put in its place", s.failure.detail, 1, true)
+      end
+    end
+  end)
+
   it("is a question that raises", function()
     local value = {}
     local hc, hs = pair("rsa", { alpn = { "a" } }, { alpn = function() error(value) end })

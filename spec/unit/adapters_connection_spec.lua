@@ -222,6 +222,38 @@ for _, version in ipairs { "1.2", "1.3" } do
       end)
     end)
 
+    it("gives a call its time once, though the peer always has more, or takes all", function()
+      local c, s = pair { version = version, piece = 16384, client = { timeout = 1 }, server = { timeout = 1 } }
+      local got, message, why, taken, _
+      -- A clock that goes on while nobody waits: a tenth of a second whenever it is looked at.
+      local function busy(conn)
+        local t = pipes.now()
+        conn.transport.now = function()
+          t = t + 0.1
+          return t
+        end
+      end
+      pipes.run(function()
+        assert(c:handshake())
+        busy(c)
+        _, message, why, taken = c:send(megabyte .. megabyte)
+        assert.same({ "timeout", "write" }, { message, why.want })
+        assert.is_true(taken > 0 and taken < 2 * #megabyte)
+        c:settimeout(nil)
+        assert(c:send(megabyte .. megabyte, taken + 1))
+        c:close()
+      end, function()
+        assert(s:handshake())
+        busy(s)
+        got, message, why = s:receive "*a"
+        assert.same({ nil, "timeout", "read" }, { got, message, why.want })
+        assert.is_true(s.inbox.size > 0 and s.inbox.size < 2 * #megabyte)
+        s:settimeout(nil)
+        assert.is_true(s:receive "*a" == megabyte .. megabyte)
+        s:close()
+      end)
+    end)
+
     it("takes what fits, says how much, and sends the rest with the next call", function()
       local client, server = pair { version = version, room = 8192 }
       pipes.run(function()

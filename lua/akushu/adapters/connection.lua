@@ -299,7 +299,7 @@ local function send(self, data, i, j, deadline)
     if not bytes then return nil, message, why, i - 1 end
     put(self, bytes)
     i = last + 1
-    ok, message, why = sent(self, deadline)
+    ok, message, why = sent(self, deadline, i <= j)
   end
   if not ok then return nil, message, why, i - 1 end
   return i - 1

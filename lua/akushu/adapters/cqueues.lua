@@ -21,6 +21,16 @@ Transport.__index = Transport
 
 local piece, chunk = 16384, 65536
 
+-- One busy connection must not keep the others from their turn: they have one after so many reads, or writes, that did not have to wait.
+local turns = 16
+
+local function take_turn(self, way)
+  self[way] = (self[way] or 0) + 1
+  if self[way] < turns then return end
+  self[way] = 0
+  cqueues.poll(0)
+end
+
 function Transport.now() return cqueues.monotime() end
 
 -- Until something may be read ("r") or written ("w"): true; false when the deadline has passed, or another coroutine has closed the socket.
@@ -40,7 +50,10 @@ function Transport:read(deadline)
   while not self.closed do
     local sock = self.inner
     local bytes, problem = sock:recv(-piece, "bn")
-    if bytes and bytes ~= "" then return bytes end
+    if bytes and bytes ~= "" then
+      take_turn(self, "reads")
+      return bytes
+    end
     if sock:eof "r" then return "" end
     if problem and not again[problem] then return nil, errno.strerror(problem) end
     sock:clearerr "r"
@@ -71,6 +84,7 @@ function Transport:write(bytes, at, deadline)
     local n, problem = self.inner:send(bytes, at, math.min(#bytes, at + chunk - 1), "bn")
     if problem and not again[problem] then return nil, errno.strerror(problem), at - 1 end
     at = at + (n or 0)
+    if n then take_turn(self, "writes") end
   end
 end
 

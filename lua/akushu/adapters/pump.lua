@@ -4,6 +4,7 @@
 --   outbox, out_at       bytes that wait to be sent, and from where on           failure             why it is over
 --   gone                 the transport is closed                                peer_ended          the peer will send nothing more
 --   flushing             a coroutine is inside transport:write                  fresh               the session may hold what came with the handshake's last bytes
+--   read_by, write_by    the deadline of the call that has read, or written, last
 --   wanted               what the last call that ran out of time waited for     stepping            inside on_step
 -- ---- failures ------------------------------------------------------------------------------------------------------------------
 
@@ -124,6 +125,15 @@ local function deadline_of(self)
   return now and now + self.timeout
 end
 
+-- Whether a call's time is over though its transport never had to wait: a peer that always has something more, or takes all we have, would keep it for ever. Its first turn a
+-- call always gets; a call that does not wait (timeout 0) takes what is there.
+local function overdue(self, deadline, way)
+  local again = self[way] == deadline
+  self[way] = deadline
+  local now = again and deadline and self.timeout ~= 0 and self.transport:now()
+  return now and now >= deadline
+end
+
 -- What a handshake begins with: bytes out, or nil, message, failure.
 local function start(self)
   self.started = true
@@ -186,6 +196,7 @@ local function shake(self, deadline)
     if self.gone then return closed(self) end
     if problem == "timeout" then return out_of_time(self, "write", final) end
     if hs.done then return true end
+    if overdue(self, deadline, "read_by") then return out_of_time(self, "read", final) end
     local bytes
     bytes, problem = transport:read(deadline)
     if self.gone then return closed(self) end
@@ -266,6 +277,7 @@ local function fill(self, deadline)
   -- What came with the last bytes of the handshake, or behind the last data, is in the session.
   if not self.fresh and readable[self.session.state] then
     flush(self, 0)
+    if overdue(self, deadline, "read_by") then return stalled(self, "read") end
     local problem
     bytes, problem = self.transport:read(deadline)
     if self.gone then return closed(self) end
@@ -294,8 +306,10 @@ local function last_words(self, problem)
   return lost(self, problem)
 end
 
-local function sent(self, deadline)
+-- more: whether there is more to send than what waits.
+local function sent(self, deadline, more)
   local ok, problem = flush(self, deadline)
+  if ok and more and overdue(self, deadline, "write_by") then return stalled(self, "write") end
   if ok then return true end
   if self.failure then return over(self) end
   if self.gone then return closed(self) end

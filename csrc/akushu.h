@@ -358,7 +358,8 @@ bool ak_hs_put(ak_hs *h, bool raw, uint8_t content_type, ak_view bytes);
  * had built is in ak_hs_output. AK_ERR_not_ready: not started, failed, or a session has its keys. The functions after it are for then, before ak_hs_run is called again:
  * ak_hs_protection: a copy of one direction's protection as it stands (NULL: out of memory); ak_hs_unread: what nobody has read: the bytes of records in two parts,
  * then handshake bytes that are no messages yet; ak_hs_share: a copy of our i-th private key exchange value (*p: its provider, NULL: there are no more; NULL and *p:
- * out of memory); ak_hs_given_psk: the i-th pre-shared key of its context (NULL: there are no more); ak_hs_offered_secret: client: the i-th pre-shared key of its ClientHello, or the master secret of the session that it offers; server, TLS <= 1.2: of the
+ * out of memory); ak_hs_given_psk: the i-th pre-shared key of its context (NULL: there are no more); ak_hs_offered_secret: client: the i-th pre-shared key of its
+ * ClientHello, or the master secret of the session that it offers; server, TLS <= 1.2: of the
  * session that it resumes (empty: none). */
 ak_error ak_hs_hand_over(ak_hs *h, ak_failure *f);
 struct ak_protect *ak_hs_protection(const ak_hs *h, bool write);
@@ -524,7 +525,8 @@ bool ak_session_renegotiation_wanted(const ak_session *s);
 const ak_context *ak_session_context(const ak_session *s);
 /* ak_session_renegotiate: client, TLS <= 1.2: a new handshake inside this connection, under its keys (RFC 5246 §7.4.1.1, RFC 5746). The session hands its record
  * protection and unread bytes over and is closed; the handshake, once done, gives the next one (ak_hs_session). Application data that comes
- * in between waits in ak_hs_application. ak_hs_set_resumption may give it a session to resume. NULL: AK_ERR_not_ready (not allowed by the context, a server, TLS 1.3), no_renegotiation (the server
+ * in between waits in ak_hs_application. ak_hs_set_resumption may give it a session to resume. NULL: AK_ERR_not_ready (not allowed by the context, a server, TLS 1.3),
+ * no_renegotiation (the server
  * does not do RFC 5746), closed … */
 ak_hs *ak_session_renegotiate(ak_session *s, ak_failure *f);
 /* ak_session_update_keys: TLS 1.3 KeyUpdate into the reply; ask_peer: update_requested. */

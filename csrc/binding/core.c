@@ -112,7 +112,8 @@ int luaopen_akushu_core(lua_State *L);
 
 int luaopen_akushu_core(lua_State *L) {
     static const luaL_Reg functions[] = {{"alert_name", l_alert_name}, {"alert_number", l_alert_number}, {"errors", l_errors}, {"profile", l_profile},
-                                         {"find_suite", l_find_suite}, {"find_group", l_find_group}, {"find_scheme", l_find_scheme}, {"suite_has_certificate", l_suite_has_certificate}, {"methods", l_methods},
+                                         {"find_suite", l_find_suite}, {"find_group", l_find_group}, {"find_scheme", l_find_scheme},
+                                         {"suite_has_certificate", l_suite_has_certificate}, {"methods", l_methods},
                                          {"distinguished_names", ak_lua_distinguished_names}, {"bytes", l_bytes},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);

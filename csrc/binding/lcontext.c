@@ -383,7 +383,8 @@ static int l_find_compression(lua_State *L) {
 }
 
 void ak_open_context(lua_State *L) {
-    static const luaL_Reg methods[] = {{"_values", l_values}, {"stored_sessions", l_stored}, {"_stored_session", l_stored_session}, {"ticket_keys", l_ticket_keys}, {"set_ticket_keys", l_set_ticket_keys},
+    static const luaL_Reg methods[] = {{"_values", l_values}, {"stored_sessions", l_stored}, {"_stored_session", l_stored_session}, {"ticket_keys", l_ticket_keys},
+                                       {"set_ticket_keys", l_set_ticket_keys},
                                        {"rotate_ticket_keys", l_rotate_ticket_keys}, {"close", l_gc}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
     static const ak_lua_property properties[] = {{"role", p_role}, {NULL, NULL}};

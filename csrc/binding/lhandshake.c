@@ -559,7 +559,9 @@ static int l_index(lua_State *L) {
 
 void ak_open_handshake(lua_State *L) {
     static const luaL_Reg methods[] = {{"start", l_start}, {"step", l_step}, {"pending", l_pending}, {"eof", l_eof}, {"abort", l_abort}, {"session", l_session},
-                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data}, {"export_early", l_export_early}, {"take_application_data", l_application_data}, {"send", l_send}, {"_fork", l_fork}, {"_hand_over", ak_lua_hand_over}, {"_gates", l_gates}, {"_pad", l_pad}, {"_values", l_values}, {"close", l_close}, {NULL, NULL}};
+                                       {"secret", l_secret}, {"secret_origin", l_secret_origin}, {"send_early", l_send_early}, {"take_early_data", l_early_data},
+                                       {"export_early", l_export_early}, {"take_application_data", l_application_data}, {"send", l_send}, {"_fork", l_fork},
+                                       {"_hand_over", ak_lua_hand_over}, {"_gates", l_gates}, {"_pad", l_pad}, {"_values", l_values}, {"close", l_close}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_close}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     ak_lua_index(L, CLASS, l_index);

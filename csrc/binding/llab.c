@@ -52,7 +52,8 @@ static int protected_ask(lua_State *L) {
     lua_pushinteger(L, (lua_Integer)a->n);
     lua_call(L, 2, 1);
     if (lua_isnil(L, -1)) return 0;
-    if (lua_type(L, -1) != LUA_TSTRING) return luaL_error(L, "the function 'random' must return a string of %d bytes or nil for %s; it returned a %s", (int)a->n, a->purpose, luaL_typename(L, -1));
+    if (lua_type(L, -1) != LUA_TSTRING)
+        return luaL_error(L, "the function 'random' must return a string of %d bytes or nil for %s; it returned a %s", (int)a->n, a->purpose, luaL_typename(L, -1));
     const char *bytes = lua_tolstring(L, -1, &n);
     if (n != a->n) return luaL_error(L, "the function 'random' must return %d bytes for %s; it returned %d", (int)a->n, a->purpose, (int)n);
     memcpy(a->out, bytes, n);
@@ -244,7 +245,8 @@ static int l_close(lua_State *L) {
 }
 
 void ak_open_lab(lua_State *L) {
-    static const luaL_Reg methods[] = {{"give", l_give}, {"left", l_left}, {"random", l_random}, {"generate", l_generate}, {"journal", l_journal}, {"notes", l_notes}, {"close", l_close}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"give", l_give}, {"left", l_left}, {"random", l_random}, {"generate", l_generate}, {"journal", l_journal}, {"notes", l_notes},
+                                       {"close", l_close}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_close}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     lua_pushcfunction(L, l_new);

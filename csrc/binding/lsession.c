@@ -421,8 +421,10 @@ static int l_index(lua_State *L) {
 }
 
 void ak_open_session(lua_State *L) {
-    static const luaL_Reg methods[] = {{"seal", l_seal}, {"open", l_open}, {"close", l_close}, {"close_write", l_close_write}, {"update_keys", l_update_keys}, {"request_certificate", l_request_certificate},
-                                       {"alert", l_alert}, {"eof", l_eof}, {"pending", l_pending}, {"export", l_export}, {"channel_binding", l_channel_binding}, {"resumption", l_resumption}, {"_values", l_values}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"seal", l_seal}, {"open", l_open}, {"close", l_close}, {"close_write", l_close_write}, {"update_keys", l_update_keys},
+                                       {"request_certificate", l_request_certificate},
+                                       {"alert", l_alert}, {"eof", l_eof}, {"pending", l_pending}, {"export", l_export}, {"channel_binding", l_channel_binding},
+                                       {"resumption", l_resumption}, {"_values", l_values}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_gc}, {"__close", l_leave}, {"__tostring", l_tostring}, {NULL, NULL}};
     ak_lua_class(L, CLASS, methods, NULL, meta);
     ak_lua_index(L, CLASS, l_index);

@@ -140,7 +140,8 @@ static void what_option(lua_State *L, ak_wire_options *o, const char *what, int 
     o->what = AK_WHAT_struct;
     o->schema = ak_schema_find(what);
     if (o->schema != NULL) return;
-    if (!ak_number(AK_REG_handshake_types, what, &type)) luaL_error(L, "option 'what': '%s' is neither \"records\", \"record\", \"messages\", \"message\", \"extensions\" nor the name of a message or structure", what);
+    if (!ak_number(AK_REG_handshake_types, what, &type))
+        luaL_error(L, "option 'what': '%s' is neither \"records\", \"record\", \"messages\", \"message\", \"extensions\" nor the name of a message or structure", what);
     *handshake = (int)type;
 }
 
@@ -150,7 +151,8 @@ static void option_value(lua_State *L, ak_wire_options *o, const char *key, int 
     if (strcmp(key, "what") == 0) {
         what_option(L, o, s, handshake);
     } else if (strcmp(key, "version") == 0) {
-        if (!ak_lua_registry_number(L, at, AK_REG_versions, &v) || v > 0xffff) luaL_error(L, "option 'version': '%s' is none: \"TLS 1.3\", \"1.2\" or a number", luaL_tolstring(L, at, NULL));
+        if (!ak_lua_registry_number(L, at, AK_REG_versions, &v) || v > 0xffff)
+            luaL_error(L, "option 'version': '%s' is none: \"TLS 1.3\", \"1.2\" or a number", luaL_tolstring(L, at, NULL));
         o->context.version = (uint16_t)v;
     } else if (strcmp(key, "kx") == 0) {
         o->context.kx = (uint16_t)ak_wire_kx_find(s);

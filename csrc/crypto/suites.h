@@ -94,7 +94,8 @@ bool ak_suite_is_cbc(const ak_suite *s);
 
 /* Profiles: "modern" (AEAD with forward secrecy), "compatible" (+ CBC, + RSA key exchange last), "classic" (RSA key exchange alone: the
  * six suites of the classic story), "lab" (everything: more than 128 suites). All but "classic" list PSK suites too, which are of use only to who has a key: the
- * handshake leaves them out otherwise. A suite that this libcrypto lacks is listed all the same (ak_suite_usable). Writes at most max ids, in order of preference; returns how many, 0 for an unknown name. */
+ * handshake leaves them out otherwise. A suite that this libcrypto lacks is listed all the same (ak_suite_usable). Writes at most max ids, in order of preference;
+ * returns how many, 0 for an unknown name. */
 size_t ak_profile_suites(const char *profile, uint16_t *out, size_t max);
 
 #endif

@@ -323,7 +323,8 @@ ak_error ak_auth_no_suite(ak_hs *h) {
     ak_view list = h->client_hello.cipher_suites;
     size_t n = 0;
     if (lacks_ffdhe_group(h)) /* RFC 7919 §4 */
-        return ak_hs_fail_alert(h, AK_ERR_no_shared_group, AK_ALERT_insufficient_security, "none of the client's finite-field groups is one of the server's, and all suites in common need one");
+        return ak_hs_fail_alert(h, AK_ERR_no_shared_group, AK_ALERT_insufficient_security,
+                                "none of the client's finite-field groups is one of the server's, and all suites in common need one");
     const char *lacks = what_lacks(h);
     ak_buf_clear(&h->why);
     ak_puts(&h->why, "client: ");

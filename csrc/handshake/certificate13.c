@@ -121,7 +121,8 @@ ak_error ak_receive_certificate_request13(ak_hs *h, ak_view body) {
     ak_error e = ak_decode_certificate_request_13(body, &r, &why);
     if (e != AK_OK) return bad(h, e, &why);
     if (h->after_handshake && !ak_buf_put_view(&h->certificate_request_context, r.certificate_request_context)) return no_memory(h);
-    if (!h->after_handshake && r.certificate_request_context.n != 0) return ak_hs_fail(h, AK_ERR_illegal_parameter, "a certificate_request_context in the handshake (RFC 8446 §4.3.2)");
+    if (!h->after_handshake && r.certificate_request_context.n != 0)
+        return ak_hs_fail(h, AK_ERR_illegal_parameter, "a certificate_request_context in the handshake (RFC 8446 §4.3.2)");
     e = read_request(h, r.extensions);
     if (e != AK_OK) return e;
     h->client_certificate_requested = true;
@@ -247,7 +248,8 @@ static ak_error receive(ak_hs *h, ak_view body, size_t *n) {
     ak_error e = ak_decode_certificate_13(body, &c, &why);
     if (e != AK_OK) return bad(h, e, &why);
     if (!ak_view_eq(c.certificate_request_context, ak_buf_view(&h->certificate_request_context)))
-        return ak_hs_fail(h, AK_ERR_illegal_parameter, "%s (RFC 8446 §4.4.2)", h->after_handshake ? "not the certificate_request_context of the request" : "a certificate_request_context in the handshake");
+        return ak_hs_fail(h, AK_ERR_illegal_parameter, "%s (RFC 8446 §4.4.2)",
+                          h->after_handshake ? "not the certificate_request_context of the request" : "a certificate_request_context in the handshake");
     e = read_chain(h, c.certificate_list);
     *n = h->info->peer_chain != NULL ? h->info->peer_chain->n : 0;
     return e == AK_OK && *n != 0 ? check_leaf(h) : e;

@@ -14,7 +14,8 @@ static ak_error check_suite(ak_hs *h, const struct ak_server_hello *s) {
     const ak_suite *suite = ak_suite_find(s->cipher_suite);
     if (!ak_list_u16_has(h->client_hello.cipher_suites, s->cipher_suite)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s", ak_words(suites, s->cipher_suite));
     if (suite == NULL) return ak_hs_fail(h, AK_ERR_unknown_suite_chosen, "%s", ak_words(suites, s->cipher_suite));
-    if (!ak_suite_fits(suite, h->info->version)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s is not of %s", ak_words(suites, s->cipher_suite), ak_words(versions, h->info->version));
+    if (!ak_suite_fits(suite, h->info->version))
+        return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s is not of %s", ak_words(suites, s->cipher_suite), ak_words(versions, h->info->version));
     if (f->retry_suite != NULL && f->retry_suite != suite)
         return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s, after a HelloRetryRequest with %s (RFC 8446 §4.1.4)", suite->name, f->retry_suite->name);
     h->info->suite = suite;

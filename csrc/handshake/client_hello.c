@@ -250,7 +250,8 @@ static ak_error read_hello(ak_hs *h, ak_view body) {
     if (e != AK_OK) return e;
     if (h->info->hello_retry && !ak_hs_is_13(h)) return ak_hs_fail(h, AK_ERR_hello_changed, "%s after a HelloRetryRequest", ak_words(versions, h->info->version));
     if (ak_hs_is_13(h) && ((e = ak_server13_check_hello(h)) != AK_OK || (e = ak_cookie_resume(h)) != AK_OK)) return e;
-    if (memchr(h->client_hello.compression_methods.p, 0, h->client_hello.compression_methods.n) == NULL) return ak_hs_fail(h, AK_ERR_no_null_compression, "compression_methods has no 0 (RFC 5246 §7.4.1.2)");
+    if (memchr(h->client_hello.compression_methods.p, 0, h->client_hello.compression_methods.n) == NULL)
+        return ak_hs_fail(h, AK_ERR_no_null_compression, "compression_methods has no 0 (RFC 5246 §7.4.1.2)");
     if (ak_list_u16_has(h->client_hello.cipher_suites, SCSV_RENEGOTIATION)) h->info->secure_renegotiation = true;
     ak_auth_default_schemes(h);
     e = ak_ext_read_offer(h);

@@ -38,7 +38,8 @@ ak_error ak_hs_send_early(ak_hs *h, ak_view data, ak_failure *f) {
     if (r == NULL) return ak_fail(f, AK_ERR_not_ready, "no session that allows early data");
     if (h->out_msg.stage == AK_OUT_idle && !(ak_client_may_offer(h, r) && alpn_offered(h, r)))
         return ak_fail(f, AK_ERR_not_ready, "this handshake will not offer the session, or not its application protocol");
-    if (h->out_msg.stage != AK_OUT_idle && ak_flow13_of(h)->early != AK_EARLY_offered) return ak_fail(f, AK_ERR_not_ready, "the ClientHello is drafted, and does not offer early data");
+    if (h->out_msg.stage != AK_OUT_idle && ak_flow13_of(h)->early != AK_EARLY_offered)
+        return ak_fail(f, AK_ERR_not_ready, "the ClientHello is drafted, and does not offer early data");
     if (h->early_data.n + data.n > r->max_early_data) return ak_fail(f, AK_ERR_too_much_early_data, "the session allows %u bytes", (unsigned)r->max_early_data);
     h->send_early = true;
     ak_flow13_of(h)->early_seen += data.n;

@@ -557,7 +557,8 @@ ak_error ak_ext_read_answers(ak_hs *h, ak_message_kind where, ak_view extensions
         bool old = type == AK_EXT_renegotiation_info || type == AK_EXT_extended_master_secret || type == AK_EXT_session_ticket || type == AK_EXT_ec_point_formats;
         if (old && where == AK_IN_encrypted_extensions) return ak_hs_fail(h, AK_ERR_legacy_extension, "%s (%u)", name, type);
         /* supported_groups in a ServerHello of TLS 1.2: some servers do it, and nothing follows from it */
-        if (ak_extension_allowed(type, where) == AK_PLACE_wrong && !(type == AK_EXT_supported_groups && where == AK_IN_server_hello_12)) return ak_hs_fail(h, AK_ERR_misplaced_extension, "%s (%u)", name, type);
+        if (ak_extension_allowed(type, where) == AK_PLACE_wrong && !(type == AK_EXT_supported_groups && where == AK_IN_server_hello_12))
+            return ak_hs_fail(h, AK_ERR_misplaced_extension, "%s (%u)", name, type);
         if (row != NULL && row->answered != NULL) e = row->answered(h, where, body);
     }
     /* RFC 8449 §5 */

@@ -68,7 +68,8 @@ static void plain_in(ak_hs *h, uint8_t type, ak_view v) {
         h->empty_records = 0;
     }
     if (type != AK_CT_handshake && h->assembly.n > h->assembly_at) {
-        ak_hs_fail(h, h->excess && type != AK_CT_change_cipher_spec ? AK_ERR_excess_handshake_data : AK_ERR_interleaved_message, "a record of type %s in the middle of a handshake message", content_name(type));
+        ak_hs_fail(h, h->excess && type != AK_CT_change_cipher_spec ? AK_ERR_excess_handshake_data : AK_ERR_interleaved_message,
+                   "a record of type %s in the middle of a handshake message", content_name(type));
         return;
     }
     if (type != AK_CT_alert && v.n != 0) h->warnings = 0; /* empty records between them do not make them fewer */

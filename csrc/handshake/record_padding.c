@@ -51,7 +51,8 @@ size_t ak_seal_padded_size(const ak_context *c, const ak_protect *x, uint8_t typ
     return rest != 0 || n == 0 ? size + ak_seal_size(x, rest, at_most(c->record_padding.n, rest, most)) : size;
 }
 
-ak_error ak_seal_padded(const ak_context *c, ak_protect *x, uint8_t type, uint16_t version, const uint8_t *plain, size_t n, size_t max, uint8_t *out, size_t *out_n, ak_failure *f) {
+ak_error ak_seal_padded(const ak_context *c, ak_protect *x, uint8_t type, uint16_t version, const uint8_t *plain, size_t n, size_t max, uint8_t *out, size_t *out_n,
+                        ak_failure *f) {
     size_t most = limit(max), written = 0, at = 0;
     ak_error e = AK_OK;
     if (!ak_pads(c, x, type)) return ak_seal_many(x, type, version, plain, n, max, false, out, out_n, f);

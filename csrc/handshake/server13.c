@@ -195,7 +195,8 @@ ak_error ak_server13_choose(ak_hs *h) {
         if (g == NULL) g = choose_group(h, &has_share);
         else has_share = true;
         if (g == NULL) {
-            e = sent(h, AK_EXT_supported_groups) ? ak_hs_fail(h, AK_ERR_no_shared_group, "none of those in supported_groups is one of this server's") : ak_hs_fail(h, AK_ERR_missing_groups, NULL);
+            e = sent(h, AK_EXT_supported_groups) ? ak_hs_fail(h, AK_ERR_no_shared_group, "none of those in supported_groups is one of this server's")
+                                                 : ak_hs_fail(h, AK_ERR_missing_groups, NULL);
             return e;
         }
         if (!has_share) return ask_again(h, g);

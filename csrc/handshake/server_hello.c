@@ -104,10 +104,13 @@ ak_error ak_client_choose_version(ak_hs *h, const struct ak_server_hello *s) {
         if (e != AK_OK) return ak_hs_fail(h, ak_ext_cause(e, AK_ERR_bad_extension), "%s", why.detail);
         /* RFC 8446 §4.2.1: only 1.3 is chosen here */
         bool retry = h->info->hello_retry || (h->in_msg.row != NULL && h->in_msg.row->message == AK_ROW_hello_retry_request);
-        if (version != AK_TLS12) return ak_hs_fail(h, retry ? AK_ERR_illegal_parameter : AK_ERR_unsupported_version, "legacy_version %s beside supported_versions", ak_words(versions, version));
-        if (h->info->hello_retry && x.selected_version != AK_TLS13) return ak_hs_fail(h, AK_ERR_retry_version_mismatch, "%s (RFC 8446 §4.1.4)", ak_words(versions, x.selected_version));
+        if (version != AK_TLS12)
+            return ak_hs_fail(h, retry ? AK_ERR_illegal_parameter : AK_ERR_unsupported_version, "legacy_version %s beside supported_versions", ak_words(versions, version));
+        if (h->info->hello_retry && x.selected_version != AK_TLS13)
+            return ak_hs_fail(h, AK_ERR_retry_version_mismatch, "%s (RFC 8446 §4.1.4)", ak_words(versions, x.selected_version));
         if (x.selected_version < AK_TLS13)
-            return ak_hs_fail(h, AK_ERR_misplaced_extension, "supported_versions chooses %s with legacy_version %s", ak_words(versions, x.selected_version), ak_words(versions, version));
+            return ak_hs_fail(h, AK_ERR_misplaced_extension, "supported_versions chooses %s with legacy_version %s", ak_words(versions, x.selected_version),
+                              ak_words(versions, version));
         version = x.selected_version;
         if (version > c->max_version) return ak_hs_fail(h, AK_ERR_wrong_version_chosen, "%s by supported_versions (RFC 8446 §4.2.1)", ak_words(versions, version));
     } else if (version > AK_TLS12) {
@@ -132,7 +135,8 @@ static ak_error check_suite(ak_hs *h, const struct ak_server_hello *s) {
     const ak_suite *suite = ak_suite_find(s->cipher_suite);
     if (!ak_list_u16_has(h->client_hello.cipher_suites, s->cipher_suite)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s", ak_words(suites, s->cipher_suite));
     if (suite == NULL) return ak_hs_fail(h, AK_ERR_unknown_suite_chosen, "%s", ak_words(suites, s->cipher_suite));
-    if (!ak_suite_fits(suite, h->info->version)) return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s is not of %s", ak_words(suites, s->cipher_suite), ak_words(versions, h->info->version));
+    if (!ak_suite_fits(suite, h->info->version))
+        return ak_hs_fail(h, AK_ERR_wrong_suite_chosen, "%s is not of %s", ak_words(suites, s->cipher_suite), ak_words(versions, h->info->version));
     h->info->suite = suite;
     return AK_OK;
 }
@@ -163,7 +167,8 @@ static ak_error check_ems(ak_hs *h) {
         if (e != AK_OK) return e;
     }
     if (i->resumed && h->offered->ems != i->ems)
-        return ak_hs_fail(h, h->offered->ems ? AK_ERR_ems_dropped : AK_ERR_ems_mismatch, "the session has %s, the answer has %s", h->offered->ems ? "it" : "none", i->ems ? "it" : "none");
+        return ak_hs_fail(h, h->offered->ems ? AK_ERR_ems_dropped : AK_ERR_ems_mismatch, "the session has %s, the answer has %s", h->offered->ems ? "it" : "none",
+                          i->ems ? "it" : "none");
     if (h->ctx->require_ems && !i->ems) return ak_hs_fail(h, AK_ERR_ems_required, "the ServerHello has none (RFC 7627 §5.2)");
     return AK_OK;
 }

@@ -302,7 +302,8 @@ ak_error ak_trust_distrust(ak_trust *t, ak_use use, ak_cert *c, ak_failure *f);
 bool ak_trust_distrusts(const ak_trust *t, ak_use use, const ak_cert *c);
 const ak_trust *ak_trust_distrusted(const ak_trust *t, ak_use use); /* a store of those; NULL: nobody */
 size_t ak_trust_crls(const ak_trust *t, ak_crl *const **out);
-/* ak_trust_add_pem: every CERTIFICATE, TRUSTED CERTIFICATE (OpenSSL's form; distrusted for the uses that it rejects or leaves out) and X509 CRL of a PEM text, or one DER certificate. *out_added counts; certificates that
+/* ak_trust_add_pem: every CERTIFICATE, TRUSTED CERTIFICATE (OpenSSL's form; distrusted for the uses that it rejects or leaves out) and X509 CRL of a PEM text, or one
+ * DER certificate. *out_added counts; certificates that
  * cannot be read are counted in *out_skipped and left out. AK_ERR_bad_pem when there is none at all. Either pointer may be NULL. */
 ak_error ak_trust_add_pem(ak_trust *t, size_t *out_added, size_t *out_skipped, ak_view bytes, ak_failure *f);
 /* ak_trust_add_source: says where anchors came from ("/etc/ssl/cert.pem"), for people. */
@@ -340,7 +341,8 @@ typedef struct ak_policies {
 /* ak_trust_set_policies: copies p->taken; AK_ERR_out_of_memory. */
 ak_error ak_trust_set_policies(ak_trust *t, const ak_policies *p, ak_failure *f);
 const ak_policies *ak_trust_policies(const ak_trust *t);
-/* ak_trust_names: the subjects of those that are trusted with clients, each with its two length bytes, as CertificateRequest.certificate_authorities lists them; stops before max bytes. */
+/* ak_trust_names: the subjects of those that are trusted with clients, each with its two length bytes, as CertificateRequest.certificate_authorities lists them; stops
+ * before max bytes. */
 bool ak_trust_names(const ak_trust *t, size_t max, ak_buf *out);
 
 /* ---- verification (verify.c) ----------------------------------------------------------------------------------------------------- */

@@ -558,6 +558,26 @@ describe("a connection", function()
     end
   end)
 
+  it("waits no longer for one that goes on sending a byte now and then", function()
+    local client, server = pair { client = { linger = 1.5 } }
+    local took
+    local limit = pipes.now() + 60
+    pipes.run(function()
+      assert(client:send "x")
+      local began = pipes.now()
+      client:close()
+      took = pipes.now() - began
+    end, function()
+      assert.equal("x", server:receive(1))
+      while not client.gone do
+        assert(server.transport:write("x", 1))
+        pipes.sleep(0.25)
+        assert.is_true(pipes.now() < limit)
+      end
+    end)
+    assert.is_true(took >= 1.5 and took < 2, took)
+  end)
+
   it("handler: shakes hands, calls, closes, whatever happens", function()
     local said = {}
     local function wrap(transport, context, o) return connection.new(transport, context, o) end

@@ -100,6 +100,8 @@ function farewell(self, bytes)
     local data = transport:read(deadline)
     if not data or data == "" then break end
     drained = drained + #data
+    -- Whoever sends a byte now and then never lets us wait.
+    if linger > 0 and (transport:now() or 0) >= deadline then break end
   end
   release(self)
 end

@@ -89,26 +89,30 @@ static EVP_PKEY *lab_ec(ak_provider *p, const ak_group *g) {
     return key;
 }
 
-/* put_private: a given private value and g^x mod p. */
+/* in_range: whether x is a private value: 1..p-1, of an odd p. */
+static bool in_range(const BIGNUM *x, const BIGNUM *bp) { return !BN_is_zero(x) && BN_cmp(x, bp) < 0 && BN_is_odd(bp); }
+
+/* put_private: a private value that is in range, and g^x mod p. */
 static bool put_private(ak_provider *p, OSSL_PARAM_BLD *build, const BIGNUM *bp, const BIGNUM *bg, BIGNUM *x, BIGNUM *y) {
     BN_CTX *bn = BN_CTX_secure_new_ex(p->libctx);
-    bool ok = bn != NULL && !BN_is_zero(x) && BN_cmp(x, bp) < 0 && BN_is_odd(bp) && BN_mod_exp_mont_consttime(y, bg, x, bp, bn, NULL) == 1 &&
+    bool ok = bn != NULL && BN_mod_exp_mont_consttime(y, bg, x, bp, bn, NULL) == 1 &&
               OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, x) == 1 && OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PUB_KEY, y) == 1;
     BN_CTX_free(bn);
     return ok;
 }
 
-/* dh_key: the parameters alone, or with the private value (whose bytes are a big-endian number) a key pair. */
-static EVP_PKEY *dh_key(ak_provider *p, ak_view prime, ak_view generator, ak_view private_value) {
+/* dh_key: the parameters alone, or with the private value (whose bytes are a big-endian number) a key pair. NULL: *unfit says whether the value is out of range. */
+static EVP_PKEY *dh_key(ak_provider *p, ak_view prime, ak_view generator, ak_view private_value, bool *unfit) {
     EVP_PKEY *key = NULL;
     OSSL_PARAM *params = NULL;
     BIGNUM *bp = BN_bin2bn(prime.p, (int)prime.n, NULL), *bg = BN_bin2bn(generator.p, (int)generator.n, NULL);
     BIGNUM *x = BN_secure_new(), *y = BN_new();
     OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
     bool pair = private_value.n != 0;
-    if (ak_import_ctx(p, &p->import_dh, "DH") != NULL && build != NULL && bp != NULL && bg != NULL && x != NULL && y != NULL &&
+    *unfit = pair && bp != NULL && x != NULL && BN_bin2bn(private_value.p, (int)private_value.n, x) != NULL && !in_range(x, bp);
+    if (!*unfit && ak_import_ctx(p, &p->import_dh, "DH") != NULL && build != NULL && bp != NULL && bg != NULL && x != NULL && y != NULL &&
         OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_P, bp) == 1 && OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_G, bg) == 1 &&
-        (!pair || (BN_bin2bn(private_value.p, (int)private_value.n, x) != NULL && put_private(p, build, bp, bg, x, y))) &&
+        (!pair || (!BN_is_zero(x) && put_private(p, build, bp, bg, x, y))) &&
         (params = OSSL_PARAM_BLD_to_param(build)) != NULL &&
         EVP_PKEY_fromdata(p->import_dh, &key, pair ? EVP_PKEY_KEYPAIR : EVP_PKEY_KEY_PARAMETERS, params) != 1)
         key = NULL;
@@ -126,9 +130,10 @@ static EVP_PKEY *lab_dh(ak_provider *p, ak_view prime, ak_view generator) {
     uint8_t x[64];
     size_t n = prime.n < sizeof x ? prime.n : sizeof x;
     EVP_PKEY *key = NULL;
-    for (int tries = 0; key == NULL && tries < 32; tries++) {
+    bool again = true;
+    for (int tries = 0; again && tries < 32; tries++) {
         if (!ak_random(p, AK_PURPOSE_key_share, x, n)) break;
-        key = dh_key(p, prime, generator, ak_view_of(x, n));
+        key = dh_key(p, prime, generator, ak_view_of(x, n), &again);
     }
     ak_wipe(x, sizeof x);
     ERR_clear_error();
@@ -478,10 +483,10 @@ ak_share *ak_share_new_dh(ak_provider *p, ak_view prime, ak_view generator, ak_f
     EVP_PKEY_CTX *ctx = NULL;
     uint64_t begun = ak_journal_begin(p);
     ak_random_prime(p, AK_PURPOSE_key_share);
-    bool ok = (s->prime = malloc(prime.n)) != NULL;
+    bool unfit, ok = (s->prime = malloc(prime.n)) != NULL;
     if (ok && p->lab) ok = (s->classic = lab_dh(p, prime, generator)) != NULL;
     else if (ok)
-        ok = (params = dh_key(p, prime, generator, ak_view_of(NULL, 0))) != NULL && (ctx = EVP_PKEY_CTX_new_from_pkey(p->libctx, params, NULL)) != NULL &&
+        ok = (params = dh_key(p, prime, generator, ak_view_of(NULL, 0), &unfit)) != NULL && (ctx = EVP_PKEY_CTX_new_from_pkey(p->libctx, params, NULL)) != NULL &&
              EVP_PKEY_keygen_init(ctx) == 1 && EVP_PKEY_generate(ctx, &s->classic) == 1;
     ok = ok && encoded(s->classic, s->public_value, s->public_n);
     if (ok) {
@@ -509,7 +514,7 @@ ak_share *ak_share_given_dh(ak_provider *p, const ak_group *g, ak_view prime, ak
     }
     ak_share *s = share_alloc(p, g, prime.n, f);
     if (s == NULL) return NULL;
-    bool ok = (s->classic = dh_key(p, prime, generator, private_value)) != NULL && encoded(s->classic, s->public_value, s->public_n);
+    bool unfit, ok = (s->classic = dh_key(p, prime, generator, private_value, &unfit)) != NULL && encoded(s->classic, s->public_value, s->public_n);
     if (ok && g == NULL) {
         ok = (s->prime = malloc(prime.n)) != NULL;
         if (ok) memcpy(s->prime, prime.p, prime.n);
@@ -517,6 +522,7 @@ ak_share *ak_share_given_dh(ak_provider *p, const ak_group *g, ak_view prime, ak
     }
     if (ok) return s;
     ak_share_free(s);
-    ak_operation_fail(p, f, "a Diffie-Hellman key");
+    if (unfit) ak_fail(f, AK_ERR_illegal_parameter, "a private value is from 1 to p-1, and p is odd");
+    else ak_operation_fail(p, f, "a Diffie-Hellman key");
     return NULL;
 }

@@ -104,7 +104,12 @@ describe("a private value that is given", function()
     assert.equal("ffdhe3072", one:group())
     assert.equal(one:public(), crypto.share("ffdhe3072", ("\1"):rep(40)):public())
     assert.equal(two:derive(one:public()), one:derive(two:public()))
-    for _, wrong in ipairs { "", "\0", "\23", "\24", "\1\1" } do assert.is_nil((crypto.dh_share("\23", "\5", wrong))) end
+    for _, wrong in ipairs { "", "\0", "\23", "\24", "\1\1" } do
+      local share, message, failure = crypto.dh_share("\23", "\5", wrong)
+      assert.is_nil(share)
+      assert.is_string(message)
+      assert.equal("illegal_parameter", failure.code)
+    end
     assert.is_nil((crypto.share("ffdhe2048", ("\255"):rep(256))))
   end)
 

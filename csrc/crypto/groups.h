@@ -33,8 +33,8 @@ typedef struct ak_share ak_share;
 ak_share *ak_share_new(ak_provider *p, const ak_group *g, ak_failure *f);
 /* ak_share_new_dh: the same in explicit finite-field parameters (TLS 1.2 DHE). The caller has checked p and g with ak_dh_check. */
 ak_share *ak_share_new_dh(ak_provider *p, ak_view prime, ak_view generator, ak_failure *f);
-/* ak_share_given_dh: the same with a given private value, a big-endian number from 1 to p-1 (AK_ERR_illegal_parameter: it is none): for laboratories. g: an RFC 7919 group (prime and generator are its
- * own then), or NULL. */
+/* ak_share_given_dh: the same with a given private value, a big-endian number from 1 to p-1 (AK_ERR_illegal_parameter: it is none): for laboratories. g: an
+ * RFC 7919 group (prime and generator are its own then), or NULL. */
 ak_share *ak_share_given_dh(ak_provider *p, const ak_group *g, ak_view prime, ak_view generator, ak_view private_value, ak_failure *f);
 /* ak_dh_check: a server's DHE parameters: size (at least min_bits, at most 8192), odd, g in 2..p-2; a prime that is one of RFC 7919 or RFC 3526 is
  * known to be safe, others are tested for primality. AK_OK, AK_ERR_weak_dh_group or AK_ERR_illegal_parameter. */

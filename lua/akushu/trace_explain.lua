@@ -98,7 +98,7 @@ local function add_cost(into, e)
 end
 
 --- What it cost: cost.client and cost.server, each a list of { name, count, bytes, microseconds, public_key } and the sums public_key,
--- symmetric; sent: bytes over the network. Printable.
+-- symmetric; sent: bytes over the network. Microseconds are the processor's: they differ from run to run as any measurement does. Printable.
 function methods:cost()
   local cost = {}
   for _, side in ipairs { "client", "server" } do

@@ -186,9 +186,21 @@ describe("a trace", function()
       local c = cost[side]
       assert.is_true(c.public_key.count >= 3)
       assert.is_true(c.symmetric.count >= 4)
-      assert.is_true(c.public_key.microseconds > c.symmetric.microseconds)
       assert.is_true(c.sent > 100)
     end
+    -- The cheapest of some runs: another program may take part of the processor's caches, but not of every run.
+    local cheapest = {}
+    for _ = 1, 10 do
+      local again = run({ max_version = "1.2" }, { data = { ("x"):rep(1000) } }):cost()
+      for _, side in ipairs { "client", "server" } do
+        for _, kind in ipairs { "public_key", "symmetric" } do
+          local key, spent = side .. kind, again[side][kind].microseconds
+          cheapest[key] = math.min(cheapest[key] or math.huge, spent)
+        end
+      end
+    end
+    assert.is_true(cheapest.clientpublic_key > cheapest.clientsymmetric and cheapest.clientsymmetric > 0)
+    assert.is_true(cheapest.serverpublic_key > cheapest.serversymmetric and cheapest.serversymmetric > 0)
     local function row(side, name)
       for _, r in ipairs(cost[side]) do
         if r.name:find(name, 1, true) == 1 then return r end

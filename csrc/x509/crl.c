@@ -28,12 +28,13 @@ struct ak_crl {
     ak_cert *good_signer;             /* whose key was found to have signed it */
 };
 
-#define ALL_REASONS 0x7fu /* bits 1-7, and 8 aACompromise aside */
+#define ALL_REASONS 0x1feu /* §6.3.2 (a): keyCompromise (1) to aACompromise (8); bit 0 is unused */
+#define ENTRY_MIN 20       /* bytes of an entry: a serial number and a date */
 
 /* ---- reading ---- */
 
 static bool read_reasons(ak_view v, unsigned *out) {
-    if (v.n < 2 || v.p[0] > 7) return false;
+    if (v.n < 2 || v.p[0] > 7 || (v.p[v.n - 1] & ((1u << v.p[0]) - 1)) != 0) return false; /* X.690 §11.2.1 */
     for (unsigned i = 0; i < 9 && i / 8 + 1 < v.n; i++)
         if ((v.p[1 + i / 8] & (0x80u >> i % 8)) != 0) *out |= 1u << i;
     return *out != 0;
@@ -105,14 +106,13 @@ typedef struct entry {
 
 /* read_entry: one element of revokedCertificates; r stands behind its header. */
 static bool read_entry(ak_rd *r, const uint8_t **serial, entry *out) {
-    ak_view number, whole, exts, value;
-    uint8_t tag;
+    ak_view number, exts, value;
     ak_ext e[8];
     size_t n = 0;
     memset(out, 0, sizeof *out);
     out->reason = -1;
-    if (!ak_der_next(r, &tag, &number, &whole) || tag != AK_DER_INTEGER || number.n == 0 || number.n > 127) return false;
-    *serial = whole.p;
+    *serial = r->p;
+    if (!ak_der_integer(r, &number) || number.n > 127) return false;
     if (!ak_der_time(r, &out->at)) return false;
     if (ak_rd_done(r)) return true;
     if (!ak_der_get(r, AK_DER_SEQUENCE, &exts) || !ak_rd_done(r) || !ak_ext_list(exts, e, 8, &n)) return false;
@@ -142,7 +142,8 @@ static ak_error read_entries(ak_crl *c, ak_view list, ak_failure *f) {
     size_t n = 0, i = 0;
     ak_rd_view(&r, list);
     while (ak_rd_left(&r) > 0) {
-        if (!ak_der_next(&r, NULL, NULL, NULL)) return ak_fail(f, AK_ERR_bad_crl, "an entry cannot be read");
+        ak_view whole;
+        if (!ak_der_next(&r, NULL, NULL, &whole) || whole.n < ENTRY_MIN) return ak_fail(f, AK_ERR_bad_crl, "an entry cannot be read");
         n++;
     }
     if (n == 0) return AK_OK;
@@ -521,7 +522,7 @@ ak_revocation ak_crl_status(const ak_crl_query *q, const ak_cert *c, ak_cert *is
         *out_reason = says.reason;
         return AK_REVOCATION_revoked;
     }
-    if ((covered & ALL_REASONS & ~1u) == (ALL_REASONS & ~1u)) return AK_REVOCATION_good;
+    if ((covered & ALL_REASONS) == ALL_REASONS) return AK_REVOCATION_good;
     if (first.error != AK_OK) {
         ak_fail(f, first.error, "%s", first.detail);
         return AK_REVOCATION_bad;

@@ -159,6 +159,19 @@ describe("CRLs", function()
     assert.equal("unknown", r.revocation)
   end)
 
+  it("that are for some reasons each say good only when they speak of all of them (§6.3.2)", function()
+    local function for_reasons(...) return crl(sub, { scope = idp(der.primitive(3, (der.named_bits({ ... }):sub(3)))) }) end
+    local function revocation(...) return is("ok", verify { crls = { root_crl, ... } }).revocation end
+    assert.equal("good", revocation(for_reasons(1, 2, 3), for_reasons(4, 5, 6, 7, 8)))
+    assert.equal("good", revocation(for_reasons(1, 2, 3, 4, 5, 6, 7, 8)))
+    for without = 1, 8 do
+      local some = {}
+      for bit = 1, 8 do some[#some + 1] = bit ~= without and bit or nil end
+      assert.equal("unknown", revocation(for_reasons(table.unpack(some))), without)
+    end
+    is("bad_crl", verify { crls = { crl(sub, { scope = idp(der.primitive(3, "\7\xff")) }) } }) -- bits that are none
+  end)
+
   it("have a place that may be named in full or by what it adds to its issuer's name", function()
     local function relative(cn) return der.context(0, der.context(1, der.sequence(der.oid "2.5.4.3", der.utf8(cn)))) end
     local function full(...) return der.context(0, der.context(0, der.context(4, testca.name { ... }))) end
@@ -259,6 +272,15 @@ describe("CRLs", function()
     is("bad_crl", verify { crls = { crl(sub, { scope = idp() }) } })
     is("bad_crl", verify { crls = { crl(sub, { scope = idp(der.primitive(1, "\xff"), der.primitive(2, "\xff")) }) } })
     is("bad_pem", verify { crls = { ca:pem() } })
+    -- DER has one form of a serial number: another would be looked up in vain
+    local listed = crl(sub, { revoked = { { serial = 0x1bcd } } })
+    for _, serial in ipairs { "\0\x7f", "\xff\x80" } do
+      local other_form, n = listed:gsub("\2\2\x1b\xcd", "\2\2" .. serial)
+      assert.equal(1, n)
+      local store, _, failure = x509.trust { crls = { other_form } }
+      assert.is_nil(store)
+      assert.equal("bad_crl", failure.code)
+    end
   end)
 
   it("mutated ones crash nothing and clear nobody", function()

@@ -80,6 +80,7 @@ ak_error ak_lua_read_file(ak_lua_work *w, const char *path, ak_failure *f) {
     FILE *file = fopen(path, "rb");
     if (file == NULL) return ak_fail(f, AK_ERR_file_unreadable, "%.150s: %s", path, strerror(errno));
     w->file = file;
+    setvbuf(file, NULL, _IONBF, 0); /* keys pass here: no buffer of stdio's that nobody wipes */
     while ((n = fread(chunk, 1, sizeof chunk, file)) > 0 && w->bytes.n < FILE_MAX) ak_buf_put(&w->bytes, chunk, n);
     bool failed = ferror(file) != 0, large = w->bytes.n >= FILE_MAX;
     int why = errno;

@@ -126,7 +126,7 @@ typedef struct checker {
 
 static void violation(checker *k, const ak_gn *name, const char *how) {
     ak_buf text, who;
-    ak_buf_init(&text, AK_NAME_TEXT);
+    ak_buf_init(&text, 1024); /* what does not fit is not shown */
     ak_buf_init(&who, 4096);
     ak_gn_print(name, &text);
     ak_name_brief(k->ca->subject, &who);
@@ -138,11 +138,12 @@ static void violation(checker *k, const ak_gn *name, const char *how) {
     k->stop = true; /* one violation per certificate and CA is enough to say */
 }
 
-/* spend: long names are long to compare. A directory name is read attribute by attribute, and that already before it is known whether the other is one, too.
+/* spend: long names are long to compare. A directory name is read attribute by attribute, and that already before it is known whether the other is one, too;
+ * and however short a constraint is, the name may have any amount of white space where it has one space.
  * False: nothing is left of the work that the whole verification may cost. */
 static bool spend(checker *k, const ak_gn *name, const ak_gn *base) {
     size_t cost = 1;
-    if (base->kind == AK_GN_directory) cost += base->value.n / 2;
+    if (base->kind == AK_GN_directory) cost += (base->value.n + (name->kind == AK_GN_directory ? name->value.n : 0)) / 2;
     else if (base->kind == name->kind) cost += (name->value.n + base->value.n) / 64;
     if (*k->work >= cost) {
         *k->work -= (unsigned)cost;

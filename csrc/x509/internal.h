@@ -22,7 +22,8 @@ bool ak_oid_print(ak_view oid, ak_buf *out);
 /* ---- text ---- */
 
 bool ak_printf(ak_buf *out, const char *fmt, ...) AK_PRINTF(2, 3);
-#define AK_NAME_TEXT (AK_CERT_MAX_BYTES * 4) /* what a name can grow to when it is printed */
+/* ak_utf8_take: one well-formed code point (RFC 3629) from the front, and how many bytes it has; 0 when there is none. */
+size_t ak_utf8_take(ak_view v, uint32_t *out);
 /* ak_text_whole: how many bytes of a text may stand where there is room for `most`, so that no code point is cut. */
 size_t ak_text_whole(ak_view v, size_t most);
 /* ak_text_of: the buffer's bytes as a malloc'ed C string, the buffer released; NULL when out of memory. */

@@ -108,16 +108,9 @@ static uint32_t next_point(uint8_t tag, ak_view *v) {
         c = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
         if (c > 0x10ffff) c = 0xfffd;
         n = 4;
-    } else if (tag == AK_DER_UTF8_STRING && c >= 0x80) {
-        size_t want = c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
-        uint32_t wide = want == 0 ? 0 : c & (0xffu >> (want + 1));
-        bool whole = want != 0 && want <= v->n;
-        for (size_t i = 1; whole && i < want; i++) {
-            whole = (p[i] & 0xc0) == 0x80;
-            wide = wide << 6 | (p[i] & 0x3f);
-        }
-        if (whole) n = want;
-        c = whole ? wide : 0x80000000u | c;
+    } else if (tag == AK_DER_UTF8_STRING && c >= 0x80 && (n = ak_utf8_take(*v, &c)) == 0) {
+        c = 0x80000000u | p[0];
+        n = 1;
     }
     *v = ak_view_of(p + n, v->n - n);
     return c;
@@ -286,15 +279,15 @@ static bool print_attribute(const attribute *a, ak_buf *out) {
 }
 
 bool ak_name_print(ak_view name, ak_buf *out) {
-    /* RFC 4514 §2.1: the last RDN comes first. They are counted, then walked once for each: names are short. */
-    size_t rdns = 0;
+    /* RFC 4514 §2.1: the last RDN comes first. They are counted, then walked once for each: names are short, or not shown. */
+    size_t rdns = 0, parts = 0;
     ak_name_walk w;
     attribute a;
     if (!ak_name_walk_start(&w, name)) return ak_puts(out, "(malformed name)");
-    while (walk_next(&w, &a) == 1)
+    for (; walk_next(&w, &a) == 1; parts++)
         if (a.first_of_rdn) rdns++;
     if (rdns == 0) return ak_puts(out, "(empty name)");
-    if (rdns > 64) return ak_puts(out, "(a name of more than 64 parts)");
+    if (parts > 64) return ak_puts(out, "(a name of more than 64 parts)");
     for (size_t want = rdns; want > 0; want--) {
         size_t at = 0;
         ak_name_walk_start(&w, name);
@@ -322,14 +315,14 @@ bool ak_name_short(ak_view name, ak_buf *out) {
 }
 
 bool ak_name_brief(ak_view name, ak_buf *out) {
-    ak_buf whole;
-    ak_buf_init(&whole, AK_NAME_TEXT);
-    bool ok = ak_name_short(name, &whole);
-    const uint8_t *p = whole.p;
-    size_t n = p != NULL ? ak_text_whole(ak_buf_view(&whole), AK_BRIEF) : 0;
-    for (size_t i = 0; i < n && ok; i++) ok = (p[i] != '"' || ak_puts(out, "\\")) && ak_buf_put(out, p + i, 1);
-    ok = ok && (n == whole.n || ak_puts(out, "…"));
-    ak_buf_free(&whole);
+    ak_buf start; /* of a long name no more is printed than is needed: there may be one for every path */
+    ak_buf_init(&start, 4 * AK_BRIEF);
+    bool whole = ak_name_short(name, &start);
+    size_t n = start.n > 0 ? ak_text_whole(ak_buf_view(&start), AK_BRIEF) : 0;
+    bool ok = whole || n > 0; /* else out of memory */
+    for (size_t i = 0; i < n && ok; i++) ok = (start.p[i] != '"' || ak_puts(out, "\\")) && ak_buf_put(out, start.p + i, 1);
+    ok = ok && ((whole && n == start.n) || ak_puts(out, "…"));
+    ak_buf_free(&start);
     return ok;
 }
 

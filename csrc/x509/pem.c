@@ -105,8 +105,7 @@ int ak_pem_next(ak_view *text, ak_pem *out) {
     ak_view rest = ak_view_of(p, (size_t)(end - p));
     *text = rest; /* where to go on if this block is broken */
     const uint8_t *line = find(rest, dashes);
-    const uint8_t *newline = memchr(rest.p, '\n', rest.n);
-    if (line == NULL || (newline != NULL && newline < line)) return -1;
+    if (line == NULL || memchr(rest.p, '\n', (size_t)(line - rest.p)) != NULL) return -1;
     out->label = ak_view_of(p, (size_t)(line - p));
     ak_view body = ak_view_of(line + sizeof dashes - 1, (size_t)(end - line) - (sizeof dashes - 1));
     /* Base64 has no dash: the next one begins the END line, or the block is broken there. Every byte is looked at once. */

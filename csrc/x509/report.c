@@ -193,23 +193,27 @@ static void headline(const ak_report *r, ak_buf *out) {
     }
 }
 
-#define LINE_MAX_NAME 512 /* bytes of a whole name in the list of a path */
+#define LINE_MAX_NAME 512  /* bytes of a whole name in the list of a path */
+#define LINE_MAX_SERIAL 48 /* of a serial number there: twenty bytes are the most that a CA may give */
 
 static void certificate_line(const ak_cert *c, size_t depth, ak_buf *out) {
     ak_printf(out, "  %zu  ", depth);
-    ak_buf name;
-    ak_buf_init(&name, AK_NAME_TEXT);
-    ak_name_print(c->subject, &name);
-    size_t whole = ak_text_whole(ak_buf_view(&name), LINE_MAX_NAME);
-    ak_buf_put(out, name.p, whole);
-    ak_puts(out, whole < name.n ? "…\n     valid " : "\n     valid ");
-    ak_buf_free(&name);
+    ak_buf name, serial;
+    ak_buf_init(&name, 2 * LINE_MAX_NAME);
+    ak_buf_init(&serial, AK_CERT_MAX_BYTES * 2);
+    bool all = ak_name_print(c->subject, &name);
+    size_t shown = ak_text_whole(ak_buf_view(&name), LINE_MAX_NAME);
+    ak_buf_put(out, name.p, shown);
+    ak_puts(out, all && shown == name.n ? "\n     valid " : "…\n     valid ");
     ak_time_print(c->not_before, out);
     ak_puts(out, " to ");
     ak_time_print(c->not_after, out);
     ak_puts(out, ", serial ");
-    ak_cert_serial(c, out);
-    ak_puts(out, "\n");
+    ak_cert_serial(c, &serial);
+    ak_buf_put(out, serial.p, serial.n < LINE_MAX_SERIAL ? serial.n : LINE_MAX_SERIAL);
+    ak_puts(out, serial.n > LINE_MAX_SERIAL ? "…\n" : "\n");
+    ak_buf_free(&name);
+    ak_buf_free(&serial);
 }
 
 static void reason_lines(const char *title, const ak_reason *list, size_t n, ak_buf *out) {

@@ -61,8 +61,7 @@ malformed:
 
 /* ---- UTF-8 that may be shown ---- */
 
-/* take_utf8: one well-formed code point (RFC 3629) from the front; 0 bytes when there is none. */
-static size_t take_utf8(ak_view v, uint32_t *out) {
+size_t ak_utf8_take(ak_view v, uint32_t *out) {
     if (v.n == 0) return 0;
     uint8_t b = v.p[0];
     size_t n = b < 0x80 ? 1 : b >= 0xc2 && b < 0xe0 ? 2 : b >= 0xe0 && b < 0xf0 ? 3 : b >= 0xf0 && b < 0xf5 ? 4 : 0;
@@ -88,7 +87,7 @@ static bool shown(uint32_t c) {
 bool ak_view_print(ak_view v, ak_buf *out) {
     while (v.n > 0) {
         uint32_t c = 0;
-        size_t n = take_utf8(v, &c);
+        size_t n = ak_utf8_take(v, &c);
         if (n > 0 && shown(c)) {
             if (!ak_buf_put(out, v.p, n)) return false;
         } else {

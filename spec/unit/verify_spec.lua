@@ -668,6 +668,17 @@ describe("name constraints (RFC 5280 §4.2.1.10)", function()
     assert.is_truthy(reasons(r):find "verify_budget")
   end)
 
+  it("a name of white space costs what it is long, however short the constraints are", function()
+    local function cn(value) return der.sequence(der.set(der.sequence(der.oid "2.5.4.3", der.utf8(value)))) end
+    local spaces = { oid = "2.5.29.17", value = der.sequence(der.context(4, cn("a" .. (" "):rep(20000) .. "b"))) }
+    local subtree = der.sequence(der.context(4, cn "a c"))
+    local constraint = { oid = "2.5.29.30", critical = true, value = der.sequence(der.context(1, subtree:rep(600))) }
+    local top = root { key = keys[5] }
+    local mid = inter(top, { extensions = { constraint } })
+    local r = top:trust():verify(leaf(mid, { extensions = { spaces } }).chain, { time = NOW })
+    assert.equal("verify_budget", r.verdict)
+  end)
+
   it("a long directory name among the constraints costs what it is long, for every name and on every path", function()
     local parts, names = {}, {}
     for i = 1, 1200 do

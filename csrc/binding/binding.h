@@ -39,9 +39,11 @@ void *ak_lua_new(lua_State *L, const char *name, size_t size, int user_values);
 void ak_lua_hold(lua_State *L);
 void ak_lua_let_go(lua_State *L);
 bool ak_lua_held(lua_State *L, lua_CFunction close);
-/* ak_lua_check, ak_lua_test: luaL_checkudata and luaL_testudata for a class of ours, without looking its name up. */
+/* ak_lua_check, ak_lua_test: luaL_checkudata and luaL_testudata for a class of ours, mostly without looking at its metatable. ak_lua_object: of a value that is known to be
+ * an object of ours; NULL: it is no userdata. */
 void *ak_lua_check(lua_State *L, int arg, const char *name);
 void *ak_lua_test(lua_State *L, int arg, const char *name);
+void *ak_lua_object(lua_State *L, int idx);
 
 /* ---- failures ------------------------------------------------------------------------------------------------------------------- */
 

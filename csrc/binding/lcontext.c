@@ -60,7 +60,7 @@ static void ids(lua_State *L, int t, const char *name, uint16_t *out, size_t *n)
 
 /* is_open: raises when the object on top of the stack, the value of an option, was closed: it is told by the option's name. */
 static void is_open(lua_State *L, const char *option) {
-    void *const *object = lua_touserdata(L, -1); /* a store or an identity: options.lua has looked */
+    void *const *object = ak_lua_object(L, -1); /* a store or an identity: options.lua has looked */
     if (object != NULL && *object == NULL) luaL_error(L, "option '%s': %s", option, luaL_tolstring(L, -1, NULL));
 }
 

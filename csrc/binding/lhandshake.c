@@ -40,7 +40,7 @@ static void push_values(lua_State *L, int idx) {
         const char *name;
         int user_value;
     } some[] = {{"dispatch", DISPATCH}, {"session", RESUMPTION}};
-    const lhandshake *u = lua_touserdata(L, idx);
+    const lhandshake *u = ak_lua_object(L, idx);
     if (lua_getiuservalue(L, idx, VALUES) == LUA_TTABLE) return;
     lua_pop(L, 1);
     lua_createtable(L, 0, 8);

@@ -379,7 +379,7 @@ static int l_protect_close(lua_State *L) {
 }
 
 static int l_protect_leave(lua_State *L) {
-    ak_protect **x = luaL_checkudata(L, 1, PROTECT);
+    ak_protect **x = ak_lua_check(L, 1, PROTECT);
     if (*x != NULL) ak_lua_not_asking(L, ak_protect_provider(*x));
     return l_protect_close(L);
 }

@@ -14,7 +14,7 @@ void ak_lua_push_secret(lua_State *L, ak_view bytes) {
 }
 
 ak_view ak_lua_secret_bytes(lua_State *L, int arg) {
-    const ak_buf *b = luaL_testudata(L, arg, CLASS);
+    const ak_buf *b = ak_lua_test(L, arg, CLASS);
     return b != NULL ? ak_buf_view(b) : ak_lua_bytes(L, arg);
 }
 

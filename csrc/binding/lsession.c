@@ -86,7 +86,7 @@ static void push_reply(lua_State *L, ak_session *s) {
     ak_session_reply_taken(s);
 }
 
-void ak_lua_session_pads(lua_State *L, int session) { ((lsession *)luaL_checkudata(L, session, CLASS))->pads = true; }
+void ak_lua_session_pads(lua_State *L, int session) { ((lsession *)ak_lua_check(L, session, CLASS))->pads = true; }
 
 /* ask_padding: before the engine may have something of its own to send. */
 static void ask_padding(lua_State *L, const lsession *u) {

@@ -38,8 +38,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BUFFER "akushu.wire.buffer"
-
 const char *const ak_wire_reserved[] = {"raw",  "length",  "trailing", "truncated", "note", "notes", "type",
                                         "form", "what",    "message",  "after",     NULL};
 
@@ -212,19 +210,6 @@ static int decode(lua_State *L) {
     return 1;
 }
 
-static int release_buffer(lua_State *L) {
-    ak_buf_free(ak_lua_check(L, 1, BUFFER));
-    return 0;
-}
-
-/* push_buffer: a buffer that the collector frees if something raises. */
-static ak_buf *push_buffer(lua_State *L) {
-    ak_buf *b = lua_newuserdatauv(L, sizeof *b, 0);
-    ak_buf_init(b, AK_BUF_NO_LIMIT);
-    luaL_setmetatable(L, BUFFER);
-    return b;
-}
-
 /* encode_at_1: encodes the first argument with the options at `options`; leaves the buffer on the stack. */
 static ak_buf *encode_at_1(lua_State *L, int options, int spans) {
     ak_wire_options o;
@@ -237,16 +222,13 @@ static ak_buf *encode_at_1(lua_State *L, int options, int spans) {
         lua_pop(L, 1);
     }
     if (o.schema == NULL) choose_structure(L, &o, handshake, NULL);
-    ak_buf *b = push_buffer(L);
+    ak_buf *b = ak_lua_push_box(L);
     if (!ak_wire_encode(L, 1, &o, b, spans, NULL, error, sizeof error)) luaL_error(L, "%s", error);
     return b;
 }
 
 static int encode(lua_State *L) {
-    ak_buf *b = encode_at_1(L, 2, 0);
-    lua_pushlstring(L, b->n != 0 ? (const char *)b->p : "", b->n);
-    ak_buf_free(b);
-    return 1;
+    return ak_lua_push_boxed(L, encode_at_1(L, 2, 0));
 }
 
 /* ---- spans ----------------------------------------------------------------------------------------------------------------------------------- */
@@ -319,13 +301,11 @@ static int recode(lua_State *L) {
     ak_view bytes = ak_lua_bytes(L, 1);
     const char *name = ak_lua_check_string(L, 2);
     memset(&f, 0, sizeof f);
-    ak_buf *b = push_buffer(L);
+    ak_buf *b = ak_lua_push_box(L);
     ak_error e = ak_wire_recode(name, bytes, b, &known, &f);
     if (!known) return luaL_argerror(L, 2, "there is no such structure");
     if (e != AK_OK) return fail(L, &f);
-    lua_pushlstring(L, b->n != 0 ? (const char *)b->p : "", b->n);
-    ak_buf_free(b);
-    return 1;
+    return ak_lua_push_boxed(L, b);
 }
 
 /* ---- the table of RFC 8446 §4.2, GREASE ----------------------------------------------------------------------------------------------------------------- */
@@ -534,15 +514,12 @@ int ak_open_wire(lua_State *L) {
     static const luaL_Reg node_methods[] = {{"span", span}, {"spans", spans}, {"encode", encode}, {NULL, NULL}};
     static const luaL_Reg list_methods[] = {{"find", exts_find}, {"move", exts_move}, {"remove", exts_remove}, {"insert", exts_insert},
                                             {"span", span},      {"spans", spans},    {"encode", encode},      {NULL, NULL}};
-    static const luaL_Reg buffer_methods[] = {{"__gc", release_buffer}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
         {"decode", decode}, {"encode", encode}, {"check", check}, {"recode", recode}, {"span", span}, {"spans", spans},
         {"declare_extension", ak_wire_declare}, {"extension_allowed", extension_allowed}, {"is_grease", is_grease},
         {"name", name}, {"number", number}, {"structure", structure}, {"structures", structures}, {"registries", registry_names}, {NULL, NULL}};
     make_class(L, AK_WIRE_NODE, node_methods);
     make_class(L, AK_WIRE_EXTENSIONS, list_methods);
-    if (luaL_newmetatable(L, BUFFER)) luaL_setfuncs(L, buffer_methods, 0);
-    lua_pop(L, 1);
     luaL_newlib(L, functions);
     push_registry(L);
     lua_setfield(L, -2, "registry");

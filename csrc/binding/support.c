@@ -111,13 +111,14 @@ void ak_open_box(lua_State *L) {
 
 /* ---- classes ------------------------------------------------------------------------------------------------------------------ */
 
-/* Behind what a class puts into its userdata. */
+/* Before what a class puts into its userdata. */
 typedef struct hold {
+    const char *class;   /* the name's literal: nobody else's block has its address here */
     lua_CFunction close; /* it was asked for while somebody held the object */
     size_t users;
 } hold;
 
-static hold *hold_of(lua_State *L) { return (hold *)((char *)lua_touserdata(L, 1) + lua_rawlen(L, 1) - sizeof(hold)); }
+static hold *hold_of(lua_State *L) { return lua_touserdata(L, 1); }
 
 int ak_lua_closed_property(lua_State *L, const char *class) {
     return luaL_error(L, "property '%s' of an %s that was closed", lua_tostring(L, 2), class);
@@ -132,12 +133,13 @@ static int class_index(lua_State *L) {
     if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TLIGHTUSERDATA) {
         const ak_lua_property *p = lua_touserdata(L, -1);
         if (!lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(3))) return luaL_argerror(L, 1, "an object of another class");
-        if (*(void **)lua_touserdata(L, 1) == NULL) {
+        void **object = ak_lua_object(L, 1);
+        if (*object == NULL) {
             lua_getfield(L, -1, "__name");
             return ak_lua_closed_property(L, lua_tostring(L, -1));
         }
         ak_lua_hold(L);
-        p->push(L, lua_touserdata(L, 1));
+        p->push(L, object);
         ak_lua_let_go(L);
         return 1;
     }
@@ -188,7 +190,7 @@ void ak_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, const
     }
     lua_pushstring(L, name);
     lua_setfield(L, -2, "__name");
-    lua_rawsetp(L, LUA_REGISTRYINDEX, name); /* ak_lua_check: a file's own literal is found by its address, another one by what it says */
+    lua_rawsetp(L, LUA_REGISTRYINDEX, name); /* ak_lua_new: a file's own literal is found by its address, another one by what it says */
 }
 
 void ak_lua_methods(lua_State *L, const char *name) {
@@ -206,15 +208,20 @@ void ak_lua_index(lua_State *L, const char *name, lua_CFunction index) {
 }
 
 void *ak_lua_new(lua_State *L, const char *name, size_t size, int user_values) {
-    size_t whole = (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *) + sizeof(hold);
-    void *p = lua_newuserdatauv(L, whole, user_values);
-    memset(p, 0, whole);
+    hold *h = lua_newuserdatauv(L, sizeof *h + size, user_values);
+    memset(h, 0, sizeof *h + size);
+    h->class = name;
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, name) != LUA_TTABLE) {
         lua_pop(L, 1);
         luaL_getmetatable(L, name);
     }
     lua_setmetatable(L, -2);
-    return p;
+    return h + 1;
+}
+
+void *ak_lua_object(lua_State *L, int idx) {
+    hold *h = lua_touserdata(L, idx);
+    return h != NULL ? h + 1 : NULL;
 }
 
 void ak_lua_hold(lua_State *L) { hold_of(L)->users++; }
@@ -234,17 +241,16 @@ bool ak_lua_held(lua_State *L, lua_CFunction close) {
 }
 
 void *ak_lua_test(lua_State *L, int arg, const char *name) {
-    void *p = lua_touserdata(L, arg);
-    if (p == NULL || !lua_getmetatable(L, arg)) return NULL;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, name);
-    bool is = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return is ? p : luaL_testudata(L, arg, name);
+    const hold *h = lua_touserdata(L, arg);
+    if (h == NULL) return NULL;
+    bool is = lua_rawlen(L, arg) > sizeof *h && h->class == name;
+    return is || luaL_testudata(L, arg, name) != NULL ? ak_lua_object(L, arg) : NULL;
 }
 
 void *ak_lua_check(lua_State *L, int arg, const char *name) {
     void *p = ak_lua_test(L, arg, name);
-    return p != NULL ? p : luaL_checkudata(L, arg, name);
+    if (p == NULL) luaL_checkudata(L, arg, name); /* which raises */
+    return p;
 }
 
 /* ---- failures ---------------------------------------------------------------------------------------------------------------------- */

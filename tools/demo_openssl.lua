@@ -10,9 +10,9 @@ print(("\n== A real peer: `openssl s_server` on 127.0.0.1:%d"):format(server.por
 
 local function run(title, arguments)
   print("\n-- " .. title)
-  local words = { "lua5.4", "examples/client.lua" }
+  local words = { "lua5.4", "examples/client.lua", "--server-name", "localhost" }
   for _, word in ipairs(arguments) do words[#words + 1] = word end
-  words[#words + 1] = "localhost:" .. server.port
+  words[#words + 1] = "127.0.0.1:" .. server.port
   print("$ " .. table.concat(words, " "))
   for i, word in ipairs(words) do words[i] = peers.quote(word) end
   io.stdout:flush()

@@ -57,7 +57,8 @@ void ak_journal_end(ak_provider *p, uint64_t begun, const ak_note *n) {
     if (begun == 0 || p->journal == NULL) return;
     if (--p->journal->depth != 0) return;
     ak_note timed = *n;
-    timed.ns = now() - begun;
+    uint64_t end = now();
+    timed.ns = end > begun ? end - begun : 0; /* a clock that goes by ticks may stand still meanwhile */
     put(&p->journal->notes, &timed);
 }
 

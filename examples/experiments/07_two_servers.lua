@@ -7,17 +7,18 @@ local lib = require "lib"
 local akushu = require "akushu"
 
 local lab = akushu.lab { seed = "differential" }
+local patience = { timeout = lib.patience }
 local issued = lab:issue { names = { "localhost" } }
 
 local function hello_1_2(peer)
   peer:send(peer:client_hello { suites = { "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384" },
     server_name = "localhost" })
-  for _, name in ipairs { "server_hello", "certificate", "server_key_exchange", "server_hello_done" } do peer:expect(name) end
+  for _, name in ipairs { "server_hello", "certificate", "server_key_exchange", "server_hello_done" } do peer:expect(name, patience) end
 end
 
 local function hello_1_3(peer)
   peer:send(peer:client_hello { versions = { "TLS 1.3" }, server_name = "localhost" })
-  for _, name in ipairs { "server_hello", "encrypted_extensions", "certificate", "certificate_verify", "finished" } do peer:expect(name) end
+  for _, name in ipairs { "server_hello", "encrypted_extensions", "certificate", "certificate_verify", "finished" } do peer:expect(name, patience) end
 end
 
 local function server(o)
@@ -55,7 +56,7 @@ if real then
   local said = {}
   local function bad(peer)
     peer:send(peer:client_hello { versions = { "TLS 1.3" }, fields = { compression_methods = { "null", 1 } } })
-    said[#said + 1] = peer:expect_alert()
+    said[#said + 1] = peer:expect_alert(nil, patience)
   end
   local both = lab:compare(server { versions = "1.3" }, real.connect, { script = bad })
   lib.claim(both == nil and said[1] == "illegal_parameter" and said[2] == said[1], "both say illegal_parameter to a second compression method in TLS 1.3%s",

@@ -59,6 +59,9 @@ local function write(path, text)
   return path
 end
 
+--- How long is waited, in seconds, for what must come: an end for a wait that would have none.
+lib.patience = 60
+
 --- openssl s_server on a free port of 127.0.0.1 with this identity (as lab:issue gives it); it ends with this process, whatever happens.
 -- nil when there is no openssl or no LuaSocket here. server:connect() → a socket; server:close().
 function lib.openssl_server(issued, words)
@@ -69,26 +72,28 @@ function lib.openssl_server(issued, words)
   pipe:close()
   write(dir .. "/chain.pem", issued.pem_chain)
   write(dir .. "/key.pem", issued.pem_key)
-  local free = assert(socket.bind("127.0.0.1", 0))
-  local _, port = free:getsockname()
-  free:close()
   -- The shell waits for the end of its input, which is this process's end at the latest, and takes the server with it.
   local lifeline = assert(io.popen(([[
-    openssl s_server -rev -quiet -accept 127.0.0.1:%s -cert '%s/chain.pem' -key '%s/key.pem' %s </dev/null >/dev/null 2>&1 &
-    server=$!; cat >/dev/null; kill $server; rm -rf '%s']]):format(port, dir, dir, words or "", dir), "w"))
+    openssl s_server -rev -accept 127.0.0.1:0 -cert '%s/chain.pem' -key '%s/key.pem' %s </dev/null >'%s/log' 2>&1 &
+    server=$!; cat >/dev/null; kill $server; rm -rf '%s']]):format(dir, dir, words or "", dir, dir), "w"))
+  -- The server takes a port that is free, and says which.
+  local port, said
+  for _ = 1, lib.patience * 50 do
+    local log = io.open(dir .. "/log")
+    said = log and log:read "a" or ""
+    if log then log:close() end
+    port = tonumber(said:match "ACCEPT 127%.0%.0%.1:(%d+)\n")
+    if port then break end
+    socket.sleep(0.02)
+  end
+  if not port then error("openssl s_server did not start: " .. said) end
   local server = { port = port }
   function server.connect()
-    for _ = 1, 250 do
-      local s = socket.tcp()
-      s:settimeout(2)
-      if s:connect("127.0.0.1", port) then
-        s:setoption("tcp-nodelay", true)
-        return s
-      end
-      s:close()
-      socket.sleep(0.02)
-    end
-    error "openssl s_server did not start"
+    local s = assert(socket.tcp())
+    s:settimeout(lib.patience)
+    assert(s:connect("127.0.0.1", port))
+    s:setoption("tcp-nodelay", true)
+    return s
   end
   function server.close() lifeline:close() end
   return server

@@ -107,7 +107,7 @@ describe("docs/lab.md", function()
 
   it("names files that are there", function()
     for link in peers.read_file("docs/lab.md"):gmatch "%]%(%.%./(.-)%)" do
-      assert.is_truthy(os.rename(link, link), link)
+      assert.is_truthy(require "lfs".attributes(link), link)
     end
   end)
 end)

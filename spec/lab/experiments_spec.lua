@@ -14,8 +14,8 @@ local function experiments()
 end
 
 local function run(name)
-  local process = peers.lua { folder .. name, limit = 110 }
-  local code = process:wait(120)
+  local process = peers.lua { folder .. name, limit = 600 }
+  local code = process:wait(610)
   local log = process:stop():log()
   return code, log
 end
@@ -39,8 +39,9 @@ describe("the experiments", function()
 
   it("end with another code when a claim is not so", function()
     local process = peers.lua { "-e", ("arg = { [0] = %q } dofile '%slib.lua'.claim(1 == 2, 'one is %%s', 'two')"):format(folder .. "x.lua", folder),
-      limit = 20 }
-    assert.equal(1, process:wait(20))
+      limit = 120 }
+    local code = process:wait(125)
     assert.equal("NOT SO: one is two\n", process:stop():log())
+    assert.equal(1, code)
   end)
 end)

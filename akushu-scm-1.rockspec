@@ -160,6 +160,7 @@ build = {
     ["akushu.adapters.connection"] = "lua/akushu/adapters/connection.lua",
     ["akushu.adapters.copas"] = "lua/akushu/adapters/copas.lua",
     ["akushu.adapters.cqueues"] = "lua/akushu/adapters/cqueues.lua",
+    ["akushu.adapters.create"] = "lua/akushu/adapters/create.lua",
     ["akushu.adapters.inbox"] = "lua/akushu/adapters/inbox.lua",
     ["akushu.adapters.luv"] = "lua/akushu/adapters/luv.lua",
     ["akushu.adapters.pump"] = "lua/akushu/adapters/pump.lua",

@@ -55,13 +55,63 @@ describe("docs/recipes.md", function()
     assert.matches("certificate_expired", (run_page(text)))
   end)
 
+  -- A function that a block of the page makes and nobody there calls.
+  local function function_of_page(name)
+    for _, b in ipairs(blocks "docs/recipes.md") do
+      if b.text:find("local function " .. name .. "(", 1, true) then return assert(load(b.text .. "\nreturn " .. name, ("=docs/recipes.md:%d"):format(b.line)))() end
+    end
+  end
+
+  it("gets a page by socket.http", function()
+    local akushu, certs, http = require "akushu", require "spec.support.certs", require "socket.http"
+    local id = certs.ecdsa()
+    local s <close> = peers.openssl_server { chain = id.chain, key = id.key, args = { "-www" }, quiet = true }
+    local of_luasocket = http.schemes.https.create
+    local body, code = function_of_page "get"(("https://localhost:%d/"):format(s.port), akushu.client { trust = id.trust })
+    http.schemes.https.create = of_luasocket
+    assert.equal(200, code, body)
+    assert.matches("s_server", body)
+  end)
+
+  it("speaks TLS after STARTTLS, and nothing that was put behind the server's answer", function()
+    local akushu, certs = require "akushu", require "spec.support.certs"
+    local id = certs.ecdsa()
+    local script = peers.tmpfile(([[
+      local akushu, socket, tls = require "akushu", require "socket", require "akushu.adapters.socket"
+      local server = akushu.server { identity = { chain = %q, key = %q } }
+      local listener = assert(socket.bind("127.0.0.1", 0))
+      print("port " .. select(2, listener:getsockname()))
+      io.stdout:flush()
+      for _, behind in ipairs { "", "250 what the server never said\r\n" } do
+        local sock = listener:accept()
+        sock:settimeout(60)
+        sock:send "220 here\r\n"
+        sock:receive()
+        sock:send "250-mail.example\r\n250 STARTTLS\r\n"
+        sock:receive()
+        sock:send("220 go ahead\r\n" .. behind)
+        local conn = tls.wrap(sock, server, { timeout = 60 })
+        local line = conn:receive()
+        if line then conn:send("250 " .. conn.version .. " " .. line .. "\r\n") end
+        conn:close()
+      end]]):format(id.chain, id.key), "smtp.lua")
+    local process <close> = peers.lua { script, limit = 120 }
+    local port = tonumber(process:wait_log("port (%d+)", 60))
+    local client, starttls = akushu.client { trust = id.trust }, function_of_page "starttls"
+    local conn = assert(starttls("localhost", port, client))
+    conn:send "EHLO me.example\r\n"
+    assert.equal("250 1.3 EHLO me.example", conn:receive())
+    -- What else the server said is in no line any more: the page's source takes it.
+    assert.is_nil((function_of_page "source"(conn)()))
+    conn:close()
+    local nothing, _, failure = starttls("localhost", port, client)
+    assert.is_nil(nothing)
+    assert.equal("not_tls", failure.code)
+  end)
+
   it("serves over two files, whatever they are", function()
     local akushu = require "akushu"
-    local text
-    for _, b in ipairs(blocks "docs/recipes.md") do
-      if b.text:find("over_files", 1, true) then text = b.text end
-    end
-    local serve = assert(load(text .. "\nreturn serve"))()
+    local serve = function_of_page "serve"
     local ca = akushu.testca.new {}
     local to_server, to_client, gone, closed = "", "", false, false
     local input, output = {}, {}

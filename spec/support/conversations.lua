@@ -75,6 +75,21 @@ return function(loop)
   end
 
   describe(loop.name, function()
+    it("gives socket.http what it speaks TLS with", function()
+      local http, ltn12 = require "socket.http", require "ltn12"
+      with_server(function(conn)
+        local line = conn:receive()
+        if not line then return end
+        repeat until conn:receive() == ""
+        conn:send { "HTTP/1.1 200 OK\r\n\r\n", line, "\n", megabyte }
+      end, function(port)
+        local got = {}
+        local ok, code = http.request { url = ("https://127.0.0.1:%d/here"):format(port), create = tls.create(client, { timeout = 60 }), sink = ltn12.sink.table(got) }
+        assert.same({ 1, 200 }, { ok, code })
+        assert.is_true(table.concat(got) == "GET /here HTTP/1.1\n" .. megabyte)
+      end)
+    end)
+
     it("lines and a megabyte each way, and a clean end", function()
       with_server(function(conn)
         assert.same({ "server", "localhost" }, { conn.role, conn.server_name })

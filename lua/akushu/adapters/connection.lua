@@ -77,9 +77,13 @@ local function read_options(o)
   return fields, handshake
 end
 
+local function check_context(context)
+  if type(context) ~= "userdata" or getmetatable(context).__name ~= "akushu.Context" then error("a context expected (akushu.client, akushu.server), got " .. type(context), 0) end
+end
+
 local function new(transport, context, o)
   local self, of = read_options(o)
-  if type(context) ~= "userdata" or getmetatable(context).__name ~= "akushu.Context" then error("a context expected (akushu.client, akushu.server), got " .. type(context), 0) end
+  check_context(context)
   if self.early and context.role ~= "client" then error("option 'early_data' is a client's", 0) end
   local ok, hs, message, why = pcall(context.handshake, context, of) -- called by no function of Lua's, it names no line: that of the caller's comes
   if not ok then error(hs, 0) end
@@ -126,6 +130,14 @@ function connection.handler(wrap, context, fn, o)
 end
 
 -- ---- connecting ----------------------------------------------------------------------------------------------------------------
+
+--- For who will connect, to a host not known yet: the options, looked at before they are needed (what is wrong raises with no line), in a table of their own.
+function connection.options_of_client(context, o)
+  read_options(o)
+  check_context(context)
+  if context.role ~= "client" then error("a client's context expected (akushu.client), got a server's", 0) end
+  return connection.client_options(nil, o)
+end
 
 --- For who connects: options with the host as server_name unless they name one; how long connecting may take, in seconds, or nil.
 function connection.client_options(host, o)
@@ -256,7 +268,8 @@ local function receive(self, fn, ...)
   return alone(self, "receiving", fn, ...)
 end
 
---- "*l" (the default): a line without its end; "*a": all until close_notify; a number: so many bytes. most: how many bytes a line (65536) or all (any number) may have.
+--- "*l" (the default): a line without its end; "*a": all until close_notify; a number: so many bytes. most: how many bytes a line (65536) or all (any number, as LuaSocket's
+-- users expect) may have.
 -- nil, message, failure [, what is left at the end]. After "timeout" nothing is lost: the next call goes on with what has come.
 function methods:receive(pattern, most)
   if pattern == nil then pattern = "*l" end

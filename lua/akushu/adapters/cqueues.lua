@@ -10,6 +10,7 @@
 -- A socket's own buffers, modes and error handler are the adapter's from wrap on.
 local condition = require "cqueues.condition"
 local connection = require "akushu.adapters.connection"
+local create = require "akushu.adapters.create"
 local cqueues = require "cqueues"
 local errno = require "cqueues.errno"
 local socket = require "cqueues.socket"
@@ -126,6 +127,9 @@ function adapter.connect(host, port, context, o)
   sock:close()
   return connection.not_connected(conn, problem == errno.ETIMEDOUT and "timeout" or errno.strerror(problem))
 end
+
+--- create(context, options): what socket.http and socket.smtp take as their create. Options as of connect.
+adapter.create = create(adapter.connect)
 
 --- A function(socket) for who accepts connections: shakes hands, calls fn(connection), closes. Options as of wrap, and on_failure(message, failure, connection).
 function adapter.handler(context, fn, o)

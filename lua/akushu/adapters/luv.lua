@@ -9,6 +9,7 @@
 --
 -- Whoever resumes a coroutine is luv's callback; what the coroutine raises then is an error of that callback.
 local connection = require "akushu.adapters.connection"
+local create = require "akushu.adapters.create"
 local uv = require "luv"
 
 local adapter = {}
@@ -223,6 +224,9 @@ function adapter.connect(host, port, context, o)
   if not stream then return connection.not_connected(conn, problem) end
   return connection.connected(conn, stream)
 end
+
+--- create(context, options): what socket.http and socket.smtp take as their create. Options as of connect.
+adapter.create = create(adapter.connect)
 
 --- A function(stream) for who accepts connections: shakes hands, calls fn(connection), closes; in a coroutine of its own when it is called in none. Options as of wrap, and
 -- on_failure(message, failure, connection).

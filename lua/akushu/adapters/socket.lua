@@ -9,6 +9,7 @@
 -- It blocks, for as long as conn:settimeout says; with settimeout(0) it does not, and a connection goes into socket.select like the socket itself. in_loop makes
 -- the same adapter for any loop that can tell when a socket is ready (akushu.adapters.copas is made of that).
 local connection = require "akushu.adapters.connection"
+local create = require "akushu.adapters.create"
 local misuse = require "akushu.misuse"
 local socket = require "socket"
 
@@ -138,6 +139,9 @@ local function adapter_for(loop)
     if not sock then return connection.not_connected(conn, problem) end
     return connection.connected(conn, sock)
   end
+
+  --- create(context, options): what socket.http and socket.smtp take as their create. Options as of connect.
+  adapter.create = create(adapter.connect)
 
   --- A function(socket) for who accepts connections: shakes hands, calls fn(connection), closes. Options as of wrap, and on_failure(message, failure, connection).
   function adapter.handler(context, fn, o)

@@ -21,7 +21,7 @@
  * both are taken when encoding, and so are friendlier spellings. Vectors are strings, lists arrays; extensions an array of { type =, data = }.
  * For any node a string of its bytes (without length prefix) may stand, or { raw = bytes }. Beside its fields a table may have
  *
- *     length     what the length prefix says, when it is not what follows
+ *     length     what the length prefix says, when it is not what follows (a record's stands in its fragment, an extension's in its data)
  *     trailing   bytes after the last field or item
  *     truncated  true: missing fields are not there at all (otherwise missing vectors are empty, and other missing fields an error)
  *     raw        the bytes, instead of all fields
@@ -276,6 +276,7 @@ static ak_error check_whole(ak_view bytes, const ak_wire_options *o, const ak_sc
     if (*form != NULL) return ak_schema_check(*form, bytes, f);
     if (o->what == AK_WHAT_extensions) return ak_extension_bodies_check(bytes, o->where, f);
     if (o->what == AK_WHAT_record) return ak_schema_check(*form = &ak_schema_tls_plaintext, bytes, f);
+    if (o->content != 0 && o->content != AK_CT_handshake) return AK_OK; /* application data: any bytes */
     ak_error e = ak_handshake_split(bytes, &type, &body, f);
     return e != AK_OK ? e : ak_message_check(type, body, &o->context, form, f);
 }
@@ -476,6 +477,7 @@ static int exts_insert(lua_State *L) {
 static int registry_index(lua_State *L) {
     ak_registry reg = lua_type(L, 2) == LUA_TSTRING ? ak_registry_find(lua_tostring(L, 2)) : AK_REG_COUNT;
     if (reg == AK_REG_COUNT || reg == AK_REG_none) return 0;
+    luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 2);
     ak_wire_push_names(L, reg);
     lua_pushvalue(L, 2);

@@ -30,10 +30,18 @@ static const struct {
     const char *name;
     ak_field_kind kind;
     uint8_t prefix; /* of a number: its bytes; 0: the declaration says */
+    const char *takes[6];
 } kinds[] = {
-    {"u8", AK_F_uint, 1},    {"u16", AK_F_uint, 2},  {"u24", AK_F_uint, 3},   {"u32", AK_F_uint, 4},
-    {"fixed", AK_F_fixed, 0}, {"vec", AK_F_vec, 0},  {"list", AK_F_list, 0},  {"rest", AK_F_rest, 0},
-    {"struct", AK_F_sub, 0},  {"optional", AK_F_maybe, 0},
+    {"u8", AK_F_uint, 1, {"registry"}},
+    {"u16", AK_F_uint, 2, {"registry"}},
+    {"u24", AK_F_uint, 3, {"registry"}},
+    {"u32", AK_F_uint, 4, {"registry"}},
+    {"fixed", AK_F_fixed, 0, {"size"}},
+    {"vec", AK_F_vec, 0, {"prefix", "min", "max"}},
+    {"list", AK_F_list, 0, {"prefix", "min", "max", "of", "registry"}},
+    {"rest", AK_F_rest, 0, {NULL}},
+    {"struct", AK_F_sub, 0, {"of"}},
+    {"optional", AK_F_maybe, 0, {NULL}},
 };
 
 static void read_fields(lua_State *L, int list, unsigned depth, const char *name);
@@ -91,6 +99,8 @@ static const ak_schema *read_item(lua_State *L, int owner, unsigned depth, uint1
     int of = lua_gettop(L);
     const ak_schema *known = NULL;
     ak_field *f;
+    luaL_checkstack(L, 12, "declare_extension");
+    if (depth > AK_DECLARED_DEPTH) luaL_error(L, "fields are nested too deeply");
     if (lua_type(L, of) == LUA_TSTRING) {
         known = ak_schema_find(lua_tostring(L, of));
         if (known != NULL && known->n == 0) luaL_error(L, "items of a list must have bytes");
@@ -111,7 +121,7 @@ static const ak_schema *read_item(lua_State *L, int owner, unsigned depth, uint1
             s->n = 1;
             s->bare = true;
             f->name = "item";
-            read_kind(L, of, item, f, depth);
+            read_kind(L, of, item, f, depth + 1);
             if (f->registry == AK_REG_none) f->registry = registry;
             known = s;
         } else {
@@ -124,6 +134,18 @@ static const ak_schema *read_item(lua_State *L, int owner, unsigned depth, uint1
     return known;
 }
 
+/* check_keys: the table at `field` declares a field of the k-th kind and says nothing that this kind does not take. */
+static void check_keys(lua_State *L, int field, size_t k) {
+    lua_pushnil(L);
+    while (lua_next(L, field) != 0) {
+        lua_pop(L, 1);
+        bool ok = lua_isinteger(L, -1) && (lua_tointeger(L, -1) == 1 || lua_tointeger(L, -1) == 2);
+        const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+        for (size_t i = 0; key != NULL && kinds[k].takes[i] != NULL; i++) ok = ok || strcmp(kinds[k].takes[i], key) == 0;
+        if (!ok) luaL_error(L, "a field of the kind %s takes no '%s'", kinds[k].name, luaL_tolstring(L, -1, NULL));
+    }
+}
+
 static void read_kind(lua_State *L, int field, int owner, ak_field *f, unsigned depth) {
     lua_rawgeti(L, field, 1);
     const char *kind = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
@@ -132,6 +154,7 @@ static void read_kind(lua_State *L, int field, int owner, ak_field *f, unsigned 
     if (k == sizeof kinds / sizeof kinds[0])
         luaL_error(L, "a field's kind must be u8, u16, u24, u32, fixed, vec, list, rest, struct or optional, not '%s'", kind);
     lua_pop(L, 1);
+    check_keys(L, field, k);
     f->kind = kinds[k].kind;
     f->prefix = kinds[k].prefix;
     if (lua_getfield(L, field, "registry") != LUA_TNIL) {
@@ -146,7 +169,7 @@ static void read_kind(lua_State *L, int field, int owner, ak_field *f, unsigned 
         f->prefix = (uint8_t)option(L, field, "prefix", 2, f->kind == AK_F_list ? 0 : 1, 3);
         lua_Integer most = f->prefix == 0 ? 0xffffff : ((lua_Integer)1 << (8 * f->prefix)) - 1;
         f->min = (uint32_t)option(L, field, "min", 0, 0, most);
-        f->max = (uint32_t)option(L, field, "max", most, 0, most);
+        f->max = (uint32_t)option(L, field, "max", most, f->min, most);
     }
     if (f->kind == AK_F_list || f->kind == AK_F_sub) {
         lua_getfield(L, field, "of");
@@ -191,11 +214,15 @@ static void check_optional(lua_State *L, const ak_schema *s) {
 
 /* ---- declare_extension --------------------------------------------------------------------------------------------------------------- */
 
-/* add_name: number and name in the registry's table; both must be free, or each other's already. */
+/* add_name: number and name in the registry's table; both must be free, or each other's already. A name that already means another extension (an alias, such as
+ * "sni", or another spelling) goes on meaning that one. */
 static void add_name(lua_State *L, uint16_t number, int name) {
+    uint32_t known = number;
     ak_wire_push_names(L, AK_REG_extensions);
     lua_pushvalue(L, name);
-    if (lua_rawget(L, -2) != LUA_TNIL && lua_tointeger(L, -1) != number)
+    bool other = lua_rawget(L, -2) != LUA_TNIL ? lua_tointeger(L, -1) != number
+                                               : ak_number(AK_REG_extensions, lua_tostring(L, name), &known) && known != number;
+    if (other)
         luaL_error(L, "bad argument #2 to 'declare_extension' ('%s' is the name of another extension)", lua_tostring(L, name));
     lua_pop(L, 1);
     if (lua_rawgeti(L, -1, number) == LUA_TSTRING && !lua_rawequal(L, -1, name)) { /* its former name no longer counts */

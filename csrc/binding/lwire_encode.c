@@ -109,19 +109,27 @@ static bool given_length(ak_enc *e, int idx, unsigned prefix, bool *given, size_
     if (*given) {
         int exact;
         lua_Integer length = lua_tointegerx(e->L, -1, &exact);
-        ok = exact && length >= 0 && prefix != 0 && length >> (8 * prefix) == 0;
+        ok = exact && length >= 0 && length >> (8 * prefix) == 0;
         *n = ok ? (size_t)length : 0;
     }
     if (idx != 0) lua_pop(e->L, 1);
-    return ok || ak_enc_wrong(e, prefix != 0 ? "length must be an integer that fits %u bytes" : "it has no length of its own (%u)", prefix);
+    return ok || ak_enc_wrong(e, "length must be an integer that fits %u bytes", prefix);
 }
+
+bool ak_enc_without(ak_enc *e, int idx, const char *key, const char *why) {
+    bool there = lua_istable(e->L, idx) && ak_enc_get(e, idx, key) != LUA_TNIL;
+    if (lua_istable(e->L, idx)) lua_pop(e->L, 1);
+    return !there || ak_enc_wrong(e, "%s: %s", key, why);
+}
+
+bool ak_enc_no_length(ak_enc *e, int idx) { return ak_enc_without(e, idx, "length", "nothing before it says how long it is"); }
 
 bool ak_enc_close_length(ak_enc *e, size_t start, unsigned prefix, int idx) {
     if (e->out->bad) return ak_enc_wrong(e, "too long, or out of memory");
+    if (prefix == 0) return idx == 0 || ak_enc_no_length(e, idx);
     size_t n = e->out->n - start;
     bool given;
     if (!given_length(e, idx, prefix, &given, &n)) return false;
-    if (prefix == 0) return true;
     if (n >> (8 * prefix) != 0) return ak_enc_wrong(e, "%zu bytes do not fit a length of %u bytes", n, prefix);
     for (unsigned i = 0; i < prefix; i++) e->out->p[start - 1 - i] = (uint8_t)(n >> (8 * i));
     return true;
@@ -139,7 +147,6 @@ bool ak_enc_close_vector(ak_enc *e, const ak_enc_vector *v, int idx) {
 }
 
 /* ---- values --------------------------------------------------------------------------------------------------------------------- */
-
 
 bool ak_enc_raw_or_string(ak_enc *e, int idx, bool *ok) {
     *ok = true;
@@ -211,21 +218,9 @@ static bool write_fixed(ak_enc *e, int idx, const ak_field *field, ak_enc_frame 
 
 static bool write_value(ak_enc *e, int idx, const ak_field *field, ak_enc_frame *fr);
 
-static bool write_list(ak_enc *e, int idx, const ak_schema *item) {
+bool ak_enc_only_items(ak_enc *e, int idx, lua_Unsigned n) {
     lua_State *L = e->L;
     char name[64];
-    lua_Unsigned n = lua_rawlen(L, idx);
-    for (lua_Unsigned i = 1; i <= n; i++) {
-        ak_enc_frame fr = {0, 0, 0};
-        lua_rawgeti(L, idx, (lua_Integer)i);
-        size_t back = ak_path_index(&e->path, (size_t)i);
-        int at = lua_gettop(L);
-        bool ok = item->bare ? write_value(e, at, &item->fields[0], &fr) : ak_enc_write_struct(e, at, item);
-        if (!ok) return false;
-        ak_path_back(&e->path, back);
-        lua_pop(L, 1);
-    }
-    /* keys that are no items: only those with a meaning */
     lua_pushnil(L);
     while (lua_next(L, idx) != 0) {
         lua_pop(L, 1);
@@ -236,7 +231,24 @@ static bool write_list(ak_enc *e, int idx, const ak_schema *item) {
         lua_pop(L, 1);
         return ak_enc_wrong(e, "a list has no '%s'", name);
     }
-    return ak_enc_put_string_field(e, idx, "trailing");
+    return true;
+}
+
+static bool write_list(ak_enc *e, int idx, const ak_schema *item) {
+    lua_State *L = e->L;
+    lua_Unsigned n = lua_rawlen(L, idx);
+    luaL_checkstack(L, 10, "wire");
+    for (lua_Unsigned i = 1; i <= n; i++) {
+        ak_enc_frame fr = {0, 0, 0};
+        size_t back = ak_path_index(&e->path, (size_t)i);
+        if (lua_rawgeti(L, idx, (lua_Integer)i) == LUA_TNIL) return ak_enc_wrong(e, "missing");
+        int at = lua_gettop(L);
+        bool ok = item->bare ? write_value(e, at, &item->fields[0], &fr) : ak_enc_write_struct(e, at, item);
+        if (!ok) return false;
+        ak_path_back(&e->path, back);
+        lua_pop(L, 1);
+    }
+    return ak_enc_only_items(e, idx, n) && ak_enc_put_string_field(e, idx, "trailing");
 }
 
 /* write_content: what a vector holds. */
@@ -266,10 +278,15 @@ static bool write_vector(ak_enc *e, int idx, const ak_field *field, const ak_sch
     return ak_enc_close_vector(e, &v, lua_istable(e->L, idx) ? idx : 0);
 }
 
+/* write_select: idx is on top. An absent structure is one without fields, which may be all that it needs. */
 static bool write_select(ak_enc *e, int idx, const ak_field *field, const ak_enc_frame *fr) {
     const ak_case *choice = field->cases;
     while (choice->schema != NULL && choice->value != fr->selector) choice++;
     if (field->prefix != 0 || choice->schema == NULL) return write_vector(e, idx, field, choice->schema, fr);
+    if (lua_isnil(e->L, idx)) {
+        lua_newtable(e->L);
+        lua_replace(e->L, idx);
+    }
     return ak_enc_write_struct(e, idx, choice->schema);
 }
 
@@ -294,8 +311,8 @@ static bool write_value(ak_enc *e, int idx, const ak_field *field, ak_enc_frame 
 /* needed: a missing vector stands for an empty one; a missing number, array or structure for nothing. */
 static bool needed(const ak_field *field) { return field->kind == AK_F_uint || field->kind == AK_F_fixed || field->kind == AK_F_sub; }
 
-/* write_field: the field of the table at idx. *end: the structure ends here. */
-static bool write_field(ak_enc *e, int idx, const ak_field *field, bool truncated, ak_enc_frame *fr, bool *end) {
+/* write_field: the field of s in the table at idx. *end: the structure ends here. */
+static bool write_field(ak_enc *e, int idx, const ak_schema *s, const ak_field *field, bool truncated, ak_enc_frame *fr, bool *end) {
     lua_State *L = e->L;
     bool absent = ak_enc_get(e, idx, field->name) == LUA_TNIL;
     int at = lua_gettop(L);
@@ -308,11 +325,8 @@ static bool write_field(ak_enc *e, int idx, const ak_field *field, bool truncate
         if (absent && field->only) {
             lua_pushinteger(L, (lua_Integer)field->min);
             lua_replace(L, at);
-        } else if (absent && field->kind == AK_F_fixed && e->hello == AK_IN_hello_retry_request) { /* the random that makes it one */
+        } else if (absent && field->kind == AK_F_fixed && s == &ak_schema_server_hello && e->hello == AK_IN_hello_retry_request) { /* the random that makes it one */
             lua_pushlstring(L, (const char *)ak_hrr_random, sizeof ak_hrr_random);
-            lua_replace(L, at);
-        } else if (absent && field->kind == AK_F_select && field->prefix == 0) {
-            lua_newtable(L);
             lua_replace(L, at);
         } else if (absent && needed(field)) {
             return ak_enc_wrong(e, "missing");
@@ -321,6 +335,16 @@ static bool write_field(ak_enc *e, int idx, const ak_field *field, bool truncate
         ak_path_back(&e->path, back);
     }
     lua_settop(L, at - 1);
+    return true;
+}
+
+/* no_more: an optional part is left out, and so must be what stands in it. */
+static bool no_more(ak_enc *e, int idx, const ak_schema *s, size_t from) {
+    for (size_t i = from; i < s->n; i++) {
+        bool there = ak_enc_get(e, idx, s->fields[i].name) != LUA_TNIL;
+        lua_pop(e->L, 1);
+        if (there) return ak_enc_wrong(e, "%s cannot be without %s before it", s->fields[i].name, s->fields[from].name);
+    }
     return true;
 }
 
@@ -336,8 +360,10 @@ bool ak_enc_write_fields(ak_enc *e, int idx, const ak_schema *s) {
     bool truncated = lua_toboolean(L, -1);
     lua_pop(L, 1);
     e->depth++;
-    for (size_t i = 0; i < s->n && !end; i++)
-        if (!write_field(e, idx, &s->fields[i], truncated, &fr, &end)) return false;
+    size_t i = 0;
+    for (; i < s->n && !end; i++)
+        if (!write_field(e, idx, s, &s->fields[i], truncated, &fr, &end)) return false;
+    if (end && !no_more(e, idx, s, i)) return false;
     e->depth--;
     return ak_enc_put_string_field(e, idx, "trailing");
 }
@@ -350,6 +376,7 @@ bool ak_enc_write_struct(ak_enc *e, int idx, const ak_schema *s) {
         if (!lua_istable(e->L, idx)) return ak_enc_must_be(e, idx, "a table or a string");
         ok = ak_enc_write_fields(e, idx, s);
     }
+    ok = ok && ak_enc_no_length(e, idx);
     if (ok) ak_enc_close_span(e, span, start);
     return ok;
 }
@@ -387,8 +414,10 @@ static bool write_extension(ak_enc *e, int idx, ak_message_kind where) {
     if (!lua_istable(L, idx)) return ak_enc_must_be(e, idx, "a table { type =, data = } or a string");
     static const ak_field parts[] = {{.name = "type", .kind = AK_F_uint, .prefix = 2, .registry = AK_REG_extensions}, {.name = "data"}};
     static const ak_schema extension = {.name = "an extension", .fields = parts, .n = 2, .bare = false};
+    static const char in_data[] = "it belongs into data, a table";
     char name[64];
     if (ak_enc_stranger(L, idx, &extension, name, sizeof name)) return ak_enc_wrong(e, "an extension has no field '%s'", name);
+    if (!ak_enc_without(e, idx, "length", in_data) || !ak_enc_without(e, idx, "trailing", in_data)) return false;
     size_t back = ak_path_name(&e->path, "type");
     ak_enc_get(e, idx, "type");
     if (!ak_enc_write_number(e, lua_gettop(L), &parts[0], &fr)) return false;
@@ -450,6 +479,6 @@ bool ak_enc_write_extensions(ak_enc *e, int idx, ak_message_kind where) {
         lua_pop(L, 1);
     }
     ak_enc_bless(L, idx, AK_WIRE_EXTENSIONS);
-    return ak_enc_put_string_field(e, idx, "trailing");
+    return ak_enc_only_items(e, idx, n) && ak_enc_put_string_field(e, idx, "trailing");
 }
 

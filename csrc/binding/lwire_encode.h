@@ -53,10 +53,15 @@ void ak_enc_close_span(ak_enc *e, lua_Integer i, size_t start);
 /* open_length leaves room for a length; close_length writes it: the one that the table at idx gives (0: there is no table), or that of what was
  * put since `start`. The vectors do the same and are nodes. */
 size_t ak_enc_open_length(ak_enc *e, unsigned prefix);
+/* ak_enc_without: the table at idx (nothing is asked of other values) has no t[key], which would be lost: `why`. no_length: `length`, where there is no prefix. */
+bool ak_enc_without(ak_enc *e, int idx, const char *key, const char *why);
+bool ak_enc_no_length(ak_enc *e, int idx);
 bool ak_enc_close_length(ak_enc *e, size_t start, unsigned prefix, int idx);
 ak_enc_vector ak_enc_open_vector(ak_enc *e, unsigned prefix);
 bool ak_enc_close_vector(ak_enc *e, const ak_enc_vector *v, int idx);
 
+/* ak_enc_only_items: the list at idx, of n items, has no keys beside them but those with a meaning. */
+bool ak_enc_only_items(ak_enc *e, int idx, lua_Unsigned n);
 bool ak_enc_write_number(ak_enc *e, int idx, const ak_field *field, ak_enc_frame *fr);
 /* ak_enc_write_fields: the fields of s in the table at idx, and what trails; write_struct: the same for a value of any kind, as a node. */
 bool ak_enc_write_fields(ak_enc *e, int idx, const ak_schema *s);

@@ -68,6 +68,7 @@ static bool message_type(ak_enc *e, int idx, uint8_t *content, uint8_t *type) {
     } else if (!ak_lua_registry_number(e->L, at, AK_REG_handshake_types, &v)) {
         ok = kind == LUA_TSTRING && ak_lua_registry_number(e->L, at, AK_REG_content_types, &v);
         *content = (uint8_t)v;
+        ok = ok && v != AK_CT_handshake; /* a content type, not a message */
         if (!ok) ak_enc_wrong(e, "there is no message '%.60s'", kind == LUA_TSTRING ? lua_tostring(e->L, at) : lua_typename(e->L, kind));
     } else if (v > 255) {
         ok = ak_enc_wrong(e, "a message's type is at most 255");
@@ -95,6 +96,7 @@ static bool write_message(ak_enc *e, int idx, uint8_t *content) {
         e->hello = (ak_message_kind)0;
         return ok;
     }
+    if (!ak_enc_no_length(e, idx)) return false;
     if (ak_enc_raw_or_string(e, idx, &ok)) return ok;
     const ak_schema *s = ak_wire_content_schema(*content);
     return s != NULL ? ak_enc_write_fields(e, idx, s) : ak_enc_wrong(e, "a message of this type takes raw = bytes");
@@ -120,7 +122,7 @@ static bool write_each(ak_enc *e, int idx, writer *write) {
         ak_path_back(&e->path, back);
         lua_pop(L, 1);
     }
-    return ak_enc_put_string_field(e, idx, "trailing");
+    return ak_enc_only_items(e, idx, n) && ak_enc_put_string_field(e, idx, "trailing");
 }
 
 static bool write_one_message(ak_enc *e, int idx) {
@@ -148,9 +150,11 @@ static bool write_record(ak_enc *e, int idx) {
     lua_State *L = e->L;
     bool ok;
     char name[64];
+    static const char in_fragment[] = "it belongs into fragment, a table";
     if (ak_enc_raw_or_string(e, idx, &ok)) return ok;
     if (!lua_istable(L, idx)) return ak_enc_must_be(e, idx, "a table or a string");
     if (ak_enc_stranger(L, idx, &ak_schema_tls_plaintext, name, sizeof name)) return ak_enc_wrong(e, "a record has no field '%s'", name);
+    if (!ak_enc_without(e, idx, "length", in_fragment) || !ak_enc_without(e, idx, "trailing", in_fragment)) return false;
     if (!write_code(e, idx, "type", AK_REG_content_types, 1, -1)) return false;
     if (!write_code(e, idx, "version", AK_REG_versions, 2, AK_TLS12)) return false;
     size_t back = ak_path_name(&e->path, "fragment");
@@ -239,7 +243,8 @@ static bool write_all_extensions(ak_enc *e, int idx) {
 static bool write_whole(ak_enc *e, int idx, uint8_t *content) {
     const ak_schema *schema = e->o->schema;
     ak_wire_what what = e->o->what == AK_WHAT_guess ? guess(e, idx, &schema) : e->o->what;
-    bool ok = true;
+    bool ok = true, list = what == AK_WHAT_records || what == AK_WHAT_messages || what == AK_WHAT_extensions;
+    if (list && !ak_enc_no_length(e, idx)) return false;
     switch (what) {
     case AK_WHAT_records: return ak_enc_raw_or_string(e, idx, &ok) ? ok : write_each(e, idx, write_record);
     case AK_WHAT_messages: return ak_enc_raw_or_string(e, idx, &ok) ? ok : write_each(e, idx, write_one_message);

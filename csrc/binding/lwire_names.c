@@ -11,7 +11,7 @@
 static int find_spelling(lua_State *L) {
     uint32_t value;
     ak_registry reg = (ak_registry)lua_tointeger(L, lua_upvalueindex(1));
-    if (lua_type(L, 2) != LUA_TSTRING || !ak_number(reg, lua_tostring(L, 2), &value)) return 0;
+    if (lua_type(L, 2) != LUA_TSTRING || strlen(lua_tostring(L, 2)) != lua_rawlen(L, 2) || !ak_number(reg, lua_tostring(L, 2), &value)) return 0;
     lua_pushinteger(L, value);
     return 1;
 }
@@ -68,7 +68,9 @@ bool ak_lua_registry_number(lua_State *L, int idx, ak_registry reg, uint32_t *va
         return exact && v >= 0 && v <= UINT32_MAX;
     }
     if (lua_type(L, idx) != LUA_TSTRING) return false;
-    const char *name = lua_tostring(L, idx);
+    size_t n;
+    const char *name = lua_tolstring(L, idx, &n);
+    if (strlen(name) != n) return false; /* no name has a zero in it */
     if (reg == AK_REG_none) return numeral(name, value);
     idx = lua_absindex(L, idx);
     luaL_checkstack(L, 4, "wire");

@@ -109,14 +109,35 @@ bool ak_der_boolean(ak_rd *r, bool *out) {
     return true;
 }
 
+bool ak_oid_valid(ak_view content) {
+    bool open = false; /* in the middle of a number, 7 bits a byte */
+    for (size_t i = 0; i < content.n; i++) {
+        if (!open && content.p[i] == 0x80) return false;
+        open = (content.p[i] & 0x80) != 0;
+    }
+    return content.n > 0 && !open;
+}
+
+bool ak_der_oid(ak_rd *r, ak_view *content) {
+    if (!ak_der_get(r, AK_DER_OID, content)) return false;
+    if (ak_oid_valid(*content)) return true;
+    *content = ak_view_of(NULL, 0);
+    r->bad = true;
+    return false;
+}
+
+bool ak_bits_valid(ak_view content) {
+    /* X.690 §11.2.1: unused bits are zero; an empty string has none of them. */
+    const uint8_t *p = content.p;
+    return content.n > 0 && p[0] <= 7 && (content.n > 1 ? (p[content.n - 1] & ((1u << p[0]) - 1)) == 0 : p[0] == 0);
+}
+
 bool ak_der_bits(ak_rd *r, ak_view *bytes, unsigned *unused) {
     ak_view v;
     *bytes = ak_view_of(NULL, 0);
     *unused = 0;
     if (!ak_der_get(r, AK_DER_BIT_STRING, &v)) return false;
-    /* X.690 §11.2.1: unused bits are zero; an empty string has none of them. */
-    bool ok = v.n > 0 && v.p[0] <= 7 && (v.n > 1 ? (v.p[v.n - 1] & ((1u << v.p[0]) - 1)) == 0 : v.p[0] == 0);
-    if (!ok) {
+    if (!ak_bits_valid(v)) {
         r->bad = true;
         return false;
     }

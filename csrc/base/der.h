@@ -50,8 +50,13 @@ bool ak_der_unsigned(ak_rd *r, ak_view *magnitude);
 bool ak_der_small(ak_rd *r, uint32_t *out);
 /* ak_der_boolean: X.690 §11.1: 0x00 or 0xff. */
 bool ak_der_boolean(ak_rd *r, bool *out);
+/* ak_der_oid: an OBJECT IDENTIFIER's bytes: at least one number, each to its end and in its shortest form (X.690 §8.19.2). */
+bool ak_der_oid(ak_rd *r, ak_view *content);
+bool ak_oid_valid(ak_view content);
 /* ak_der_bits: a BIT STRING; *unused (0..7) low bits of the last byte, which must be zero, do not count. */
 bool ak_der_bits(ak_rd *r, ak_view *bytes, unsigned *unused);
+/* ak_bits_valid: whether these are the content bytes of one, whatever its tag. */
+bool ak_bits_valid(ak_view content);
 /* ak_der_octets_in_bits: a BIT STRING that holds whole bytes (keys, signatures). */
 bool ak_der_octets_in_bits(ak_rd *r, ak_view *bytes);
 

@@ -50,7 +50,7 @@ static bool read_ext_key_usage(ak_cert *c, ak_view v) {
     ak_view oid;
     if (!each(v, &r)) return false;
     while (ak_rd_left(&r) > 0) {
-        if (!ak_der_get(&r, AK_DER_OID, &oid) || oid.n == 0) return false;
+        if (!ak_der_oid(&r, &oid)) return false;
         unsigned bit = AK_EKU_other;
         if (oid.n == 8 && memcmp(oid.p, prefix, 7) == 0) {
             switch (oid.p[7]) {
@@ -78,16 +78,21 @@ static bool read_ian(ak_cert *c, ak_view v) {
     return content(v, AK_DER_SEQUENCE, &names) && ak_names_valid(names);
 }
 
+/* few: INTEGER (0..MAX) from its content bytes. It counts certificates: what is large is as good as no limit. */
+static bool few(ak_view v, int *out) {
+    if (v.n == 0 || v.p[0] >= 0x80 || (v.n > 1 && v.p[0] == 0 && v.p[1] < 0x80)) return false;
+    *out = v.n == 1 ? v.p[0] : 0x7fff;
+    return true;
+}
+
 static bool read_basic_constraints(ak_cert *c, ak_view v) {
     ak_rd r, body;
     ak_rd_view(&r, v);
     if (!ak_der_enter(&r, AK_DER_SEQUENCE, &body) || !ak_rd_done(&r)) return false;
     if (ak_der_peek(&body) == AK_DER_BOOLEAN && !ak_der_boolean(&body, &c->is_ca)) return false;
-    if (ak_rd_left(&body) > 0) {
-        uint32_t n = 0;
-        if (!ak_der_small(&body, &n)) return false;
-        c->path_len = n > 0x7fff ? 0x7fff : (int)n;
-    }
+    ak_view n;
+    bool found;
+    if (!ak_der_optional(&body, AK_DER_INTEGER, &n, &found) || (found && !few(n, &c->path_len))) return false;
     return ak_rd_done(&body);
 }
 
@@ -127,7 +132,7 @@ static bool qualifiers_known(ak_view v, bool *known) {
     ak_rd_view(&r, v);
     if (v.n == 0) return false;
     while (ak_rd_left(&r) > 0) {
-        if (!ak_der_enter(&r, AK_DER_SEQUENCE, &one) || !ak_der_get(&one, AK_DER_OID, &oid) || !ak_der_next(&one, NULL, NULL, NULL) || !ak_rd_done(&one))
+        if (!ak_der_enter(&r, AK_DER_SEQUENCE, &one) || !ak_der_oid(&one, &oid) || !ak_der_next(&one, NULL, NULL, NULL) || !ak_rd_done(&one))
             return false;
         if (!AK_OID_IS(oid, "\x2b\x06\x01\x05\x05\x07\x02\x01") && !AK_OID_IS(oid, "\x2b\x06\x01\x05\x05\x07\x02\x02")) *known = false;
     }
@@ -144,8 +149,7 @@ static bool read_policies(ak_cert *c, ak_view v) {
     while (ak_rd_left(&r) > 0) {
         ak_view oid, qualifiers;
         bool found;
-        if (n == MAX_POLICIES || !ak_der_enter(&r, AK_DER_SEQUENCE, &info) || !ak_der_get(&info, AK_DER_OID, &oid) || oid.n == 0)
-            return false;
+        if (n == MAX_POLICIES || !ak_der_enter(&r, AK_DER_SEQUENCE, &info) || !ak_der_oid(&info, &oid)) return false;
         if (!ak_der_optional(&info, AK_DER_SEQUENCE, &qualifiers, &found) || !ak_rd_done(&info)) return false;
         if (found && !qualifiers_known(qualifiers, &known)) return false;
         for (size_t i = 0; i < n; i++)
@@ -166,16 +170,9 @@ static bool read_policy_mappings(ak_cert *c, ak_view v) {
     while (ak_rd_left(&r) > 0) {
         ak_view from, to;
         if (++n > MAX_POLICIES || !ak_der_enter(&r, AK_DER_SEQUENCE, &pair)) return false;
-        if (!ak_der_get(&pair, AK_DER_OID, &from) || !ak_der_get(&pair, AK_DER_OID, &to) || !ak_rd_done(&pair)) return false;
+        if (!ak_der_oid(&pair, &from) || !ak_der_oid(&pair, &to) || !ak_rd_done(&pair)) return false;
     }
     return ak_rd_done(&r);
-}
-
-/* skip_certs: SkipCerts (INTEGER 0..MAX) from its content bytes. */
-static bool skip_certs(ak_view v, int *out) {
-    if (v.n == 0 || v.p[0] >= 0x80 || (v.n > 1 && v.p[0] == 0 && v.p[1] < 0x80)) return false;
-    *out = v.n == 1 ? v.p[0] : 0x7fff;
-    return true;
 }
 
 static bool read_policy_constraints(ak_cert *c, ak_view v) {
@@ -183,14 +180,14 @@ static bool read_policy_constraints(ak_cert *c, ak_view v) {
     ak_view n;
     bool found;
     if (!each(v, &r)) return false;
-    if (!ak_der_optional(&r, AK_DER_CONTEXT(0), &n, &found) || (found && !skip_certs(n, &c->require_explicit_policy))) return false;
-    if (!ak_der_optional(&r, AK_DER_CONTEXT(1), &n, &found) || (found && !skip_certs(n, &c->inhibit_policy_mapping))) return false;
+    if (!ak_der_optional(&r, AK_DER_CONTEXT(0), &n, &found) || (found && !few(n, &c->require_explicit_policy))) return false;
+    if (!ak_der_optional(&r, AK_DER_CONTEXT(1), &n, &found) || (found && !few(n, &c->inhibit_policy_mapping))) return false;
     return ak_rd_done(&r);
 }
 
 static bool read_inhibit_any_policy(ak_cert *c, ak_view v) {
     ak_view n;
-    return content(v, AK_DER_INTEGER, &n) && skip_certs(n, &c->inhibit_any_policy);
+    return content(v, AK_DER_INTEGER, &n) && few(n, &c->inhibit_any_policy);
 }
 
 static bool read_crl_dps(ak_cert *c, ak_view v) {
@@ -200,12 +197,13 @@ static bool read_crl_dps(ak_cert *c, ak_view v) {
     c->crl_dps = ak_view_of(r.p, ak_rd_left(&r));
     while (ak_rd_left(&r) > 0) {
         ak_view name, reasons, issuer;
-        bool found;
+        bool has_name, has_reasons, has_issuer;
         if (++n > MAX_POINTS || !ak_der_enter(&r, AK_DER_SEQUENCE, &dp)) return false;
-        if (!ak_der_optional(&dp, AK_DER_CONTEXT_CONSTRUCTED(0), &name, &found)) return false;
-        if (!ak_der_optional(&dp, AK_DER_CONTEXT(1), &reasons, &found)) return false;
-        if (!ak_der_optional(&dp, AK_DER_CONTEXT_CONSTRUCTED(2), &issuer, &found)) return false;
-        if ((found && !ak_names_valid(issuer)) || !ak_rd_done(&dp)) return false;
+        if (!ak_der_optional(&dp, AK_DER_CONTEXT_CONSTRUCTED(0), &name, &has_name)) return false;
+        if (!ak_der_optional(&dp, AK_DER_CONTEXT(1), &reasons, &has_reasons)) return false;
+        if (!ak_der_optional(&dp, AK_DER_CONTEXT_CONSTRUCTED(2), &issuer, &has_issuer)) return false;
+        if ((has_issuer && !ak_names_valid(issuer)) || !ak_rd_done(&dp)) return false;
+        if ((!has_name && !has_issuer) || (has_reasons && !ak_bits_valid(reasons))) return false; /* §4.2.1.13: one of the two is there */
     }
     return ak_rd_done(&r);
 }
@@ -217,20 +215,22 @@ static bool read_aia(ak_cert *c, ak_view v) {
     while (ak_rd_left(&r) > 0) {
         ak_view method;
         ak_gn where;
-        if (!ak_der_enter(&r, AK_DER_SEQUENCE, &one) || !ak_der_get(&one, AK_DER_OID, &method)) return false;
+        if (!ak_der_enter(&r, AK_DER_SEQUENCE, &one) || !ak_der_oid(&one, &method)) return false;
         if (!ak_gn_read(&one, &where, false) || !ak_rd_done(&one)) return false;
     }
     return ak_rd_done(&r);
 }
 
 static bool read_tls_feature(ak_cert *c, ak_view v) {
+    const ak_ext *e = c->ext[AK_EXT_tls_feature];
     ak_rd r;
     if (!each(v, &r)) return false;
     while (ak_rd_left(&r) > 0) {
         uint32_t feature;
         if (!ak_der_small(&r, &feature)) return false;
         if (feature == 5) c->must_staple = true;
-        if (feature == 17) c->must_staple_v2 = true;
+        else if (feature == 17) c->must_staple_v2 = true;
+        else if (e->critical && c->unknown_critical == NULL) c->unknown_critical = e; /* nobody looks whether others are kept */
     }
     return ak_rd_done(&r);
 }
@@ -292,7 +292,7 @@ bool ak_ext_list(ak_view list, ak_ext *out, size_t max, size_t *n) {
         if (*n == max || !ak_der_enter(&r, AK_DER_SEQUENCE, &one)) return false;
         ak_ext *e = &out[*n];
         memset(e, 0, sizeof *e);
-        if (!ak_der_get(&one, AK_DER_OID, &e->oid) || e->oid.n == 0) return false;
+        if (!ak_der_oid(&one, &e->oid)) return false;
         /* DER leaves a FALSE out; certificates in use write it. */
         if (ak_der_peek(&one) == AK_DER_BOOLEAN && !ak_der_boolean(&one, &e->critical)) return false;
         if (!ak_der_get(&one, AK_DER_OCTET_STRING, &e->value) || !ak_rd_done(&one)) return false;

@@ -39,12 +39,12 @@ static bool take_spki(ak_rd *r, ak_cert *c) {
            ak_der_octets_in_bits(&spki, &c->public_key) && ak_rd_done(&spki);
 }
 
-/* take_unique_id: [1] and [2] IMPLICIT BIT STRING, which nobody uses (RFC 5280 §4.1.2.8). */
+/* skip_unique_id: [1] and [2] IMPLICIT BIT STRING, which nobody uses (RFC 5280 §4.1.2.8). */
 static bool skip_unique_id(ak_rd *r, unsigned n, unsigned version) {
     ak_view v;
     bool found;
     if (!ak_der_optional(r, AK_DER_CONTEXT(n), &v, &found)) return false;
-    return !found || (version >= 2 && v.n > 0);
+    return !found || (version >= 2 && ak_bits_valid(v));
 }
 
 static ak_error read_tbs(ak_cert *c, ak_rd *r, ak_failure *f) {

@@ -59,7 +59,7 @@ static int walk_next(ak_name_walk *w, attribute *a) {
         if (ak_rd_done(&w->names)) return 0;
         if (!ak_der_enter(&w->names, AK_DER_SET, &w->rdn) || ak_rd_left(&w->rdn) == 0) return -1;
     }
-    bool ok = ak_der_enter(&w->rdn, AK_DER_SEQUENCE, &pair) && ak_der_get(&pair, AK_DER_OID, &a->oid) && a->oid.n > 0 &&
+    bool ok = ak_der_enter(&w->rdn, AK_DER_SEQUENCE, &pair) && ak_der_oid(&pair, &a->oid) &&
               ak_der_next(&pair, &a->tag, &a->value, NULL) && ak_rd_done(&pair);
     return ok ? 1 : -1;
 }
@@ -361,7 +361,7 @@ bool ak_gn_read(ak_rd *r, ak_gn *out, bool constraint) {
         if (!constraint) return v.n == 4 || v.n == 16;
         return (v.n == 8 || v.n == 32) && contiguous(v.p + v.n / 2, v.n / 2);
     case AK_DER_CONTEXT(AK_GN_oid):
-        return v.n > 0;
+        return ak_oid_valid(v);
     default:
         return false;
     }

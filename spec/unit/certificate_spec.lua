@@ -254,7 +254,12 @@ describe("bytes that are no certificate", function()
       { 8, der.context(3, der.sequence(der.sequence(der.oid "1.2.3", der.tlv(1, "\1"), der.octets ""))), "extensions" },
       { 8, der.context(3, der.sequence(der.sequence(der.oid "1.2.3", der.octets "", der.null()))), "extensions" },
       { 8, der.context(4), "left over" }, { 8, parts[8] .. der.null(), "left over" },
-      { 8, der.primitive(1, "") .. parts[8], "unique identifier" },
+      { 8, der.primitive(1, "") .. parts[8], "unique identifier" }, { 8, der.primitive(1, "\8\1") .. parts[8], "unique identifier" },
+      -- object identifiers that do not end, or are longer than they have to be
+      { 4, der.sequence(der.set(der.sequence(der.tlv(6, "\x55\x84"), der.utf8 "x"))), "issuer" },
+      { 6, der.sequence(der.set(der.sequence(der.tlv(6, "\x55\x80\4\3"), der.utf8 "x"))), "subject" },
+      { 8, der.context(3, der.sequence(der.sequence(der.tlv(6, "\x80\1"), der.octets ""))), "extensions" },
+      { 8, der.context(3, der.sequence(der.sequence(der.tlv(6, "\x2a\x83"), der.octets ""))), "extensions" },
     } do
       local message = fails("bad_certificate", with(row[1], row[2]))
       assert.matches(row[3], message, 1, true)
@@ -285,7 +290,12 @@ describe("bytes that are no certificate", function()
       { "policyMappings", der.sequence(der.sequence(der.oid "1.2.3")) }, { "policyConstraints", der.sequence() },
       { "policyConstraints", der.sequence(der.primitive(0, "")) }, { "policyConstraints", der.sequence(der.primitive(0, "\xff")) },
       { "inhibitAnyPolicy", der.octets "\0" }, { "inhibitAnyPolicy", der.integer(-1) },
-      { "cRLDistributionPoints", der.sequence(der.null()) },
+      { "cRLDistributionPoints", der.sequence(der.null()) }, { "cRLDistributionPoints", der.sequence(der.sequence()) },
+      { "cRLDistributionPoints", der.sequence(der.sequence(der.primitive(1, "\5\x60"))) },
+      { "cRLDistributionPoints", der.sequence(der.sequence(der.context(0, der.context(0, der.primitive(6, "http://x/"))), der.primitive(1, "\7\xff"))) },
+      { "extKeyUsage", der.sequence(der.oid "1.3.6.1.5.5.7.3.1", der.tlv(6, "\x2a\x83")) }, { "extKeyUsage", der.sequence(der.tlv(6)) },
+      { "certificatePolicies", der.sequence(der.sequence(der.tlv(6, "\x2a\x80\1"))) }, { "subjectAltName", der.sequence(der.primitive(8, "\x80\1")) },
+      { "basicConstraints", der.sequence(der.boolean(true), der.tlv(2, "\0\0")) },
       { "authorityInfoAccess", der.sequence(der.sequence(der.oid "1.2.3")) }, { "authorityKeyIdentifier", der.null() },
       { "authorityKeyIdentifier", der.sequence(der.context(1)) }, { "subjectKeyIdentifier", der.null() }, { "tlsFeature", der.sequence() },
       { "signedCertificateTimestamps", der.null() },

@@ -218,6 +218,11 @@ describe("what is wrong with one certificate", function()
     for _, critical in ipairs { true, false } do
       local poison = { oid = "1.3.6.1.4.1.11129.2.4.3", critical = critical, value = der.null() }
       is("unknown_critical_extension", verify(leaf(sub, { extensions = { poison } })))
+      -- features of TLS that nobody here watches over
+      local features = { oid = "tlsFeature", critical = critical, value = der.sequence(der.integer(9)) }
+      is(critical and "unknown_critical_extension" or "ok", verify(leaf(sub, { extensions = { features } })))
+      features.value = der.sequence(der.integer(17))
+      is("ok", verify(leaf(sub, { extensions = { features } })))
     end
   end)
 
@@ -319,6 +324,7 @@ describe("who vouches", function()
     is("ok", chain(nil, nil))
     is("ok", chain(2, 1))
     is("ok", chain(2, nil))
+    is("ok", chain(1 << 40, 300)) -- INTEGER (0..MAX)
     is("path_too_long", chain(1, nil))
     is("path_too_long", chain(0, nil))
     is("path_too_long", chain(nil, 0))

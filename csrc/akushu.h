@@ -456,7 +456,7 @@ typedef struct ak_info {
     int64_t authenticated;     /* of a resumed session: when the original handshake was; else 0 */
     uint8_t client_finished[64], server_finished[64]; /* verify_data */
     uint8_t client_finished_n, server_finished_n;
-    ak_buf psk_identity;          /* of the pre-shared key that both sides used (TLS <= 1.2); empty: none */
+    ak_buf psk_identity;          /* of the external pre-shared key that both sides used; TLS <= 1.2: also where the session resumed began with one */
     uint16_t max_fragment_length; /* agreed, RFC 6066 §4; 0: none */
     uint8_t end_point[64];        /* tls-server-end-point of the server's certificate, RFC 5929 §4 */
     uint8_t end_point_n;          /* 0: it showed none */

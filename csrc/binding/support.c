@@ -420,7 +420,7 @@ bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
     static const char *const names[] = {"version", "suite", "group", "scheme", "own_scheme", "extended_master_secret", "encrypt_then_mac", "resumed",
                                         "server_name", "alpn", "peer", "report", "session_id", "client_random", "server_random", "ocsp_response", "scts",
                                         "role", "secure_renegotiation", "hello_retry", "client_finished", "early_data",
-                                        "early_data_reason", "ticket_age_skew", "server_finished", NULL};
+                                        "early_data_reason", "ticket_age_skew", "server_finished", "psk_identity", NULL};
     int which = 0;
     while (names[which] != NULL && strcmp(names[which], name) != 0) which++;
     switch (which) {
@@ -456,6 +456,10 @@ bool ak_lua_info_property(lua_State *L, const ak_info *i, const char *name) {
     case 22: push_name(L, i->early_reason); break;
     case 23: lua_pushinteger(L, i->ticket_age_skew); break;
     case 24: push_some(L, i->server_finished, i->server_finished_n); break;
+    case 25:
+        if (i->external_psk || i->psk_identity.n != 0) ak_lua_push_view(L, ak_buf_view(&i->psk_identity)); /* it may be empty */
+        else lua_pushnil(L);
+        break;
     default: return false;
     }
     return true;

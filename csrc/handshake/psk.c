@@ -131,6 +131,28 @@ static bool suits(const ak_hs *h, const ak_resumption *r) {
            ak_view_eq(ak_secret_view(&r->context_id), ak_context_identity(h->ctx)) && (!c->verify || r->verdict == AK_OK);
 }
 
+/* at: the i-th identity of the ClientHello and its binder, and where the binders begin in the message. */
+static bool at(const ak_hs *h, size_t i, struct ak_psk_identity *identity, ak_view *slot, ak_view *truncated) {
+    struct ak_ext_pre_shared_key_client x;
+    ak_failure ignored = {0};
+    ak_rd identities, binders;
+    ak_view body;
+    if (!ak_ext_client_sent(h, AK_EXT_pre_shared_key, &body) || ak_decode_ext_pre_shared_key_client(body, &x, &ignored) != AK_OK) return false;
+    ak_rd_view(&identities, x.identities);
+    ak_rd_view(&binders, x.binders);
+    for (size_t k = 0; k <= i; k++)
+        if (!ak_next_psk_identity(&identities, identity) || !ak_list_next(&binders, 1, slot)) return false;
+    *truncated = ak_view_of(ak_hs_message(h).p, AK_HANDSHAKE_HEADER + (size_t)(x.binders.p - h->client_hello_bytes.p) - 2);
+    return true;
+}
+
+/* name_key: whose external key it is, for the application. */
+static bool name_key(ak_hs *h) {
+    struct ak_psk_identity identity;
+    ak_view slot, truncated;
+    return at(h, ak_flow13_of(h)->psk_at, &identity, &slot, &truncated) && ak_buf_set(&h->info->psk_identity, identity.identity);
+}
+
 /* take: this key, if there is a suite with its hash. Its binder must be right: that is what proves that the client has it. */
 static ak_error take(ak_hs *h, ak_hash hash, ak_view secret, ak_resumption *r, ak_view slot, ak_view truncated) {
     ak_flow13 *f = ak_flow13_of(h);
@@ -142,6 +164,7 @@ static ak_error take(ak_hs *h, ak_hash hash, ak_view secret, ak_resumption *r, a
     ak_error e = binder(h, hash, r == NULL, secret, truncated, value);
     if (e != AK_OK) return e;
     if (slot.n != ak_hash_size(hash) || !ak_ct_eq(value, slot.p, slot.n)) return ak_hs_fail(h, AK_ERR_bad_binder, "of identity %zu", f->psk_at);
+    if (r == NULL && !name_key(h)) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
     h->info->suite = s;
     f->psk = true;
     f->psk_external = r == NULL;
@@ -179,21 +202,6 @@ static const ak_psk *external(const ak_hs *h, ak_view identity) {
     for (size_t i = 0; i < h->ctx->n_psks; i++)
         if (ak_view_eq(ak_buf_view(&h->ctx->psks[i].identity), identity)) return &h->ctx->psks[i];
     return NULL;
-}
-
-/* at: the i-th identity of the ClientHello and its binder, and where the binders begin in the message. */
-static bool at(const ak_hs *h, size_t i, struct ak_psk_identity *identity, ak_view *slot, ak_view *truncated) {
-    struct ak_ext_pre_shared_key_client x;
-    ak_failure ignored = {0};
-    ak_rd identities, binders;
-    ak_view body;
-    if (!ak_ext_client_sent(h, AK_EXT_pre_shared_key, &body) || ak_decode_ext_pre_shared_key_client(body, &x, &ignored) != AK_OK) return false;
-    ak_rd_view(&identities, x.identities);
-    ak_rd_view(&binders, x.binders);
-    for (size_t k = 0; k <= i; k++)
-        if (!ak_next_psk_identity(&identities, identity) || !ak_list_next(&binders, 1, slot)) return false;
-    *truncated = ak_view_of(ak_hs_message(h).p, AK_HANDSHAKE_HEADER + (size_t)(x.binders.p - h->client_hello_bytes.p) - 2);
-    return true;
 }
 
 /* again: after a HelloRetryRequest: the session that was taken from the store for the first ClientHello. */
@@ -274,6 +282,7 @@ ak_error ak_psk_select(ak_hs *h) {
     h->resumed = NULL;
     f->psk = f->psk_external = f->unknown_psk = false;
     f->psk_at = 0;
+    ak_buf_clear(&h->info->psk_identity);
     ak_error e = AK_OK;
     if (ak_ext_client_sent(h, AK_EXT_pre_shared_key, &body)) {
         e = check_offer(h, body);
@@ -328,6 +337,7 @@ ak_error ak_answered_pre_shared_key(ak_hs *h, ak_message_kind where, ak_view bod
     if (!at(h, x.selected_identity, &identity, &slot, &truncated)) return ak_hs_fail(h, AK_ERR_psk_index, "identity %u", x.selected_identity);
     const ak_psk_offer *o = offered(h, identity.identity);
     if (o == NULL) return ak_hs_fail(h, AK_ERR_psk_index, "identity %u is none of ours", x.selected_identity);
+    if (o->external && !ak_buf_set(&h->info->psk_identity, identity.identity)) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
     f->psk = true;
     f->psk_external = o->external;
     f->psk_at = (size_t)(o - f->offers);

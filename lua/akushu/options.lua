@@ -259,13 +259,17 @@ local function ticket_options(o, fields)
 end
 
 -- Who is asked for a certificate, and by whom it is judged.
-local function verification_options(role, o, fields)
+local function verification_options(role, o, fields, x509)
   local asks = (o.client_auth ~= nil and o.client_auth ~= "none") or o.post_handshake_auth == true
   if o.trust ~= nil and not is_class(o.trust, "akushu.TrustStore") then type_error("trust", "a trust store (akushu.trust.system(), akushu.trust { file = … })", o.trust) end
   local verify = o.verify
   if verify == nil then verify = role == "client" or asks end
   fields.trust, fields.verify, fields.verify_host = o.trust, verify ~= false, role == "client" and verify == true
-  if role == "client" and fields.verify and not o.trust then
+  -- The key proves who the server is. One that does not have it, and shows a certificate instead, is nobody that is known.
+  if role == "client" and o.psk and o.verify == nil and not o.trust and not o.on_untrusted then
+    fields.trust, fields.verify_host = x509.trust {}, false
+  end
+  if role == "client" and fields.verify and not fields.trust then
     fail("akushu.client: option 'trust' is missing (akushu.trust.system(), akushu.trust { file = … }; in assert: nil means that one could not be read); "
       .. "verify = false switches verification off")
   end
@@ -323,7 +327,7 @@ function options.context(role, opts, x509)
   fields.reuse_tickets, fields.cert_schemes, fields.ca_names = o.reuse_tickets, o.cert_schemes, o.ca_names
   fields.ask_ocsp, fields.ask_early_data = o.on_ocsp ~= nil, o.on_early_data ~= nil
   fields.identities = identities(o.identity, x509)
-  verification_options(role, o, fields)
+  verification_options(role, o, fields, x509)
   contradictions(role, o, fields)
   if type(o.alpn) == "function" then
     if role == "client" then fail("option 'alpn': a client needs a list") end

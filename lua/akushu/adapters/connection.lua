@@ -21,7 +21,8 @@ local methods = {}
 -- What a connection shows of its session, or of its handshake as long as there is no session.
 local properties = {}
 for name in ([[version suite group scheme own_scheme extended_master_secret encrypt_then_mac resumed server_name alpn peer report session_id client_random
-  server_random ocsp_response scts role secure_renegotiation hello_retry client_finished early_data early_data_reason ticket_age_skew server_finished]]):gmatch "%S+" do
+  server_random ocsp_response scts role secure_renegotiation hello_retry client_finished early_data early_data_reason ticket_age_skew server_finished
+  psk_identity]]):gmatch "%S+" do
   properties[name] = true
 end
 

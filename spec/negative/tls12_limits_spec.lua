@@ -2,6 +2,7 @@
 -- make it do.
 local akushu = require "akushu"
 local mutate = require "spec.support.mutate"
+local native = require "spec.support.native"
 local pump = require "spec.support.pump"
 
 local record, message = mutate.record, mutate.message
@@ -10,27 +11,15 @@ local record, message = mutate.record, mutate.message
 local BOUND = 17 * 65536 + 4 * 18432
 local EMPTY = 32768
 
--- Pages that this process really uses, in bytes.
-local function resident()
-  local file = assert(io.open("/proc/self/statm"))
-  local pages = file:read("a"):match "^%d+ (%d+)"
-  file:close()
-  return tonumber(pages) * 4096
-end
-
 -- How much `n` handshakes take each, of which fn(hs) is one.
 local function cost(n, make, fn)
   for _ = 1, 2 do fn(make()) end
-  collectgarbage()
-  collectgarbage()
-  local kept, before = {}, resident()
+  local kept, before = {}, native.heap()
   for i = 1, n do
     kept[i] = make()
     fn(kept[i])
   end
-  collectgarbage()
-  collectgarbage()
-  local each = (resident() - before) / n
+  local each = (native.heap() - before) / n
   assert(#kept == n)
   return each
 end

@@ -1,5 +1,6 @@
 -- What a program does that forks (a server with worker processes): the child draws randomness of its own.
 local akushu = require "akushu"
+local native = require "spec.support.native"
 
 -- The C library's fork() for Lua: run(fn): the string that fn returns in a child process.
 local source = [[
@@ -33,21 +34,9 @@ int luaopen_run(lua_State *L) {
 }
 ]]
 
-local function compile()
-  local name = os.tmpname()
-  local file = assert(io.open(name .. ".c", "w"))
-  file:write(source)
-  file:close()
-  local command = ("env -u LD_PRELOAD cc -shared -fPIC $(pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/include/lua5.4) -o %s.so %s.c"):format(name, name)
-  local ok = os.execute(command)
-  local run = ok and package.loadlib(name .. ".so", "luaopen_run")
-  for _, ending in ipairs { "", ".c", ".so" } do os.remove(name .. ending) end
-  return assert(run, "cc makes no Lua module")()
-end
-
 describe("a forked process", function()
   it("has no client_random in common with its parent, nor with another child", function()
-    local run = compile()
+    local run = native.module("run", source)
     local context = akushu.client { verify = false, max_version = "1.2" }
     local function client_random() return context:handshake():start():sub(12, 43) end
     local seen = {}

@@ -5,6 +5,7 @@ local pump = require "spec.support.pump"
 local merge = require "spec.support.merge"
 
 local leaf = certs.ecdsa()
+local now = os.time() -- the clock of tests whose early data must be taken
 
 -- A connection whose client pads as told; its ends. The server notes the plaintext length, padding included, of each protected record.
 local function connect(padding, o)
@@ -80,8 +81,8 @@ describe("record padding by a policy", function()
   end)
 
   it("of early data", function()
-    local client = akushu.client { trust = leaf.trust, record_padding = 256 }
-    local server = akushu.server { identity = leaf.identity, early_data = 1000 }
+    local client = akushu.client { trust = leaf.trust, record_padding = 256, clock = now }
+    local server = akushu.server { identity = leaf.identity, early_data = 1000, clock = now }
     local a = pump.run(client:handshake { server_name = "localhost" }, server:handshake())
     local hs, peer = client:handshake { server_name = "localhost", session = a.session:resumption() }, server:handshake()
     assert(hs:send_early "early")
@@ -108,8 +109,8 @@ describe("record padding by a function", function()
       if kind == "application_data" then asked[#asked + 1] = n end
       return kind == "application_data" and 100 + #asked or 0
     end
-    local client = akushu.client { trust = leaf.trust, record_padding = pad, max_fragment = 1000 }
-    local server = akushu.server { identity = leaf.identity, early_data = 5000, record_padding = pad, max_fragment = 700 }
+    local client = akushu.client { trust = leaf.trust, record_padding = pad, max_fragment = 1000, clock = now }
+    local server = akushu.server { identity = leaf.identity, early_data = 5000, record_padding = pad, max_fragment = 700, clock = now }
     local a = pump.run(client:handshake { server_name = "localhost" }, server:handshake())
     local hs, peer = client:handshake { server_name = "localhost", session = a.session:resumption() }, server:handshake()
     asked = {}

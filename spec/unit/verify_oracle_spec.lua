@@ -1,6 +1,7 @@
 -- An oracle: hundreds of generated chains, good and bad, judged by us and by libcrypto's X509_verify_cert (through the openssl command).
 -- The two must agree on whether a chain is good, and where one thing alone is wrong, on what.
 local x509 = require("akushu.core").x509
+local roots = require "spec.support.roots"
 local testca = require "akushu.testca"
 local merged = require "spec.support.merge"
 
@@ -125,11 +126,15 @@ describe("libcrypto's X509_verify_cert", function()
 
   it("agrees on the system's roots: each is good as an anchor for a chain below it, or both say why not", function()
     -- what can be compared without their private keys: a root as its own end entity fails for both, by purpose or by time
-    local store = x509.trust.system()
+    local store, n = roots.store(), 0
     for _, root in ipairs(store.certificates) do
-      local r = store:verify({ root }, { time = NOW })
-      assert.is_true(r.anchored)
-      assert.equal(1, #r.chain)
+      if root.self_issued then -- somebody may have put an intermediate CA among them
+        local r = store:verify({ root }, { time = NOW })
+        assert.is_true(r.anchored)
+        assert.equal(1, #r.chain)
+        n = n + 1
+      end
     end
+    assert.is_true(n > 50, n)
   end)
 end)

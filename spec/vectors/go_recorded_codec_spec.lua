@@ -46,8 +46,8 @@ local function all_messages()
   local found = {}
   for _, name in ipairs(names) do
     local streams, context = connection(vectors.load(name))
-    for from, records in pairs(streams) do
-      for _, bytes in ipairs(plain_messages(records, context)) do
+    for _, from in ipairs { "client", "server" } do -- in this order always, so that one seed means one run
+      for _, bytes in ipairs(plain_messages(streams[from], context)) do
         found[#found + 1] = { name = name, bytes = bytes,
           options = { what = "message", version = context.version, suite = context.suite, from = from } }
         found[#found + 1] = { name = name, bytes = bytes, options = { what = "message" } }
@@ -154,5 +154,7 @@ describe("mutations of them", function()
 
   described("come back, 200,000 of them", function() property(200000, 1) end)
 
-  described("come back, millions of them #slow", function() property(tonumber(os.getenv "AKUSHU_MUTATIONS") or 2000000, os.time()) end)
+  described("come back, millions of them #slow", function()
+    property(tonumber(os.getenv "AKUSHU_MUTATIONS") or 2000000, tonumber(os.getenv "AKUSHU_SEED") or 2)
+  end)
 end)

@@ -311,10 +311,17 @@ static int recode(lua_State *L) {
 
 /* ---- the table of RFC 8446 §4.2, GREASE ----------------------------------------------------------------------------------------------------------------- */
 
+/* no_extension: what argument idx is taken for names none. */
+static void no_extension(lua_State *L, int idx) {
+    if (lua_type(L, idx) == LUA_TSTRING) lua_pushfstring(L, "there is no '%s' among the extensions", lua_tostring(L, idx));
+    else lua_pushliteral(L, "an extension's name or number");
+    luaL_argerror(L, idx, lua_tostring(L, -1));
+}
+
 static int extension_allowed(lua_State *L) {
     uint32_t type = 0;
     ak_message_kind where = AK_IN_client_hello;
-    luaL_argcheck(L, ak_lua_registry_number(L, 1, AK_REG_extensions, &type) && type <= 0xffff, 1, "an extension's name or number");
+    if (!ak_lua_registry_number(L, 1, AK_REG_extensions, &type) || type > 0xffff) no_extension(L, 1);
     luaL_argcheck(L, ak_wire_place_find(ak_lua_check_string(L, 2), &where), 2, "a message with extensions");
     switch (ak_extension_allowed((uint16_t)type, where)) {
     case AK_PLACE_allowed: lua_pushliteral(L, "allowed"); break;
@@ -385,7 +392,7 @@ static int structures(lua_State *L) {
 static lua_Integer find_extension(lua_State *L, int name) {
     uint32_t wanted, type;
     luaL_checktype(L, 1, LUA_TTABLE);
-    luaL_argcheck(L, ak_lua_registry_number(L, name, AK_REG_extensions, &wanted), name, "an extension's name or number");
+    if (!ak_lua_registry_number(L, name, AK_REG_extensions, &wanted)) no_extension(L, name);
     lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
     for (lua_Integer i = 1; i <= n; i++) {
         int top = lua_gettop(L);

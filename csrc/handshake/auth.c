@@ -314,7 +314,8 @@ static const char *what_lacks(ak_hs *h) {
     }
     if (!common) return NULL;
     if (!certificate) return "those of both lack a pre-shared key or a group";
-    if (ak_auth_candidates(h, candidates, 16) == 0) return "those of both need a certificate, and the server has none";
+    if (ak_auth_candidates(h, candidates, 16) == 0)
+        return c->ask_identity ? "those of both need a certificate, and the application has none for this server name" : "those of both need a certificate, and the server has none";
     return "those of both lack a certificate of the right kind, a group or a signature scheme in common";
 }
 

@@ -123,7 +123,7 @@ static ak_error choose_identity(ak_hs *h) {
     ak_identity *candidates[16];
     size_t n = ak_auth_candidates(h, candidates, 16);
     if (n == 0 && ak_flow13_of(h)->unknown_psk) return ak_hs_fail(h, AK_ERR_unknown_psk_identity, "none of those that were offered, and there is no certificate");
-    if (n == 0) return ak_hs_fail(h, AK_ERR_no_identity, "this server has no certificate");
+    if (n == 0) return ak_hs_fail(h, AK_ERR_no_identity, h->ctx->ask_identity ? "the application has none for this server name" : "this server has no certificate");
     if (!sent(h, AK_EXT_signature_algorithms)) return no_schemes(h);
     /* a chain that is signed as the client likes it before one that is not, among both one that a named CA has issued */
     for (int round = 0; round < 4; round++) {

@@ -346,6 +346,7 @@ function questions.identity(values, event, hs)
   local found, alert = values.kept.on_identity(about, hs, request)
   if found == false then return refusal("identity_refused", alert, "on_identity") end
   if type(found) == "table" then
+    if found[1] ~= nil then error("on_identity must return one identity or nil; it returned a list", 0) end
     if not found.identity then
       local identity, message = core.x509.identity(found)
       found = { identity = identity or error("on_identity: " .. message, 0) }

@@ -233,8 +233,13 @@ local function fit_versions(o, fields)
   local lowest, highest = versions_of(fields.suites)
   local function spoken(name, number)
     if number >= lowest and number <= highest then return end
+    local who = o.suites and "those of 'suites' do not"
+    for _, profile in ipairs { "modern", "compatible", "lab" } do
+      local from, to = versions_of(core.profile(profile))
+      if number >= from and number <= to then who = who or ("those of profile = \"%s\" do"):format(profile) end
+    end
     for version, n in pairs(check.versions) do
-      if n == number then fail("option '%s': no cipher suite of this context does %s", name, version) end
+      if n == number then fail("option '%s': no cipher suite of this context does %s%s", name, version, who and ": " .. who or "") end
     end
   end
   if o.max_version or o.versions then spoken(o.versions and "versions" or "max_version", fields.max_version) end

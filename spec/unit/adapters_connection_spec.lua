@@ -625,6 +625,7 @@ describe("a connection", function()
       ["receive: a number of bytes expected"] = function() pair():receive(-1) end,
       ["most: a number of bytes expected"] = function() pair():receive("*l", 1.5) end,
       ["send: a string expected"] = function() pair():send(5) end,
+      ["send: a string expected, or an array of strings, got a table with something else in it"] = function() pair():send { "a", nil, "c" } end,
       ["receive_until: a string expected"] = function() pair():receive_until "" end,
       ["option 'timeout': seconds expected, or nil"] = function() pair():settimeout(-1) end,
     } do

@@ -68,6 +68,20 @@ describe("on_identity", function()
     assert.same({ "a\\01b", "", der = { "a\1b", "" }, bytes = "\0\3a\1b\0\0\0\9x" }, list)
   end)
 
+  it("may not answer with a list", function()
+    local _, b = attempt({}, { on_identity = function() return { certs.ecdsa().identity } end })
+    assert.equal("hook_failed", b.failure.code)
+    assert.equal("on_identity must return one identity or nil; it returned a list", b.failure.error)
+  end)
+
+  it("that has none for a name is told to be the reason", function()
+    for version, code in pairs { ["1.3"] = "no_identity", ["1.2"] = "no_shared_suite" } do
+      local _, b = attempt({ versions = version }, { identity = {}, on_identity = function() end })
+      assert.equal(code, b.failure.code)
+      assert.matches("the application has none for this server name", b.failure.message)
+    end
+  end)
+
   it("may not answer with files that are not there", function()
     local _, b = attempt({}, { on_identity = function() return { chain = "/nowhere", key = "/nowhere" } end })
     assert.equal("hook_failed", b.failure.code)

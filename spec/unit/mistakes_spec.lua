@@ -57,6 +57,16 @@ describe("a mistake is told at its line, with what would be right:", function()
     assert.equal("akushu.client: unknown option 'xyzzy_and_more'", error_of "akushu.client { xyzzy_and_more = 1 }")
   end)
 
+  it("versions that no suite can do", function()
+    local ecdhe = "suites = { 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256' }"
+    each {
+      { "akushu.client { trust = trust, versions = '1.1' }", "option 'versions': no cipher suite of this context does 1.1: those of profile = \"compatible\" do" },
+      { "akushu.client { trust = trust, min_version = '1.0' }", "option 'min_version': no cipher suite of this context does 1.0: those of profile = \"compatible\" do" },
+      { "akushu.client { trust = trust, profile = 'classic', versions = '1.3' }", "option 'versions': no cipher suite of this context does 1.3: those of profile = \"modern\" do" },
+      { ("akushu.client { trust = trust, versions = '1.3', %s }"):format(ecdhe), "option 'versions': no cipher suite of this context does 1.3: those of 'suites' do not" },
+    }
+  end)
+
   it("what is missing, or was nil because it could not be read", function()
     each {
       { "akushu.client {}", "option 'trust' is missing (akushu.trust.system(), akushu.trust { file = … }; in assert" },
@@ -212,6 +222,8 @@ describe("a mistake is told at its line, with what would be right:", function()
       { "client:ticket_keys()", "ticket keys are a server's: this is a client's context" },
       { "akushu.wire.decode('x', { what = 'nope' })", "option 'what': 'nope' is neither \"records\"" },
       { "akushu.wire.decode('x', { version = 'nope' })", "option 'version': 'nope' is none" },
+      { "akushu.wire.decode(fresh():start():sub(6), { what = 'handshake' }).extensions:find 'key_shares'", "there is no 'key_shares' among the extensions" },
+      { "akushu.wire.extension_allowed('key_shares', 'client_hello')", "there is no 'key_shares' among the extensions" },
       { "akushu.crypto.hkdf_expand('sha256', 's', 'l', 1e9)", "a number from 0 to 8160 expected, got 1000000000" },
     }
   end)

@@ -9,6 +9,7 @@
 --   transport.inner                      that object
 --
 -- read and write may yield: they are where an event loop comes in. Hooks and questions yield wherever a method of the connection was called.
+local as_bytes = require("akushu.core").bytes
 local Inbox = require "akushu.adapters.inbox"
 local blame = require("akushu.misuse").blame
 local meant = require "akushu.meant"
@@ -322,8 +323,9 @@ end
 --- Sends data (a string, or an array of strings), or its bytes from i to j. The index of the last byte; or nil, message, failure, the index of the last byte that was
 -- taken: after "timeout" go on behind it; when that is all, send(data, #data + 1) or flush sends the rest of what was taken.
 function methods:send(data, i, j)
-  if type(data) == "table" then data = table.concat(data) end
-  if type(data) ~= "string" then error("send: a string expected, or an array of strings, got " .. type(data), 2) end
+  local bytes = as_bytes(data)
+  if not bytes then error("send: a string expected, or an array of strings, got " .. (type(data) == "table" and "a table with something else in it" or type(data)), 2) end
+  data = bytes
   i, j = i or 1, j or -1
   if i < 0 then i = math.max(#data + i + 1, 1) elseif i == 0 then i = 1 end
   if j < 0 then j = #data + j + 1 elseif j > #data then j = #data end

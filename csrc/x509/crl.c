@@ -505,10 +505,10 @@ ak_revocation ak_crl_status(const ak_crl_query *q, const ak_cert *c, ak_cert *is
         if (base->delta || older || !believable(q, base, c, issuer, &first)) continue;
         used[i] = true;
         const revoked *e = look_up(base, c);
-        for (size_t j = 0; j < n; j++) { /* §5.2.4: the newest delta that builds on this base or an older one */
+        for (size_t j = 0; j < n; j++) { /* §5.2.4: the newest delta that builds on this base or an older one, and comes after it */
             ak_crl *d = list[j];
             if (!d->delta || !same_scope(d, base) || base->number.n == 0 || d->number.n == 0) continue;
-            if (by_magnitude(d->base_number, base->number) > 0 || by_magnitude(d->number, base->number) < 0) continue;
+            if (by_magnitude(d->base_number, base->number) > 0 || by_magnitude(d->number, base->number) <= 0) continue;
             if (!believable(q, d, c, issuer, &first)) continue;
             const revoked *change = look_up(d, c);
             if (change != NULL) e = change;

@@ -134,6 +134,11 @@ describe("CRLs", function()
     -- of a later base: no business of this one
     local later = crl(sub, { number = 9, delta = 8, this_update = NOW - 60, revoked = removal })
     is("certificate_revoked", verify { crls = { base_held, later, root_crl } })
+    -- as old as the base: it has nothing to add
+    for _, number in ipairs { 4, 5 } do
+      local earlier = crl(sub, { number = number, delta = 4, this_update = NOW - 60, revoked = removal })
+      is("certificate_revoked", verify { crls = { base_held, earlier, root_crl } })
+    end
     -- a delta alone says nothing
     local r = is("ok", verify { crls = { adds, root_crl } })
     assert.equal("unknown", r.revocation)

@@ -260,6 +260,9 @@ typedef struct ak_resumption {
 ak_resumption *ak_resumption_new(void);
 ak_resumption *ak_resumption_ref(ak_resumption *r);
 void ak_resumption_free(ak_resumption *r);
+/* ak_resumption_limit: a session of a peer that was verified lives no longer than the peer's own certificate (RFC 8446 §4.6.1). One that is out of date already, and
+ * was accepted all the same, limits nothing. */
+void ak_resumption_limit(ak_resumption *r, const ak_context *c);
 /* Versioned, strict: any other byte string gives AK_ERR_bad_session. */
 bool ak_resumption_write(const ak_resumption *r, ak_buf *out);
 ak_error ak_resumption_read(ak_view bytes, ak_resumption **out, ak_failure *f);

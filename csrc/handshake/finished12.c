@@ -86,6 +86,7 @@ ak_resumption *ak_resumption12(const ak_hs *h) {
     ak_error unseen = h->ctx->verify || i->peer_chain == NULL ? AK_OK : AK_ERR_certificate_rejected;
     r->verdict = i->vouched ? AK_OK : i->report != NULL ? i->report->verdict : old != NULL ? old->verdict : unseen;
     r->peer_chain = ak_chain_share(i->peer_chain);
+    ak_resumption_limit(r, h->ctx);
     return r;
 }
 

@@ -40,6 +40,11 @@ void ak_resumption_free(ak_resumption *r) {
     free(r);
 }
 
+void ak_resumption_limit(ak_resumption *r, const ak_context *c) {
+    int64_t last = c->verify && r->peer_chain != NULL ? r->peer_chain->certs[0]->not_after : INT64_MAX; /* the second in which it still holds */
+    if (last >= ak_context_now(c) && last < r->expires) r->expires = last + 1;
+}
+
 bool ak_resumption_write(const ak_resumption *r, ak_buf *out) {
     ak_buf_put(out, "AKS", 3);
     ak_buf_u8(out, FORMAT);

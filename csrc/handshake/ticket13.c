@@ -30,6 +30,7 @@ ak_resumption *ak_resumption13(ak_context *c, const ak_info *i, const ak_secret 
     memcpy(r->end_point, i->end_point, sizeof r->end_point);
     r->end_point_n = i->end_point_n;
     r->peer_chain = ak_chain_share(i->peer_chain);
+    ak_resumption_limit(r, c);
     ak_view context = ak_context_identity(c);
     ak_secret_set(&r->context_id, context.p, context.n);
     if (i->report != NULL) r->verdict = i->vouched ? AK_OK : i->report->verdict;

@@ -4,6 +4,7 @@ local certs = require "spec.support.certs"
 local mutate = require "spec.support.mutate"
 local pump = require "spec.support.pump"
 local merge = require "spec.support.merge"
+local testca = require "akushu.testca"
 
 local leaf = certs.ecdsa()
 local now
@@ -158,6 +159,32 @@ describe("tickets", function()
     end
     assert.is_true(resumed >= 6 and resumed <= 7, resumed)
   end)
+
+  for _, version in ipairs { "1.2", "1.3" } do
+    it("end with the certificate of the peer that was verified, on both sides: TLS " .. version, function()
+      local ca = testca.new()
+      local server_id = ca:issue { names = { "localhost" }, not_after = now + 60 }
+      local client_id = ca:issue { name = "client", purpose = "client", not_after = now + 30 }
+      local c, s = contexts({ trust = ca:trust(), identity = client_id.identity, versions = version },
+        { identity = server_id.identity, trust = ca:trust(), client_auth = "request", versions = version })
+      local function again(session) return pump.run(c:handshake { server_name = "localhost", session = session }, s:handshake()) end
+      local session = meet(c, s).session:resumption()
+      assert.equal(now + 31, session.expires) -- as the server's ticket says
+      now = now + 30
+      assert.is_true(again(session).session.resumed)
+      c = contexts({ trust = ca:trust(), versions = version })
+      session = meet(c, s).session:resumption()
+      assert.equal(now + 31, session.expires)
+      now = now + 30
+      assert.is_true(again(session).session.resumed)
+      now = now + 1
+      assert.equal("certificate_expired", again(session).failure.code)
+      -- somebody said that this does not matter
+      c = contexts({ trust = ca:trust(), versions = version, on_untrusted = function() return "remember" end })
+      session = meet(c, s).session:resumption()
+      assert.equal(now + 7200, session.expires)
+    end)
+  end
 
   it("a lifetime of nothing is no ticket; a flood of them is forgotten but for the newest", function()
     local c, s = contexts(nil, { tickets = 16 })

@@ -41,9 +41,7 @@ conversations {
       fn()
       done = true
     end)
-    local deadline = socket.gettime() + 60
-    while not done and not problem and socket.gettime() < deadline do copas.step(0.02) end
-    if not done and not problem then problem = "no end in 60 s" end
+    while not done and not problem do copas.step(0.02) end
     if problem then error(problem, 0) end
   end,
   listen = function(accepted)

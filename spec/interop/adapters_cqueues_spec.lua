@@ -22,10 +22,8 @@ conversations {
       fn()
       done = true
     end)
-    local deadline = cqueues.monotime() + 60
-    while not done and not problem and cqueues.monotime() < deadline do assert(queue:step(0.1)) end
+    while not done and not problem do assert(queue:step(0.1)) end
     if problem then error(problem, 0) end
-    if not done then error "no end in 60 s" end
   end,
   listen = function(accepted)
     local listener = assert(socket.listen { host = "127.0.0.1", port = 0 })

@@ -51,17 +51,15 @@ local function with(handle, fn, context)
       fn(port, ("https://127.0.0.1:%d"):format(port))
       done = true
     end)
-    local serve = tls.handler(context or server, function(conn) handle(conn, port) end, { timeout = 60 })
+    local serve = tls.handler(context or server, function(conn) handle(conn, port) end, { timeout = peers.patience })
     while not done and not problem do
       local sock = listener:accept { nodelay = true, timeout = 0.1 }
       if sock then spawn(serve, sock) else listener:clearerr() end
     end
     listener:close()
   end)
-  local deadline = cqueues.monotime() + 60
-  while not (done or problem) and cqueues.monotime() < deadline do assert(queue:step(0.1)) end
+  while not (done or problem) do assert(queue:step(0.1)) end
   if problem then error(problem, 0) end
-  assert.is_true(done, "no end in 60 s")
 end
 
 local function answer(conn, status, body, headers)
@@ -218,7 +216,8 @@ describe("create", function()
       stop = true
     end)
     -- LuaSocket closes it where no coroutine can yield.
-    assert.is_true(made.connection == nil or made.connection.gone and made.connection.session.state == "closed")
+    local connection = made.connection
+    assert.is_true(connection == nil or connection.gone and (connection.session == nil or connection.session.state == "closed"))
     local conn = tls.create(client, { timeout = 7 })()
     for given, held in pairs { [3] = 3, [60] = 7, [-1] = 7 } do
       assert.equal(1, conn:settimeout(given))
@@ -261,7 +260,7 @@ describe("create", function()
       conn:send "a line\nrest"
     end, function(port)
       local sock = tls.create(client)()
-      assert.equal(1, sock:settimeout(60))
+      assert.equal(1, sock:settimeout(peers.patience))
       assert.equal(1, sock:connect("127.0.0.1", port))
       assert.equal("1.3", sock.version)
       assert.equal(6, sock:send "hello\n")
@@ -274,10 +273,12 @@ describe("create", function()
     end)
     assert.equal(1, tls.create(client)():close()) -- before it was connected
     local sock = tls.create(client)()
-    sock:settimeout(60)
-    local ok, message = sock:connect("127.0.0.1", peers.free_port())
+    sock:settimeout(peers.patience)
+    local port, holder = peers.closed_port()
+    local ok, message = sock:connect("127.0.0.1", port)
     assert.is_nil(ok)
     assert.is_string(message)
+    holder:close()
   end)
 
   it("tells what is wrong at the line of who asks for it", function()
@@ -297,7 +298,7 @@ describe("create", function()
   it("is the blocking adapter's, too", function()
     local blocking = require "akushu.adapters.socket"
     local s <close> = peers.openssl_server { chain = id.chain, key = id.key, args = { "-www" }, quiet = true }
-    local body, code = http.request { url = ("https://127.0.0.1:%d/"):format(s.port), create = blocking.create(client, { timeout = 60 }) }
+    local body, code = http.request { url = ("https://127.0.0.1:%d/"):format(s.port), create = blocking.create(client, { timeout = peers.patience }) }
     assert.same({ 1, 200 }, { body, code })
   end)
 end)

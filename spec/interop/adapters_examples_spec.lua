@@ -7,7 +7,7 @@ local id = certs.ecdsa()
 
 local function run(...)
   local proc = peers.lua { ... }
-  local code = proc:wait(20)
+  local code = proc:wait()
   return code, proc:stop():log()
 end
 
@@ -18,7 +18,7 @@ for _, name in ipairs(loops) do
     local s
     setup(function()
       s = peers.start_server(function(port)
-        local words = { "lua5.4", program, "serve", "--chain", id.chain, "--key", id.key, "--timeout", "20", "127.0.0.1:" .. port }
+        local words = { "lua5.4", program, "serve", "--chain", id.chain, "--key", id.key, "--timeout", "90", "127.0.0.1:" .. port }
         words.env = { LUA_PATH = package.path, LUA_CPATH = package.cpath }
         return words
       end, "listening on")
@@ -35,7 +35,7 @@ for _, name in ipairs(loops) do
 
     it("serves curl", function()
       local c = peers.curl { port = s.port, ca = id.ca }
-      local code = c:wait(15)
+      local code = c:wait()
       assert.equal(0, code, c:stop():log())
       assert.matches("TLS 1.3, ", c:log())
     end)

@@ -30,14 +30,14 @@ end
 
 local function accept()
   local sock = assert(listener:accept())
-  sock:settimeout(10)
+  sock:settimeout(peers.patience)
   assert.equal(SHIM_ID, (string.unpack("<I8", assert(sock:receive(8)))))
   sock:settimeout(0)
   return sock
 end
 
 local function receive(sock)
-  socket.select({ sock }, nil, 10)
+  socket.select({ sock }, nil, peers.patience)
   local all, _, part = sock:receive(65536)
   local bytes = all or part
   return bytes ~= "" and bytes or nil
@@ -104,7 +104,7 @@ local function as_server(...) return arguments("-server", "-cert-file", leaf.cha
 setup(function()
   leaf = certs.leaf "ecdsa"
   listener = assert(socket.bind("127.0.0.1", 0))
-  listener:settimeout(10)
+  listener:settimeout(peers.patience)
   port = select(2, listener:getsockname())
 end)
 

@@ -9,7 +9,6 @@ local interop = require "spec.support.interop"
 local net = require "spec.support.net"
 local peer_suites = require "spec.support.peer_suites"
 local peers = require "spec.support.peers"
-local socket = require "socket"
 
 local client_of, server_of = interop.client_of, interop.server_of
 local option = { ["1.0"] = "tls1", ["1.1"] = "tls1.1", ["1.2"] = "tls1.2", ["1.3"] = "tls1.3" }
@@ -21,19 +20,11 @@ interop.describe("BoringSSL's tool", { "bssl-tool", "openssl" }, function()
   setup(function() listener, port = net.listen() end)
   teardown(function() listener:close() end)
 
-  local function reachable(proc)
-    local s = socket.tcp()
-    s:settimeout(1)
-    local ok = s:connect("127.0.0.1", proc.port)
-    s:close()
-    return ok
-  end
-
   local function serve(id, version, args)
     return peers.start_server(function(at)
       return interop.join({ "bssl-tool", "server", "-accept", at, "-cert", id.chain, "-key", id.key, "-min-version", option[version], "-max-version", option[version],
         "-loop", "-www" }, args)
-    end, reachable)
+    end, peers.connectable)
   end
 
   -- The page about the connection; the tool ends it without close_notify.
@@ -57,7 +48,7 @@ interop.describe("BoringSSL's tool", { "bssl-tool", "openssl" }, function()
     interop.talk(c, client)
     local session = c.session
     c:close()
-    client:wait(5)
+    client:wait()
     return client:stop():log(), session
   end
 
@@ -179,7 +170,7 @@ interop.describe("BoringSSL's tool", { "bssl-tool", "openssl" }, function()
     local said = page(c)
     assert.truthy(said:find("Early data: yes", 1, true), said)
     server:stop()
-    context = server_of(id, "1.3", { early_data = 1000 })
+    context = server_of(id, "1.3", { early_data = 1000, early_data_window = 1000 })
     local kept = peers.tmpdir() .. "/session"
     dial(id, "1.3", context, { "-session-out", kept })
     local log = dial(id, "1.3", context, { "-session-in", kept, "-early-data", "early words\n" }, function(_, hs)

@@ -43,7 +43,7 @@ interop.describe("curl", { "curl", "openssl" }, function()
       assert(c:send "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
       c:close()
     end
-    local code = curl:wait(15)
+    local code = curl:wait()
     local log = curl:stop():log()
     assert.equal(0, code, log)
     return log, session
@@ -102,7 +102,7 @@ interop.describe("curl", { "curl", "openssl" }, function()
       local c, _, failure = net.serve(listener, server_of(id, version, { client_auth = "require", trust = id.trust }):handshake {})
       assert.is_nil(c)
       assert.equal(version == "1.3" and "certificate_required" or "certificate_required_12", failure.code)
-      assert.is_true((curl:wait(10)) ~= 0)
+      assert.is_true((curl:wait()) ~= 0)
       assert.truthy(curl:stop():log():find(version == "1.3" and "certificate required" or "handshake failure", 1, true), curl:log())
     end)
   end
@@ -114,7 +114,7 @@ interop.describe("curl", { "curl", "openssl" }, function()
         local curl = peers.curl { port = port, ca = id.ca, args = { "--verbose", "--cert-status", "--tls-max", version } }
         local c = net.serve(listener, server_of(id, version, { on_ocsp = function() return status == "revoked" and id.ocsp "revoked" or nil end }):handshake {})
         if c then c:receive_all() end -- curl looks at it when the handshake is over
-        assert.equal(91, curl:wait(10), curl:log()) -- "invalid certificate status"
+        assert.equal(91, curl:wait(), curl:log()) -- "invalid certificate status"
         assert.truthy(curl:stop():log():find(status == "revoked" and "SSL certificate status: revoked" or "No OCSP response received", 1, true), curl:log())
       end
     end
@@ -139,7 +139,7 @@ interop.describe("curl", { "curl", "openssl" }, function()
     assert.truthy(request:match "^GET / HTTP/1.1\r\n")
     assert(c:send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" .. body)) -- no length: only a clean end says that all is there
     c:close()
-    assert.equal(0, curl:wait(15), curl:log())
+    assert.equal(0, curl:wait(), curl:log())
     assert.equal(body, peers.read_file(out))
     curl:stop()
   end)
@@ -156,7 +156,7 @@ interop.describe("curl", { "curl", "openssl" }, function()
     assert.equal(body, assert(c:receive(#body)))
     assert(c:send "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfine")
     c:close()
-    assert.equal(0, curl:wait(15), curl:log())
+    assert.equal(0, curl:wait(), curl:log())
     assert.equal("fine", curl:stop():log())
   end)
   end
@@ -171,7 +171,7 @@ interop.describe("curl", { "curl", "openssl" }, function()
 
     local function fetch(args)
       local curl = peers.curl { port = server.port, ca = id.ca, args = args }
-      local code = curl:wait(15)
+      local code = curl:wait()
       return code, curl:stop():log()
     end
 
@@ -188,7 +188,7 @@ interop.describe("curl", { "curl", "openssl" }, function()
       for i = 1, 10 do silent[i] = assert(socket.connect("127.0.0.1", server.port)) end
       for i = 1, 10 do curls[i] = peers.curl { port = server.port, ca = id.ca } end
       for i = 1, 10 do
-        assert.equal(0, curls[i]:wait(20))
+        assert.equal(0, curls[i]:wait())
         assert.truthy(curls[i]:log():find("</html>", 1, true))
         curls[i]:stop()
       end
@@ -198,7 +198,7 @@ interop.describe("curl", { "curl", "openssl" }, function()
     it("survives garbage, plain HTTP and clients that vanish", function()
       for _, text in ipairs { ("\255"):rep(3000), "GET / HTTP/1.0\r\n\r\n", "\22\3\1\255\255", "\22", "" } do
         local s = assert(socket.connect("127.0.0.1", server.port))
-        s:settimeout(5)
+        s:settimeout(peers.patience)
         s:send(text)
         if text:match "^GET" or text:byte() == 255 then
           local answer, err = s:receive "*a" -- an alert where there is one, else just the end: not a wait
@@ -214,7 +214,7 @@ interop.describe("curl", { "curl", "openssl" }, function()
       local ca = own:wait_log "its CA is in (%S+)"
       assert.is_string(ca)
       local curl = peers.curl { port = own.port, ca = ca }
-      assert.equal(0, curl:wait(15), curl:log())
+      assert.equal(0, curl:wait(), curl:log())
       curl:stop()
       own:stop()
       os.remove(ca)
@@ -225,9 +225,9 @@ interop.describe("curl", { "curl", "openssl" }, function()
       for _, case in ipairs { { certs.rsa "expired", "alert" }, { certs.self_signed(), "alert" }, { certs.rsa "wrong_host", "handshake" } } do
         local bad = start_server { "--www", "--profile", "compatible", "--chain", case[1].chain, "--key", case[1].key }
         local curl = peers.curl { port = bad.port, ca = certs.rsa().ca }
-        assert.equal(60, curl:wait(15), curl:log()) -- "peer certificate cannot be authenticated"
+        assert.equal(60, curl:wait(), curl:log()) -- "peer certificate cannot be authenticated"
         curl:stop()
-        assert.truthy(bad:wait_log(case[2], 5), bad:log())
+        assert.truthy(bad:wait_log(case[2]), bad:log())
         bad:stop()
       end
     end)

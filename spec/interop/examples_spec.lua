@@ -12,7 +12,7 @@ local nowhere = "/nowhere/at/all"
 -- Runs a program to its end; its exit code and all that it said.
 local function run(...)
   local proc = peers.lua { ... }
-  local code = proc:wait(20)
+  local code = proc:wait()
   return code, proc:stop():log()
 end
 
@@ -152,7 +152,7 @@ describe("the examples' files", function()
       assert.is_truthy(s:wait_log "listening on", s:log())
       assert.equal("file", lfs.attributes(ca, "mode"))
       assert(os.execute(("kill -%s %d"):format(signal, tonumber(peers.read_file(pid)))))
-      assert.is_true(peers.wait_for(function() return lfs.attributes(ca) == nil end, 10))
+      assert.is_true(peers.wait_for(function() return lfs.attributes(ca) == nil end))
     end)
   end
 end)
@@ -164,7 +164,7 @@ describe("the example server's page", function()
 
   local function curl(...)
     local c = peers.curl { port = s.port, ca = id.ca, args = { "--include", ... } }
-    local code = c:wait(15)
+    local code = c:wait()
     return c:stop():log(), code
   end
 
@@ -189,17 +189,18 @@ describe("the example server's page", function()
     end
   end)
 
-  -- A connection: says these pieces, one a tenth of a second, until the server has closed it; all that came, and seconds that took.
+  -- A connection: says these pieces, one a tenth of a second, until the server has closed it; all that came, and how many it has said.
   local function talk(port, pieces)
     local hs = akushu.client({ trust = id.trust }):handshake { server_name = "localhost" }
     local conn <close> = assert(net.client(port, hs))
-    local began = socket.gettime()
+    local said = 0
     for _, piece in ipairs(pieces) do
       if conn.closed or not conn:send(piece) then break end
+      said = said + 1
       if #pieces > 1 and socket.select({ conn.sock }, nil, 0.1)[conn.sock] and not conn:more() then break end
     end
     while not conn.closed and conn:more() do end
-    return conn.buffer, socket.gettime() - began
+    return conn.buffer, said
   end
 
   it("answers a request with whatever comes behind it", function()
@@ -214,11 +215,11 @@ describe("the example server's page", function()
   it("is not kept from others by those who send a byte now and then", function()
     local slow <close> = server("--www", "--timeout", "1", "--chain", id.chain, "--key", id.key)
     local bytes = {}
-    for i = 1, 60 do bytes[i] = "x" end
-    local got, took = talk(slow.port, bytes)
+    for i = 1, 900 do bytes[i] = "x" end -- for a minute and a half
+    local got, said = talk(slow.port, bytes)
     assert.equal("", got)
-    assert.is_true(took >= 0.5 and took < 4, took)
-    assert.is_truthy(slow:wait_log("timeout", 5), slow:log())
+    assert.is_true(said < #bytes, said)
+    assert.is_truthy(slow:wait_log("timeout"), slow:log())
   end)
 end)
 
@@ -226,14 +227,14 @@ describe("the example client, left without close_notify,", function()
   -- The server's answer → the client's exit code, and what it said.
   local function get(answer)
     local listener, port = net.listen()
-    local client = peers.lua { "examples/client.lua", "--ca", id.ca, "--timeout", "15", "localhost:" .. port }
+    local client = peers.lua { "examples/client.lua", "--ca", id.ca, "--timeout", "90", "localhost:" .. port }
     local conn = assert(net.accept(listener, akushu.server({ identity = id.identity }):handshake()))
     assert(conn:handshake())
     assert(conn:receive_until "\r\n\r\n")
     assert(conn:send(answer))
     conn.sock:close()
     listener:close()
-    local code = client:wait(20)
+    local code = client:wait()
     return code, client:stop():log()
   end
 

@@ -9,12 +9,12 @@ local socket = require "socket"
 -- A whole connection by hand: what waits behind `request` is said as soon as it may be. Returns the handshake, the answer up to `mark`, and whether it was said early.
 local function ask(context, port, request, mark)
   local sock = assert(socket.connect("127.0.0.1", port))
-  sock:settimeout(10)
+  sock:settimeout(peers.patience)
   local function receive()
-    socket.select({ sock }, nil, 10)
+    socket.select({ sock }, nil, peers.patience)
     sock:settimeout(0)
     local all, why, part = sock:receive(65536)
-    sock:settimeout(10)
+    sock:settimeout(peers.patience)
     local bytes = all or part
     return assert(bytes ~= "" and bytes, why)
   end
@@ -82,16 +82,6 @@ describe("a False Start of akushu's", function()
   end)
 end)
 
--- Whether these bytes are whole records with one of application data among them.
-local function speaks(bytes)
-  local at, found = 1, false
-  while #bytes - at >= 4 do
-    local kind, n = bytes:byte(at), string.unpack(">I2", bytes, at + 3)
-    found, at = found or kind == 23, at + 5 + n
-  end
-  return found and at == #bytes + 1
-end
-
 describe("an akushu server", function()
   local test = peers.have "bssl-tool" and it or pending
   test("bears the False Start of BoringSSL's client", function()
@@ -100,31 +90,19 @@ describe("an akushu server", function()
     local client = peers.spawn { "bssl-tool", "client", "-connect", "127.0.0.1:" .. port, "-server-name", "localhost", "-root-certs", id.ca, "-max-version", "tls1.2",
       "-false-start", "-alpn-protos", "echo", pipe = true }
     client:write "from BoringSSL\n"
-    listener:settimeout(10)
-    local sock = assert(listener:accept())
-    sock:settimeout(0)
-    local function gather(enough)
-      local bytes = ""
-      assert(peers.wait_for(function()
-        local all, _, part = sock:receive(65536)
-        bytes = bytes .. (all or part)
-        return #bytes > 0 and enough(bytes)
-      end, 10), client:log())
-      return bytes
-    end
     local hs = akushu.server { identity = id.identity, versions = "1.2", alpn = { "echo" } }:handshake()
+    local c = assert(net.accept(listener, hs))
     hs:start()
-    sock:send(assert(hs:step(gather(function() return true end))))
-    local second = gather(speaks)
+    assert(c:put(assert(hs:step(assert(c:gather(22))))))
+    local second = assert(c:gather(23)) -- its first data; our Finished it has not
     assert.is_false(hs.done)
-    sock:send(assert(hs:step(second)))
+    assert(c:put(assert(hs:step(second))))
     assert.is_true(hs.done)
-    local session = assert(hs:session())
-    assert.equal("from BoringSSL\n", (session:open ""))
-    sock:send(session:seal "answered\n")
-    assert.truthy(client:wait_log("answered", 10), client:log())
-    sock:send(session:close())
-    sock:close()
+    c.session = assert(hs:session())
+    assert.equal("from BoringSSL\n", (c.session:open ""))
+    assert(c:send "answered\n")
+    assert.truthy(client:wait_log "answered", client:log())
+    c:close()
     client:stop()
     listener:close()
   end)

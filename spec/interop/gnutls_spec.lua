@@ -72,7 +72,7 @@ interop.describe("an akushu client and gnutls-serv", { "gnutls-serv" }, function
       local c, _, failure = dial(server, client_context(certs.rsa()))
       assert.is_nil(c)
       assert.equal(case[2], failure.code)
-      assert.truthy(server:wait_log("A TLS fatal alert has been received", 5), server:log())
+      assert.truthy(server:wait_log("A TLS fatal alert has been received"), server:log())
       server:stop()
     end
   end)
@@ -120,8 +120,8 @@ interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
         assert.is_nil(all)
       end
       assert.truthy(failure.code == "peer_alert" or failure.code == "truncated", failure.code)
-      assert.truthy(client:wait_log(case[2], 5), client:log())
-      assert.equal(1, client:wait(5))
+      assert.truthy(client:wait_log(case[2]), client:log())
+      assert.equal(1, client:wait())
       client:stop()
     end
   end)
@@ -139,7 +139,7 @@ interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
       assert(c:send(piece))
       at = at + #piece
     end
-    assert.truthy(peers.wait_for(function() return client:log():find(big, 1, true) end, 20))
+    assert.truthy(peers.wait_for(function() return client:log():find(big, 1, true) end))
     c:close()
     client:stop()
   end)

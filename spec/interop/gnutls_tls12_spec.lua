@@ -144,7 +144,7 @@ interop.describe("an akushu client and gnutls-serv", { "gnutls-serv", "gnutls-cl
         assert(ok, why)
         assert.equal(resumes, c.session.resumed)
         assert.is_true(c.session.secure_renegotiation)
-        c.buffer = ""
+        assert.equal("", c.buffer)
         echo(c, "after it\r\n")
       end
       c:close()
@@ -258,8 +258,8 @@ interop.describe("an akushu server and gnutls-cli", { "gnutls-cli" }, function()
     local context = akushu.server { identity = certs.rsa().identity, versions = "1.2", profile = "compatible" }
     local client, c, message = meet(context, { priority = base "1.2" .. everything, args = { "--rehandshake" } })
     assert(c, message)
-    assert.is_true(c:more())
-    assert.truthy(client:wait_log("renegotiation", 5), client:log())
+    assert.is_true(c:answer()) -- our warning
+    assert.truthy(client:wait_log "renegotiation", client:log())
     client:stop()
   end)
 end)

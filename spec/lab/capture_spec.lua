@@ -10,20 +10,20 @@ local function can_capture() return peers.have "tcpdump" and peers.is_root() end
 local function captured(client_args)
   local leaf = certs.rsa()
   local dir = peers.tmpdir()
-  local server = peers.openssl_server { chain = leaf.chain, key = leaf.key, args = { "-rev" }, limit = 300 }
+  local server = peers.openssl_server { chain = leaf.chain, key = leaf.key, args = { "-rev" } }
   local file = dir .. "/capture.pcap"
   local mark = assert(socket.udp())
   assert(mark:setsockname("127.0.0.1", 0))
   local _, mark_port = mark:getsockname()
   local dump = peers.spawn { "tcpdump", "-i", "lo", "-U", "--immediate-mode", "-s", "0", "-Z", "root", "-w", file,
-    ("tcp port %d or udp port %d"):format(server.port, mark_port), limit = 300 }
+    ("tcp port %d or udp port %d"):format(server.port, mark_port) }
   if not dump:wait_log("listening on", 60) then
     server:stop()
     return nil, "tcpdump cannot listen here: " .. dump:stop():log()
   end
   local words = { "-keylogfile", dir .. "/keylog.txt", "-quiet", "-no_ign_eof" }
   for _, word in ipairs(client_args) do words[#words + 1] = word end
-  local client = peers.openssl_client { port = server.port, ca = leaf.ca, args = words, pipe = true, limit = 300 }
+  local client = peers.openssl_client { port = server.port, ca = leaf.ca, args = words, pipe = true }
   client:write "stressed desserts\n"
   assert.is_truthy(client:wait_log("stressed desserts", 60), client:log())
   client:write "Q\n"

@@ -95,7 +95,7 @@ describe("docs/recipes.md", function()
         if line then conn:send("250 " .. conn.version .. " " .. line .. "\r\n") end
         conn:close()
       end]]):format(id.chain, id.key), "smtp.lua")
-    local process <close> = peers.lua { script, limit = 120 }
+    local process <close> = peers.lua { script }
     local port = tonumber(process:wait_log("port (%d+)", 60))
     local client, starttls = akushu.client { trust = id.trust }, function_of_page "starttls"
     local conn = assert(starttls("localhost", port, client))

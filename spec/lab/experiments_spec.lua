@@ -14,7 +14,7 @@ local function experiments()
 end
 
 local function run(name)
-  local process = peers.lua { folder .. name, limit = 600 }
+  local process = peers.lua { folder .. name }
   local code = process:wait(610)
   local log = process:stop():log()
   return code, log
@@ -38,8 +38,7 @@ describe("the experiments", function()
   end
 
   it("end with another code when a claim is not so", function()
-    local process = peers.lua { "-e", ("arg = { [0] = %q } dofile '%slib.lua'.claim(1 == 2, 'one is %%s', 'two')"):format(folder .. "x.lua", folder),
-      limit = 120 }
+    local process = peers.lua { "-e", ("arg = { [0] = %q } dofile '%slib.lua'.claim(1 == 2, 'one is %%s', 'two')"):format(folder .. "x.lua", folder) }
     local code = process:wait(125)
     assert.equal("NOT SO: one is two\n", process:stop():log())
     assert.equal(1, code)

@@ -39,7 +39,7 @@ describe("trace:script", function()
   it("is a program by itself", function()
     local lab = akushu.lab { seed = "alone" }
     local text = assert(lab:run(lab:client {}, lab:server {}):script())
-    local process = peers.lua { peers.tmpfile(text, "regression.lua"), limit = 120 }
+    local process = peers.lua { peers.tmpfile(text, "regression.lua") }
     local code = process:wait(125)
     local log = process:stop():log()
     assert.equal(0, code, log)

@@ -86,7 +86,7 @@ describe("a script over LuaSocket", function()
     local _, port = listener:getsockname()
     local leaf = certs.rsa()
     local client = peers.openssl_client { port = port, ca = leaf.ca, args = { "-tls1_2", "-cipher", "AES128-SHA256", "-brief", "-servername", "localhost" },
-      pipe = true, limit = 120 }
+      pipe = true }
     listener:settimeout(patience)
     local s = assert(listener:accept())
     local key = akushu.crypto.key(peers.read_file(leaf.key))

@@ -12,12 +12,12 @@ local here = debug.getinfo(1, "S").source:match "^@(.-)[^/]*$"
 -- driver.start("python3", "peer_python.py") → a driver
 function driver.start(program, script)
   local listener, port = net.listen()
-  local process = peers.spawn { program, here .. script, port, limit = 230 }
-  listener:settimeout(20)
+  local process = peers.spawn { program, here .. script, port }
+  listener:settimeout(peers.patience)
   local sock = listener:accept()
   listener:close()
   if not sock then error(process:stop():log(), 2) end
-  sock:settimeout(20)
+  sock:settimeout(peers.patience)
   sock:setoption("tcp-nodelay", true)
   return setmetatable({ sock = sock, process = process, count = 0 }, driver)
 end

@@ -1,4 +1,5 @@
 -- A Handshake and its Session over LuaSocket, blocking, with a deadline on everything: what specs use to meet real peers.
+local peers = require "spec.support.peers"
 local socket = require "socket"
 
 local net = {}
@@ -57,12 +58,12 @@ local function read(self)
   return failure_of("transport", self.ended)
 end
 
--- Alert out, our sending side shut, the rest read (bounded), so that the peer surely sees the alert.
+-- Alert out, our sending side shut, the rest read (bounded) until the peer has left, so that it surely sees the alert.
 local function farewell(self, bytes)
   if bytes and #bytes > 0 then write(self, bytes) end
   self.sock:shutdown "send"
-  local drained, stop = 0, math.min(self.deadline, socket.gettime() + 2)
-  self.deadline = stop
+  local drained = 0
+  self.deadline = socket.gettime() + peers.patience
   while drained < 1048576 do
     local data = read(self)
     if not data or data == "" then break end
@@ -71,24 +72,49 @@ local function farewell(self, bytes)
   self.sock:close()
 end
 
+-- Whether these bytes are whole records with one of this content type among them.
+local function holds(bytes, content_type)
+  local at, found = 1, false
+  while #bytes - at >= 4 do
+    local kind, n = bytes:byte(at), string.unpack(">I2", bytes, at + 3)
+    found, at = found or kind == content_type, at + 5 + n
+  end
+  return found and at == #bytes + 1
+end
+
+-- Whole records with one of this content type among them: what the peer says before it is answered.
+function conn:gather(content_type)
+  local bytes = ""
+  repeat
+    local data, err, why = read(self)
+    if not data then return nil, err, why end
+    bytes = bytes .. data
+  until data == "" or holds(bytes, content_type)
+  return bytes
+end
+
 local function wrap(sock, hs, options)
   sock:settimeout(0)
   sock:setoption("tcp-nodelay", true)
   return setmetatable({
-    sock = sock, hs = hs, buffer = "", inbox = {},
-    deadline = socket.gettime() + (options and options.timeout or 20),
+    sock = sock, hs = hs, buffer = "", inbox = {}, answers = 0, -- that the session has given by itself
+    deadline = socket.gettime() + (options and options.timeout or 2 * peers.patience),
   }, conn)
 end
 
 -- Runs the handshake. true, or nil, message, failure (the alert has been delivered and the socket closed by then).
-function conn:handshake()
+-- o: gather (a content type: the peer is answered when it has sent a record of that, be it early data), hold (our Finished is not sent: it is in conn.held).
+function conn:handshake(o)
   local out, message, failure = self.hs:start()
+  local first = o and o.gather
   while true do
     if not out then
       farewell(self, self.hs:pending())
       return nil, message, failure
     end
-    if #out > 0 then
+    if o and o.hold and self.hs.done then
+      self.held = out
+    elseif #out > 0 then
       local ok, err, why = write(self, out)
       -- A peer that has refused us may have closed already; its alert is still to be read.
       if not ok and why.code ~= "transport" then
@@ -97,7 +123,9 @@ function conn:handshake()
       end
     end
     if self.hs.done then break end
-    local data, err, why = read(self)
+    local data, err, why
+    if first then data, err, why = self:gather(first) else data, err, why = read(self) end
+    first = nil
     if not data then
       self.sock:close()
       return nil, err, why
@@ -126,6 +154,7 @@ function conn:take(bytes)
   end
   self.buffer = self.buffer .. plain
   if reply and #reply > 0 then
+    self.answers = self.answers + 1
     local ok, err, why = write(self, reply)
     if not ok then return nil, err, why end
   end
@@ -152,6 +181,16 @@ function conn:send(data)
   local bytes, message, failure = self.session:seal(data)
   if not bytes then return nil, message, failure end
   return write(self, bytes)
+end
+
+-- Bytes as they are: what the session wants sent outside of seal and open.
+function conn:put(bytes) return write(self, bytes) end
+
+-- Receives until the session has answered by itself: a KeyUpdate, a request for a certificate. true, or as more().
+function conn:answer()
+  local before, ok, message, failure = self.answers, true, nil, nil
+  while ok and self.answers == before do ok, message, failure = self:more() end
+  return ok, message, failure
 end
 
 -- Exactly n bytes, or nil, message, failure, what there is.
@@ -197,7 +236,7 @@ end
 -- net.connect(port, handshake, {timeout=seconds}) → connection, not yet shaken hands; raises when there is no TCP connection.
 function net.connect(port, hs, options)
   local sock = assert(socket.tcp())
-  sock:settimeout(5)
+  sock:settimeout(peers.patience)
   assert(sock:connect("127.0.0.1", port))
   return wrap(sock, hs, options)
 end
@@ -219,7 +258,7 @@ end
 
 -- net.accept(listener, handshake, options) → connection before its handshake, or nil, message.
 function net.accept(listener, hs, options)
-  listener:settimeout(options and options.timeout or 20)
+  listener:settimeout(options and options.timeout or peers.patience)
   local sock, err = listener:accept()
   if not sock then return nil, "nobody connects: " .. tostring(err) end
   return wrap(sock, hs, options)
@@ -229,7 +268,7 @@ end
 function net.serve(listener, hs, options)
   local c, err = net.accept(listener, hs, options)
   if not c then return nil, err, { code = "timeout" } end
-  local ok, message, failure = c:handshake()
+  local ok, message, failure = c:handshake(options)
   if not ok then return nil, message, failure end
   return c
 end

@@ -44,7 +44,7 @@ function client(o, say) {
   const finish = (answer) => { if (!answered) { answered = true; say(answer); } };
   const stream = tls.connect(Object.assign(options(o), more), () => stream.write("ping from node\n"));
   stream.setNoDelay(true);
-  stream.setTimeout(10000, () => stream.destroy(new Error("timeout")));
+  stream.setTimeout(90000, () => stream.destroy(new Error("timeout")));
   stream.on("OCSPResponse", (response) => { ocsp = response && response.length > 0 ? response.toString("hex") : null; });
   stream.on("session", (session) => { if (o.keep) sessions.set(o.keep, session); });
   stream.on("data", (data) => {
@@ -55,7 +55,7 @@ function client(o, say) {
     }
     got += data;
   });
-  stream.on("end", () => finish(Object.assign(seen, { got, ocsp })));
+  stream.on("end", () => finish(seen ? Object.assign(seen, { got, ocsp }) : { error: "nothing was said" }));
   stream.on("error", (error) => finish({ error: `${error.code}: ${error.message}` }));
   stream.on("close", () => finish({ error: "closed" }));
 }

@@ -77,7 +77,7 @@ def line_of(stream):
 def client(o):
     context = context_of(o, ssl.PROTOCOL_TLS_CLIENT)
     with socket.create_connection(("127.0.0.1", o["port"])) as raw:
-        raw.settimeout(10)
+        raw.settimeout(90)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with context.wrap_socket(raw, server_hostname=o.get("name", "localhost"), suppress_ragged_eofs=False, session=sessions.get(o.get("session"))) as stream:
             stream.sendall(b"ping from python\n" * o.get("lines", 1))
@@ -98,11 +98,11 @@ def server(o, say):
     context = context_of(o, ssl.PROTOCOL_TLS_SERVER)
     context.sni_callback = lambda stream, name, _: names.append(name)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(90)
         say({"port": listener.getsockname()[1]})
         raw, _ = listener.accept()
     with raw:
-        raw.settimeout(10)
+        raw.settimeout(90)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with context.wrap_socket(raw, server_side=True, suppress_ragged_eofs=False) as stream:
             while data := line_of(stream):  # upper case for each line, until close_notify

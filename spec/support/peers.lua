@@ -3,8 +3,13 @@ local socket = require "socket" -- also makes a broken pipe an error instead of 
 
 local peers = {}
 
+-- How long anything may take that has to come, in seconds: it ends a wait for what never will, and says nothing about how fast a machine is. Waits count how often
+-- they have looked and not the time: what a process does not have for itself (a clock that is set, a machine that stands still) is none of its time.
+peers.patience = 90
+local pause = 0.02
+
 local here = debug.getinfo(1, "S").source:match "^@(.-)[^/]*$"
-local keep = here .. "keep"
+local keep -- the script beside this file, by a name that is right in any directory
 
 function peers.quote(s)
   return "'" .. tostring(s):gsub("'", "'\\''") .. "'"
@@ -19,13 +24,17 @@ local function read_file(path)
 end
 peers.read_file = read_file
 
+-- What a command says on its standard output.
+function peers.output(command)
+  local pipe <close> = assert(io.popen(command))
+  return pipe:read "a"
+end
+
 -- A directory of this process's own; gone when it ends.
 local base
 local function base_dir()
   if not base then
-    local pipe = assert(io.popen "mktemp -d /tmp/akushu-spec.XXXXXX")
-    local path = pipe:read "l"
-    pipe:close()
+    local path = peers.output("mktemp -d /tmp/akushu-spec.XXXXXX"):match "[^\n]+"
     base = setmetatable({ path = assert(path, "no temporary directory"), count = 0 }, {
       __gc = function(self) os.execute("rm -rf " .. peers.quote(self.path)) end,
     })
@@ -51,35 +60,43 @@ function peers.tmpfile(text, name)
   return path
 end
 
--- Waits until probe() gives something, for `seconds` at most.
+-- Waits until probe() gives something; nil when it never does. seconds: more than peers.patience, for what is known to be slow.
 function peers.wait_for(probe, seconds)
-  local deadline = socket.gettime() + seconds
-  while true do
+  for _ = 1, (seconds or peers.patience) // pause do
     local got = probe()
     if got then return got end
-    if socket.gettime() > deadline then return nil end
-    socket.sleep(0.02)
+    socket.sleep(pause)
   end
+  return probe()
 end
 
--- A port that nobody listens on. Below the range that the kernel gives to outgoing connections.
-function peers.free_port()
-  for _ = 1, 100 do
+-- A port for a server that cannot say which one the kernel has given it: nobody listens on it, and no other spec gets it before `claim`, a UDP socket of that number,
+-- is closed (or its process has ended). Below the range that the kernel usually gives to outgoing connections.
+local function claim_port()
+  for _ = 1, 1000 do
     local port = math.random(12000, 31000)
-    local s = socket.bind("127.0.0.1", port)
-    if s then
-      s:close()
-      return port
-    end
+    local claim, probe = assert(socket.udp4()), assert(socket.tcp4())
+    assert(probe:setoption("reuseaddr", true))
+    local free = claim:setsockname("127.0.0.1", port) and probe:bind("*", port)
+    probe:close()
+    if free then return port, claim end
+    claim:close()
   end
   error "no free port"
+end
+
+-- A port of 127.0.0.1 on which nobody will listen as long as the second result, a socket that is bound and no more, is open.
+function peers.closed_port()
+  local holder = assert(socket.tcp4())
+  assert(holder:bind("127.0.0.1", 0))
+  return math.tointeger(tonumber((select(2, holder:getsockname())))), holder
 end
 
 local process = {}
 process.__index = process
 
--- peers.spawn{ command…, input = text, pipe = true, limit = seconds, dir = cwd, env = {NAME=value} }
--- Standard input: `input`, or with `pipe` whatever proc:write() gives, or nothing.
+-- peers.spawn{ command…, input = text, pipe = true, dir = cwd, env = {NAME=value} }
+-- Standard input: `input`, or with `pipe` whatever proc:write() gives, or nothing. What it says is in the C locale.
 function peers.spawn(spec)
   local dir = peers.tmpdir()
   local words = {}
@@ -98,10 +115,8 @@ function peers.spawn(spec)
     assert(file:close())
   end
   local cd = spec.dir and ("cd " .. peers.quote(spec.dir) .. " && ") or ""
-  local pipe = io.popen("readlink -f " .. peers.quote(keep))
-  local runner = pipe:read "l"
-  pipe:close()
-  self.lifeline = assert(io.popen(("%sexec %s %s %d %s"):format(cd, peers.quote(runner), dir, spec.limit or 60, self.command), "w"))
+  keep = keep or peers.output("readlink -f " .. peers.quote(here .. "keep")):match "[^\n]+"
+  self.lifeline = assert(io.popen(("%sexec %s %s %s"):format(cd, peers.quote(keep), dir, self.command), "w"))
   self.lifeline:setvbuf "no"
   if spec.pipe then
     self.stdin = assert(io.open(dir .. "/in", "wb")) -- meets the command's open
@@ -112,7 +127,7 @@ end
 
 function process:log() return read_file(self.dir .. "/log") or "" end
 
--- The exit code once it has ended (124: out of time), else nil.
+-- The exit code once it has ended, else nil.
 function process:code() return tonumber(read_file(self.dir .. "/code") or "") end
 
 function process:write(text) return self.stdin:write(text) end
@@ -125,21 +140,21 @@ function process:finish_input()
   end
 end
 
--- Waits until the log holds a Lua pattern; returns its captures. nil, log: it ended or took too long.
+-- Waits until the log holds a Lua pattern; returns its captures. nil, log: it has ended, or never says so.
 function process:wait_log(pattern, seconds)
-  local deadline = socket.gettime() + (seconds or 10)
-  while true do
+  local log
+  peers.wait_for(function()
     local ended = self:code()
-    local log = self:log()
-    if log:find(pattern) then return log:match(pattern) end
-    if ended or socket.gettime() > deadline then return nil, log end
-    socket.sleep(0.02)
-  end
+    log = self:log()
+    return ended or log:find(pattern)
+  end, seconds)
+  if log:find(pattern) then return log:match(pattern) end
+  return nil, log
 end
 
--- Waits until it has ended by itself; returns its exit code, or nil.
+-- Waits until it has ended by itself; returns its exit code, or nil: it does not.
 function process:wait(seconds)
-  return peers.wait_for(function() return self:code() end, seconds or 20)
+  return peers.wait_for(function() return self:code() end, seconds)
 end
 
 -- Ends it (if it still runs); afterwards the log is whole.
@@ -149,48 +164,56 @@ function process:stop()
     self.lifeline:close()
     self.lifeline = nil
   end
+  if self.claim then
+    self.claim:close()
+    self.claim = nil
+  end
   return self
 end
 
 -- Takes it away without a word, as a crash would: no close_notify, just the end of its sockets.
 function process:kill()
-  local group = tonumber(read_file(self.dir .. "/group") or "")
-  if group then os.execute(("kill -KILL -%d"):format(group)) end
-  self:wait(5)
+  local group = peers.wait_for(function() return tonumber(read_file(self.dir .. "/group") or "") end)
+  os.execute(("kill -KILL -%d"):format(assert(group, "it has not begun")))
+  assert(self:wait(), "it outlives SIGKILL")
 end
 
 process.__close = process.stop
 process.__gc = process.stop
 
 -- Starts a server given by fn(port) → spawn table; `ready` is a pattern of its log, or a function(proc). A port may have been taken in
--- between, so it tries again.
+-- between by who is none of ours: it tries again when the server has ended.
 local function start_server(fn, ready)
   local last
-  for _ = 1, 4 do
-    local port = peers.free_port()
+  for _ = 1, 8 do
+    local port, claim = claim_port()
     local proc = peers.spawn(fn(port))
-    proc.port = port
+    proc.port, proc.claim = port, claim
     local up
     if type(ready) == "string" then
-      up = proc:wait_log(ready, 15)
+      up = proc:wait_log(ready)
     else
-      up = peers.wait_for(function() return proc:code() and "ended" or ready(proc) end, 15)
+      up = peers.wait_for(function() return proc:code() and "ended" or ready(proc) end)
       if up == "ended" then up = nil end
     end
     if up then return proc end
+    local ended = proc:code()
     last = proc:stop():log()
+    if not ended then break end
   end
   error("the server did not start: " .. tostring(last), 2)
 end
 peers.start_server = start_server
 
-local function connectable(proc)
-  local s = socket.tcp()
-  s:settimeout(1)
+-- Whether somebody listens on its port: a server that says nothing when it is ready.
+function peers.connectable(proc)
+  local s = assert(socket.tcp4())
+  s:settimeout(peers.patience)
   local ok = s:connect("127.0.0.1", proc.port)
   s:close()
   return ok
 end
+local connectable = peers.connectable
 
 local function with_args(words, args)
   for _, word in ipairs(args or {}) do words[#words + 1] = word end
@@ -208,7 +231,7 @@ local function intermediates(chain)
   if rest and rest:find("BEGIN CERTIFICATE", 1, true) then return peers.tmpfile(rest, "intermediates.pem") end
 end
 
--- openssl s_server. o: chain, key (PEM file names), args, pipe (data by proc:write and proc:log), limit.
+-- openssl s_server. o: chain, key (PEM file names), args, pipe (data by proc:write and proc:log).
 -- The chain file holds the end entity first; what follows it is sent too.
 function peers.openssl_server(o)
   local between = intermediates(o.chain)
@@ -216,7 +239,7 @@ function peers.openssl_server(o)
     local words = { "openssl", "s_server", "-accept", "127.0.0.1:" .. port, "-cert", o.chain, "-key", o.key }
     if between then with_args(words, { "-cert_chain", between }) end
     with_args(words, o.args)
-    words.pipe, words.limit, words.dir = o.pipe, o.limit, o.dir
+    words.pipe, words.dir = o.pipe, o.dir
     return words
   end, o.quiet and connectable or "ACCEPT")
 end
@@ -226,7 +249,7 @@ function peers.openssl_client(o)
   local words = { "openssl", "s_client", "-connect", "127.0.0.1:" .. o.port, "-servername", o.server_name or "localhost",
     "-CAfile", o.ca, "-verify_return_error", "-verify_hostname", o.server_name or "localhost" }
   with_args(words, o.args)
-  words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
+  words.pipe, words.input = o.pipe, o.input
   return peers.spawn(words)
 end
 
@@ -236,7 +259,6 @@ function peers.gnutls_server(o)
     local words = { "gnutls-serv", "--port", port, "--x509certfile", o.chain, "--x509keyfile", o.key }
     if o.priority then with_args(words, { "--priority", o.priority }) end
     with_args(words, o.args)
-    words.limit = o.limit
     return words
   end, "istening on IPv4[^\n]*done")
 end
@@ -248,7 +270,7 @@ function peers.gnutls_client(o)
   if o.priority then with_args(words, { "--priority", o.priority }) end
   with_args(words, o.args)
   words[#words + 1] = "127.0.0.1"
-  words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
+  words.pipe, words.input = o.pipe, o.input
   return peers.spawn(words)
 end
 
@@ -291,27 +313,22 @@ http {
 ]]):format(peers.is_root() and "user root;" or "", o.http or "", port, o.listen or "", o.chain, o.key, o.server or ""):gsub("DIR", dir)
     assert(conf:write(text))
     assert(conf:close())
-    return { "nginx", "-p", dir, "-c", dir .. "/nginx.conf", "-e", "stderr", limit = o.limit }
+    return { "nginx", "-p", dir, "-c", dir .. "/nginx.conf", "-e", "stderr" }
   end, connectable)
   proc.root = dir .. "/root"
   return proc
 end
 
-function peers.is_root()
-  local pipe = io.popen "id -u"
-  local id = pipe:read "l"
-  pipe:close()
-  return id == "0"
-end
+function peers.is_root() return peers.output "id -u" == "0\n" end
 
 -- curl against https://localhost:PORT/path. o: port, ca, path, args, server_name.
 function peers.curl(o)
   local name = o.server_name or "localhost"
-  local words = { "curl", "--silent", "--show-error", "--no-progress-meter", "--max-time", "30", "--noproxy", "*",
+  local words = { "curl", "--disable", "--silent", "--show-error", "--no-progress-meter", "--max-time", tostring(peers.patience), "--noproxy", "*",
     "--resolve", ("%s:%d:127.0.0.1"):format(name, o.port), "--cacert", o.ca }
   with_args(words, o.args)
   words[#words + 1] = ("https://%s:%d%s"):format(name, o.port, o.path or "/")
-  words.limit, words.input = o.limit, o.input
+  words.input = o.input
   return peers.spawn(words)
 end
 
@@ -348,7 +365,7 @@ function peers.nss_server(o)
   return start_server(function(port)
     local words = { "selfserv", "-v", "-d", "sql:" .. o.database, "-n", o.name, "-p", port, "-V", o.versions or "tls1.2:tls1.3" }
     if o.tickets ~= false then words[#words + 1] = "-u" end
-    words.env, words.limit = { NSS_SDB_USE_CACHE = "no" }, o.limit
+    words.env = { NSS_SDB_USE_CACHE = "no" }
     return with_args(words, o.args)
   end, connectable)
 end
@@ -359,7 +376,7 @@ function peers.nss_client(o)
     "-V", o.versions or "tls1.2:tls1.3" }
   if o.tickets ~= false then words[#words + 1] = "-u" end
   with_args(words, o.args)
-  words.pipe, words.input, words.limit = o.pipe, o.input, o.limit
+  words.pipe, words.input = o.pipe, o.input
   return peers.spawn(words)
 end
 
@@ -367,7 +384,7 @@ end
 function peers.lua(o)
   local words = { "lua5.4" }
   with_args(words, o)
-  words.pipe, words.input, words.limit, words.env = o.pipe, o.input, o.limit, { LUA_PATH = package.path, LUA_CPATH = package.cpath }
+  words.pipe, words.input, words.env = o.pipe, o.input, { LUA_PATH = package.path, LUA_CPATH = package.cpath }
   return peers.spawn(words)
 end
 

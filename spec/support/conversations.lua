@@ -75,6 +75,22 @@ return function(loop)
   end
 
   describe(loop.name, function()
+    it("tells what is no address, or no table of options, at the line of who connects", function()
+      loop.run(function()
+        for wrong, call in pairs {
+          ["connect: a host expected (a name or an address), got nil"] = function() tls.connect(nil, 443, client) end,
+          ["connect: a port expected, got nil"] = function() tls.connect("localhost", nil, client) end,
+          ["connect: a port expected, got userdata"] = function() tls.connect("localhost", client) end,
+          ["a table of options expected, got number"] = function() tls.connect("localhost", 443, client, 30) end,
+        } do
+          local ok, message = pcall(call)
+          assert.is_false(ok)
+          assert.equal(wrong, (message:gsub("^%S*conversations%.lua:%d+: ", "")))
+          assert.matches("conversations%.lua:%d+: ", message)
+        end
+      end)
+    end)
+
     it("gives socket.http what it speaks TLS with", function()
       local http, ltn12 = require "socket.http", require "ltn12"
       with_server(function(conn)

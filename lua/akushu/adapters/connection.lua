@@ -133,21 +133,29 @@ end
 
 -- ---- connecting ----------------------------------------------------------------------------------------------------------------
 
---- For who will connect, to a host not known yet: the options, looked at before they are needed (what is wrong raises with no line), in a table of their own.
-function connection.options_of_client(context, o)
-  read_options(o)
-  check_context(context)
-  if context.role ~= "client" then error("a client's context expected (akushu.client), got a server's", 0) end
-  return connection.client_options(nil, o)
-end
-
---- For who connects: options with the host as server_name unless they name one; how long connecting may take, in seconds, or nil.
-function connection.client_options(host, o)
+local function with_name(host, o)
+  if o ~= nil and type(o) ~= "table" then return o end -- whoever reads the options says what that is
   local options = { server_name = host }
   for name, value in pairs(o or {}) do options[name] = value end
   return options
 end
 
+--- For who will connect, to a host not known yet: the options, looked at before they are needed (what is wrong raises with no line), in a table of their own.
+function connection.options_of_client(context, o)
+  read_options(o)
+  check_context(context)
+  if context.role ~= "client" then error("a client's context expected (akushu.client), got a server's", 0) end
+  return with_name(nil, o)
+end
+
+--- For who connects: options with the host as server_name unless they name one. What is no address is told at the line of who called the function that calls this.
+function connection.client_options(host, port, o)
+  if type(host) ~= "string" then error("connect: a host expected (a name or an address), got " .. type(host), 3) end
+  if type(port) ~= "number" and type(port) ~= "string" then error("connect: a port expected, got " .. type(port), 3) end
+  return with_name(host, o)
+end
+
+--- How long connecting may take, in seconds, or nil.
 function connection.patience(conn)
   local a, b = conn.timeout, conn.handshake_timeout
   return a and b and math.min(a, b) or a or b

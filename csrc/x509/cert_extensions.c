@@ -190,6 +190,15 @@ static bool read_inhibit_any_policy(ak_cert *c, ak_view v) {
     return content(v, AK_DER_INTEGER, &n) && few(n, &c->inhibit_any_policy);
 }
 
+bool ak_point_name_valid(ak_view v) {
+    ak_rd r;
+    uint8_t tag;
+    ak_view name;
+    ak_rd_view(&r, v);
+    if (!ak_der_next(&r, &tag, &name, NULL) || !ak_rd_done(&r)) return false;
+    return tag == AK_DER_CONTEXT_CONSTRUCTED(0) ? ak_names_valid(name) : tag == AK_DER_CONTEXT_CONSTRUCTED(1) && ak_rdn_valid(name);
+}
+
 static bool read_crl_dps(ak_cert *c, ak_view v) {
     ak_rd r, dp;
     size_t n = 0;
@@ -202,7 +211,7 @@ static bool read_crl_dps(ak_cert *c, ak_view v) {
         if (!ak_der_optional(&dp, AK_DER_CONTEXT_CONSTRUCTED(0), &name, &has_name)) return false;
         if (!ak_der_optional(&dp, AK_DER_CONTEXT(1), &reasons, &has_reasons)) return false;
         if (!ak_der_optional(&dp, AK_DER_CONTEXT_CONSTRUCTED(2), &issuer, &has_issuer)) return false;
-        if ((has_issuer && !ak_names_valid(issuer)) || !ak_rd_done(&dp)) return false;
+        if ((has_name && !ak_point_name_valid(name)) || (has_issuer && !ak_names_valid(issuer)) || !ak_rd_done(&dp)) return false;
         if ((!has_name && !has_issuer) || (has_reasons && !ak_bits_valid(reasons))) return false; /* §4.2.1.13: one of the two is there */
     }
     return ak_rd_done(&r);

@@ -57,7 +57,7 @@ static bool read_idp(ak_crl *c, ak_view value) {
     ak_rd_view(&r, value);
     c->idp = value;
     if (!ak_der_enter(&r, AK_DER_SEQUENCE, &idp) || !ak_rd_done(&r) || ak_rd_left(&idp) == 0) return false; /* §5.2.5: never empty */
-    if (!ak_der_optional(&idp, AK_DER_CONTEXT_CONSTRUCTED(0), &c->idp_name, &found)) return false;
+    if (!ak_der_optional(&idp, AK_DER_CONTEXT_CONSTRUCTED(0), &c->idp_name, &found) || (found && !ak_point_name_valid(c->idp_name))) return false;
     if (!flag(&idp, 1, &c->only_user) || !flag(&idp, 2, &c->only_ca)) return false;
     if (!ak_der_optional(&idp, AK_DER_CONTEXT(3), &v, &found) || (found && !read_reasons(v, &c->reasons))) return false;
     if (!flag(&idp, 4, &c->indirect) || !flag(&idp, 5, &c->only_attribute) || !ak_rd_done(&idp)) return false;

@@ -37,6 +37,8 @@ bool ak_der_time(ak_rd *r, int64_t *out);
 bool ak_time_read(uint8_t tag, ak_view v, int64_t *out);
 /* ak_name_valid: a Name of the right form (header included). */
 bool ak_name_valid(ak_view name);
+/* ak_rdn_valid: the content of a RelativeDistinguishedName. */
+bool ak_rdn_valid(ak_view rdn);
 /* ak_name_within: whether `base` is the beginning of `name`, RDN by RDN (directoryName constraints). */
 bool ak_name_within(ak_view name, ak_view base);
 /* ak_name_walk: a walk over the attributes of a Name. ak_name_email: on to the next emailAddress; false at the end. */
@@ -48,6 +50,8 @@ bool ak_name_email(ak_name_walk *w, ak_view *out);
 /* ak_names_valid: the content of GeneralNames: every one well formed, at least one. address_size: 4/16 for names, doubled in constraints. */
 bool ak_names_valid(ak_view names);
 bool ak_gn_read(ak_rd *r, ak_gn *out, bool constraint);
+/* ak_point_name_valid: DistributionPointName: [0] GeneralNames or [1] RelativeDistinguishedName (the content of the field around it). */
+bool ak_point_name_valid(ak_view v);
 /* ak_cert_extensions: reads SEQUENCE OF Extension (its content) into c->exts and the fields made from them. False: not of that form. */
 ak_error ak_cert_extensions(ak_cert *c, ak_view list, ak_failure *f);
 /* ak_ext_list: splits SEQUENCE OF Extension (content) into at most max entries; *n. False: malformed or too many. */

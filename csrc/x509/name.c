@@ -51,17 +51,28 @@ bool ak_name_walk_start(ak_name_walk *w, ak_view name) {
     return ak_der_enter(&outer, AK_DER_SEQUENCE, &w->names) && ak_rd_done(&outer);
 }
 
+static bool read_attribute(ak_rd *rdn, attribute *a) {
+    ak_rd pair;
+    return ak_der_enter(rdn, AK_DER_SEQUENCE, &pair) && ak_der_oid(&pair, &a->oid) && ak_der_next(&pair, &a->tag, &a->value, NULL) && ak_rd_done(&pair);
+}
+
 /* walk_next: 1 an attribute, 0 the end, -1 malformed. */
 static int walk_next(ak_name_walk *w, attribute *a) {
-    ak_rd pair;
     a->first_of_rdn = ak_rd_left(&w->rdn) == 0;
     if (a->first_of_rdn) {
         if (ak_rd_done(&w->names)) return 0;
         if (!ak_der_enter(&w->names, AK_DER_SET, &w->rdn) || ak_rd_left(&w->rdn) == 0) return -1;
     }
-    bool ok = ak_der_enter(&w->rdn, AK_DER_SEQUENCE, &pair) && ak_der_oid(&pair, &a->oid) &&
-              ak_der_next(&pair, &a->tag, &a->value, NULL) && ak_rd_done(&pair);
-    return ok ? 1 : -1;
+    return read_attribute(&w->rdn, a) ? 1 : -1;
+}
+
+bool ak_rdn_valid(ak_view rdn) {
+    ak_rd r;
+    attribute a;
+    ak_rd_view(&r, rdn);
+    while (ak_rd_left(&r) > 0)
+        if (!read_attribute(&r, &a)) return false;
+    return rdn.n > 0;
 }
 
 bool ak_name_valid(ak_view name) {
@@ -341,6 +352,15 @@ static bool contiguous(const uint8_t *mask, size_t n) {
     return true;
 }
 
+/* other_valid: OtherName (content): what it is of, and [0] EXPLICIT something. */
+static bool other_valid(ak_view v) {
+    ak_rd r, value;
+    ak_view oid;
+    ak_rd_view(&r, v);
+    return ak_der_oid(&r, &oid) && ak_der_enter(&r, AK_DER_CONTEXT_CONSTRUCTED(0), &value) && ak_rd_done(&r) && ak_der_next(&value, NULL, NULL, NULL) &&
+           ak_rd_done(&value);
+}
+
 bool ak_gn_read(ak_rd *r, ak_gn *out, bool constraint) {
     uint8_t tag = 0;
     ak_view v;
@@ -349,6 +369,7 @@ bool ak_gn_read(ak_rd *r, ak_gn *out, bool constraint) {
     out->value = v;
     switch (tag) {
     case AK_DER_CONTEXT_CONSTRUCTED(AK_GN_other):
+        return other_valid(v);
     case AK_DER_CONTEXT_CONSTRUCTED(AK_GN_x400):
     case AK_DER_CONTEXT_CONSTRUCTED(AK_GN_edi):
     case AK_DER_CONTEXT(AK_GN_email):

@@ -293,6 +293,10 @@ describe("bytes that are no certificate", function()
       { "inhibitAnyPolicy", der.octets "\0" }, { "inhibitAnyPolicy", der.integer(-1) },
       { "cRLDistributionPoints", der.sequence(der.null()) }, { "cRLDistributionPoints", der.sequence(der.sequence()) },
       { "cRLDistributionPoints", der.sequence(der.sequence(der.primitive(1, "\5\x60"))) },
+      { "cRLDistributionPoints", der.sequence(der.sequence(der.context(0))) }, { "cRLDistributionPoints", der.sequence(der.sequence(der.context(0, der.context(0)))) },
+      { "cRLDistributionPoints", der.sequence(der.sequence(der.context(0, der.context(1, der.utf8 "x")))) },
+      { "cRLDistributionPoints", der.sequence(der.sequence(der.context(0, der.context(1)))) },
+      { "subjectAltName", der.sequence(der.context(0, der.oid "1.2.3")) }, { "subjectAltName", der.sequence(der.context(0, der.oid "1.2.3", der.utf8 "x")) },
       { "cRLDistributionPoints", der.sequence(der.sequence(der.context(0, der.context(0, der.primitive(6, "http://x/"))), der.primitive(1, "\7\xff"))) },
       { "extKeyUsage", der.sequence(der.oid "1.3.6.1.5.5.7.3.1", der.tlv(6, "\x2a\x83")) }, { "extKeyUsage", der.sequence(der.tlv(6)) },
       { "certificatePolicies", der.sequence(der.sequence(der.tlv(6, "\x2a\x80\1"))) }, { "subjectAltName", der.sequence(der.primitive(8, "\x80\1")) },
@@ -308,6 +312,12 @@ describe("bytes that are no certificate", function()
       local report = ca:trust():verify(bad.chain)
       assert.equal("bad_certificate", report.verdict)
       assert.matches(row[1], report.text, 1, true)
+    end
+    for _, row in ipairs {
+      { "cRLDistributionPoints", der.sequence(der.sequence(der.context(0, der.context(1, der.sequence(der.oid "2.5.4.3", der.utf8 "x"))))) },
+      { "subjectAltName", der.sequence(der.primitive(2, "a.example"), der.context(0, der.oid "1.2.3", der.context(0, der.utf8 "x"))) },
+    } do
+      assert.is_nil(ca:issue({ names = { "a.example" }, key = key, extensions = { { oid = row[1], value = row[2] } } }).certificate.malformed)
     end
     local twice = ca:issue { names = { "a" }, key = key, extensions = { { oid = "1.2.3", value = "" }, { oid = "1.2.3", value = "" } } }
     assert.equal("an extension appears twice", twice.certificate.malformed)

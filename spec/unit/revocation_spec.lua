@@ -183,7 +183,7 @@ describe("CRLs", function()
     local long = ("long "):rep(60)
     local one = { relative "part 1", full({ "CN", "Intermediate" }, { "CN", "part 1" }) }
     local far = { relative(long), full({ "CN", "Intermediate" }, { "CN", long }) }
-    local elsewhere = { relative "part 2", full({ "CN", "Intermediate" }, { "CN", "part 2" }), full { "CN", "part 1" }, der.context(0, der.context(1, "\5\0")) }
+    local elsewhere = { relative "part 2", full({ "CN", "Intermediate" }, { "CN", "part 2" }), full { "CN", "part 1" } }
     local function verdict(point, scope, issuer)
       local about = leaf { extensions = { { oid = "cRLDistributionPoints", value = der.sequence(der.sequence(point, issuer or "")) } } }
       return verify({ crls = { crl(sub, { revoked = { about }, scope = idp(scope) }), root_crl } }, about).verdict
@@ -276,6 +276,9 @@ describe("CRLs", function()
     -- an issuingDistributionPoint is never empty, and says only one "only" (RFC 5280 §5.2.5)
     is("bad_crl", verify { crls = { crl(sub, { scope = idp() }) } })
     is("bad_crl", verify { crls = { crl(sub, { scope = idp(der.primitive(1, "\xff"), der.primitive(2, "\xff")) }) } })
+    for _, name in ipairs { "", der.context(0), der.context(1), der.context(1, "\5\0"), der.context(2) } do
+      is("bad_crl", verify { crls = { crl(sub, { scope = idp(der.context(0, name)) }) } })
+    end
     is("bad_pem", verify { crls = { ca:pem() } })
     -- DER has one form of a serial number: another would be looked up in vain
     local listed = crl(sub, { revoked = { { serial = 0x1bcd } } })

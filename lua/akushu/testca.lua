@@ -257,7 +257,8 @@ local function default_extensions(o, ca, rsa, spki, issuer_spki)
   local purpose = o.purpose
   if purpose == nil and not ca then purpose = "both" end
   if purpose then add("extKeyUsage", false, eku(purpose)) end
-  if o.names and #o.names > 0 then add("subjectAltName", o.name == nil and #o.names == 0, der.sequence(general_names(o.names))) end
+  local nameless = type(o.name) == "table" and #o.name == 0 -- RFC 5280 §4.2.1.6: then the extension is critical
+  if o.names and #o.names > 0 then add("subjectAltName", nameless, der.sequence(general_names(o.names))) end
   if o.subject_key_id ~= false then add("subjectKeyIdentifier", false, der.octets(o.subject_key_id or testca.key_id(spki))) end
   if o.authority_key_id ~= false then
     add("authorityKeyIdentifier", false, der.sequence(der.primitive(0, o.authority_key_id or testca.key_id(issuer_spki))))
@@ -309,12 +310,15 @@ end
 local counter = {} -- certificates made with a key so far: serial numbers differ, and repeat in a run that repeats
 setmetatable(counter, { __mode = "k" })
 
+-- serial_number: a number, or hexadecimal digits, as an INTEGER.
+local function serial_number(v)
+  if type(v) == "number" then return der.integer(v) end
+  local digits = (#v % 2 == 1 and "0" or "") .. v
+  return der.integer((digits:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end)))
+end
+
 local function serial_of(o, issuer_key, tbs_seed)
-  if type(o.serial) == "number" then return der.integer(o.serial) end
-  if type(o.serial) == "string" then
-    local digits = (#o.serial % 2 == 1 and "0" or "") .. o.serial
-    return der.integer((digits:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end)))
-  end
+  if o.serial ~= nil then return serial_number(o.serial) end
   counter[issuer_key] = (counter[issuer_key] or 0) + 1
   local s = crypto.digest("sha256", tbs_seed .. string.pack(">I4", counter[issuer_key]))
   return der.integer(string.char(s:byte() & 0x7f | 0x40) .. s:sub(2, 16))
@@ -333,7 +337,8 @@ local function make(o, ca, issuer)
   -- Somebody else's public key alone: there is no private key then, only a certificate.
   local key = (o.key ~= nil or not o.spki or ca or not issuer) and key_of(o.key) or nil
   local spki = o.spki or key.spki
-  local subject = testca.name(o.name or o.names and o.names[1] and (tostring(o.names[1]):gsub("^%a+:", "")) or "akushu test")
+  local first = o.names and o.names[1]
+  local subject = testca.name(o.name or type(first) == "string" and (first:gsub("^%a+:", "")) or "akushu test")
   local signer = issuer and issuer.key or key
   local scheme = o.scheme or scheme_for(signer, o.hash)
   local now = os.time()
@@ -490,9 +495,7 @@ end
 
 local function revoked_entry(v, now)
   local e = type(v) == "table" and (v.serial or v.reason or v.time or v.extensions) and v or { certificate = certificate_of(v) }
-  local serial = e.serial and der.integer(type(e.serial) == "string" and
-    e.serial:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end) or e.serial) or
-    serial_bytes(check_certificate("crl: option 'revoked'", certificate_of(e.certificate), 3))
+  local serial = e.serial and serial_number(e.serial) or serial_bytes(check_certificate("crl: option 'revoked'", certificate_of(e.certificate), 3))
   local extensions = e.extensions or ""
   if e.reason then extensions = extension { oid = "2.5.29.21", value = der.enumerated(reasons[e.reason] or e.reason) } .. extensions end
   return der.sequence(serial, der.time(e.time or now), extensions ~= "" and der.sequence(extensions) or "")

@@ -139,6 +139,13 @@ describe("a test CA", function()
     assert.equal("05", ca:issue({ names = { "a" }, serial = 5 }).certificate.serial)
     assert.equal("-05", ca:issue({ names = { "a" }, serial = -5 }).certificate.serial)
     assert.equal("abcdef", ca:issue({ names = { "a" }, serial = "abcdef" }).certificate.serial)
+    for _, serial in ipairs { "abc", "0abc" } do -- in a CRL, too
+      local listed = ca:trust():verify(ca:issue({ names = { "a" }, serial = "abc" }).chain, { crls = { ca:crl { revoked = { { serial = serial } } } } })
+      assert.equal("certificate_revoked", listed.verdict)
+    end
+    assert.equal("CN=akushu test", ca:issue({ names = { { 0xa4, testca.name "d" }, "a" } }).certificate.subject)
+    local nameless = ca:issue { name = {}, names = { "a.example" } }
+    assert.equal("ok", ca:trust({ strict = true }):verify(nameless.chain, { host = "a.example" }).verdict)
     assert.equal(1, ca:issue({ names = { "a" }, version = 1 }).certificate.version)
     assert.equal(0, #ca:issue({ names = { "a" }, version = 1 }).certificate.extensions)
     assert.equal("CN=Somebody", ca:issue({ names = { "a" }, issuer_name = "Somebody" }).certificate.issuer)

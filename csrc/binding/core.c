@@ -92,6 +92,13 @@ static int l_bytes(lua_State *L) {
     return 1;
 }
 
+/* host_name(name): whether a handshake could have it as its server_name. */
+static int l_host_name(lua_State *L) {
+    ak_view name = ak_lua_check_view(L, 1);
+    lua_pushboolean(L, name.n <= AK_SERVER_NAME_MAX && memchr(name.p, 0, name.n) == NULL && ak_host_valid(name));
+    return 1;
+}
+
 /* methods(class): the table of a class's methods, so that Lua files can add to it. */
 static int l_methods(lua_State *L) {
     if (luaL_getmetatable(L, ak_lua_check_string(L, 1)) == LUA_TNIL) return 1;
@@ -114,7 +121,7 @@ int luaopen_akushu_core(lua_State *L) {
     static const luaL_Reg functions[] = {{"alert_name", l_alert_name}, {"alert_number", l_alert_number}, {"errors", l_errors}, {"profile", l_profile},
                                          {"find_suite", l_find_suite}, {"find_group", l_find_group}, {"find_scheme", l_find_scheme},
                                          {"suite_has_certificate", l_suite_has_certificate}, {"methods", l_methods},
-                                         {"distinguished_names", ak_lua_distinguished_names}, {"bytes", l_bytes},
+                                         {"distinguished_names", ak_lua_distinguished_names}, {"bytes", l_bytes}, {"host_name", l_host_name},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     lua_pushliteral(L, AKUSHU_VERSION);

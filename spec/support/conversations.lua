@@ -91,6 +91,20 @@ return function(loop)
       end)
     end)
 
+    it("connects to no host that no name could be: wherever that came from, it is no mistake of the program's", function()
+      loop.run(function()
+        for _, host in ipairs { "localhost:443", "https://localhost", "", "b\252cher.example", "a\0b", ("x"):rep(300), "a b" } do
+          local conn, message, failure = tls.connect(host, 443, client)
+          assert.is_nil(conn)
+          assert.same({ "bad_host_name", "connect", message }, { failure.code, failure.state, failure.message })
+          assert.matches("is not a host name or address", message)
+          assert.is_nil(message:find "%c")
+          local sock = tls.create(client)()
+          assert.same({ nil, message }, { (function(ok, why) return ok, why end)(sock:connect(host, 443)) })
+        end
+      end)
+    end)
+
     it("gives socket.http what it speaks TLS with", function()
       local http, ltn12 = require "socket.http", require "ltn12"
       with_server(function(conn)

@@ -9,7 +9,7 @@
 --   transport.inner                      that object
 --
 -- read and write may yield: they are where an event loop comes in. Hooks and questions yield wherever a method of the connection was called.
-local as_bytes = require("akushu.core").bytes
+local core = require "akushu.core"
 local Inbox = require "akushu.adapters.inbox"
 local blame = require("akushu.misuse").blame
 local meant = require "akushu.meant"
@@ -148,11 +148,19 @@ function connection.options_of_client(context, o)
   return with_name(nil, o)
 end
 
---- For who connects: options with the host as server_name unless they name one. What is no address is told at the line of who called the function that calls this.
-function connection.client_options(host, port, o)
+--- For who connects: a connection with the host as server_name unless the options name one. Misuse is the caller's caller's; a host that no name could be is none: it may have
+-- come from anywhere.
+function connection.towards(host, port, transport, context, o)
   if type(host) ~= "string" then error("connect: a host expected (a name or an address), got " .. type(host), 3) end
   if type(port) ~= "number" and type(port) ~= "string" then error("connect: a port expected, got " .. type(port), 3) end
-  return with_name(host, o)
+  if not core.host_name(host) and not (type(o) == "table" and o.server_name) then
+    local shown = host:sub(1, 100):gsub("%c", "?")
+    local why = failure({}, "bad_host_name", ("'%s' is not a host name or address (no port, no https://, no letters but ASCII's: xn--…)"):format(shown))
+    why.state = "connect"
+    return nil, why.message, why
+  end
+  local conn, message, why = blame(3, new, transport, context, with_name(host, o))
+  return conn, message, why
 end
 
 --- How long connecting may take, in seconds, or nil.
@@ -331,7 +339,7 @@ end
 --- Sends data (a string, or an array of strings), or its bytes from i to j. The index of the last byte; or nil, message, failure, the index of the last byte that was
 -- taken: after "timeout" go on behind it; when that is all, send(data, #data + 1) or flush sends the rest of what was taken.
 function methods:send(data, i, j)
-  local bytes = as_bytes(data)
+  local bytes = core.bytes(data)
   if not bytes then error("send: a string expected, or an array of strings, got " .. (type(data) == "table" and "a table with something else in it" or type(data)), 2) end
   data = bytes
   i, j = i or 1, j or -1

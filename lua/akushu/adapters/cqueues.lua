@@ -119,7 +119,7 @@ end
 --- Connects to a server and shakes hands: a connection; or nil, message, failure. server_name is the host unless the options say otherwise.
 function adapter.connect(host, port, context, o)
   local transport = new_transport()
-  local conn, message, failure = connection.new(transport, context, connection.client_options(host, port, o))
+  local conn, message, failure = connection.towards(host, port, transport, context, o)
   if not conn then return nil, message, failure end
   local sock = take(transport, socket.connect { host = host, port = port, nodelay = true }).inner
   local ok, problem = sock:connect(connection.patience(conn))

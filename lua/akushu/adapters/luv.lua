@@ -217,7 +217,7 @@ end
 
 --- Connects to a server and shakes hands: a connection; or nil, message, failure. server_name is the host unless the options say otherwise.
 function adapter.connect(host, port, context, o)
-  local conn, message, failure = connection.new(new_transport(), context, connection.client_options(host, port, o))
+  local conn, message, failure = connection.towards(host, port, new_transport(), context, o)
   if not conn then return nil, message, failure end
   local time = connection.patience(conn)
   local stream, problem = dial(host, port, time and now() + time)

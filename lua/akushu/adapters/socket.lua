@@ -132,7 +132,7 @@ local function adapter_for(loop)
 
   --- Connects to a server and shakes hands: a connection; or nil, message, failure. server_name is the host unless the options say otherwise.
   function adapter.connect(host, port, context, o)
-    local conn, message, failure = connection.new(setmetatable({ loop = loop }, Transport), context, connection.client_options(host, port, o))
+    local conn, message, failure = connection.towards(host, port, setmetatable({ loop = loop }, Transport), context, o)
     if not conn then return nil, message, failure end
     local time = connection.patience(conn)
     local sock, problem = dial(host, port, loop.wait, time and socket.gettime() + time)

@@ -5,17 +5,27 @@
 
 #define CLASS "akushu.Secret"
 
-static ak_buf *check(lua_State *L, int arg) { return ak_lua_check(L, arg, CLASS); }
+/* closed: an empty secret and one whose bytes were wiped are two things; nobody should get a key of no bytes by mistake. */
+typedef struct secret {
+    ak_buf bytes;
+    bool closed;
+} secret;
+
+static ak_buf *check(lua_State *L, int arg) {
+    secret *s = ak_lua_check(L, arg, CLASS);
+    luaL_argcheck(L, !s->closed, arg, "a secret that was closed");
+    return &s->bytes;
+}
 
 void ak_lua_push_secret(lua_State *L, ak_view bytes) {
-    ak_buf *b = ak_lua_new(L, CLASS, sizeof *b, 0);
-    ak_buf_init_secret(b, AK_BUF_NO_LIMIT);
-    if (!ak_buf_put_view(b, bytes)) luaL_error(L, "akushu: out of memory");
+    secret *s = ak_lua_new(L, CLASS, sizeof *s, 0);
+    ak_buf_init_secret(&s->bytes, AK_BUF_NO_LIMIT);
+    s->closed = false;
+    if (!ak_buf_put_view(&s->bytes, bytes)) luaL_error(L, "akushu: out of memory");
 }
 
 ak_view ak_lua_secret_bytes(lua_State *L, int arg) {
-    const ak_buf *b = ak_lua_test(L, arg, CLASS);
-    return b != NULL ? ak_buf_view(b) : ak_lua_bytes(L, arg);
+    return ak_lua_test(L, arg, CLASS) != NULL ? ak_buf_view(check(L, arg)) : ak_lua_bytes(L, arg);
 }
 
 /* secret(bytes): bytes that a script has (a PSK, a key) as a Secret. */
@@ -30,7 +40,9 @@ static int l_reveal(lua_State *L) {
 }
 
 static int l_close(lua_State *L) {
-    ak_buf_free(check(L, 1));
+    secret *s = ak_lua_check(L, 1, CLASS);
+    s->closed = true;
+    ak_buf_free(&s->bytes);
     return 0;
 }
 
@@ -40,13 +52,16 @@ static int l_len(lua_State *L) {
 }
 
 static int l_eq(lua_State *L) {
-    ak_buf *a = ak_lua_test(L, 1, CLASS), *b = ak_lua_test(L, 2, CLASS);
-    lua_pushboolean(L, a != NULL && b != NULL && a->n == b->n && (a->n == 0 || ak_ct_eq(a->p, b->p, a->n)));
+    const secret *x = ak_lua_test(L, 1, CLASS), *y = ak_lua_test(L, 2, CLASS);
+    const bool both = x != NULL && y != NULL && !x->closed && !y->closed;
+    lua_pushboolean(L, both && x->bytes.n == y->bytes.n && (x->bytes.n == 0 || ak_ct_eq(x->bytes.p, y->bytes.p, x->bytes.n)));
     return 1;
 }
 
 static int l_tostring(lua_State *L) {
-    lua_pushfstring(L, CLASS " (%d bytes)", (int)check(L, 1)->n);
+    const secret *s = ak_lua_check(L, 1, CLASS);
+    if (s->closed) lua_pushliteral(L, CLASS " (closed)");
+    else lua_pushfstring(L, CLASS " (%d bytes)", (int)s->bytes.n);
     return 1;
 }
 

@@ -43,22 +43,23 @@ local function give(self, what, purpose, values)
   table.insert(self.given, { purpose, bytes })
 end
 
-local known = { seed = { "string", "a string" }, clock = { "number", "seconds since 1970" }, values = true, random = { "function", "a function" } }
+local known = { seed = true, clock = { "number", "seconds since 1970" }, values = true, random = { "function", "a function" } }
 
 local function check(opts)
   opts = misuse.options("akushu.lab", known, opts, 3)
-  local values = opts.values
+  local seed, values = misuse.seed("akushu.lab: option 'seed'", opts.seed, 3), opts.values
   if values ~= nil and type(values) ~= "table" and type(values) ~= "function" then misuse.expected("akushu.lab: option 'values'", "a table or a function", values, 3) end
-  return opts
+  return opts, seed
 end
 
---- akushu.lab{ seed =, random =, clock =, values = }. seed: any string; without one (and with values) only given values are handed out, and what
+--- akushu.lab{ seed =, random =, clock =, values = }. seed: any string, or a whole number; without one (and with values) only given values are handed out, and what
 -- was not given fails with `randomness`. clock: seconds since 1970. values: { purpose = bytes or a list of bytes }, or a function that
 -- is asked for each purpose. random: function(purpose, n) → n bytes, or nil: then the seed's own; asked for all that is not given (and without a seed fails with
 -- `randomness` where it returns nil, another length, or raises). It must not use the lab's own objects.
 function lab.new(opts)
-  opts = check(opts)
-  local self = setmetatable({ seed = opts.seed or (opts.values == nil and opts.random == nil and "akushu" or ""), clock = opts.clock or lab.epoch,
+  local seed
+  opts, seed = check(opts)
+  local self = setmetatable({ seed = seed or (opts.values == nil and opts.random == nil and "akushu" or ""), clock = opts.clock or lab.epoch,
     made = {} }, Lab)
   self.options, self.given, self.recipes, self.issued = opts, {}, {}, {}
   self.provider = assert(core.lab_provider(self.seed, opts.random))

@@ -31,6 +31,14 @@ function misuse.want(what, kind, wanted, value, level)
   return value
 end
 
+--- A seed: a string, or a whole number, which stands for its digits. Returns the string.
+function misuse.seed(what, value, level)
+  if type(value) == "string" or value == nil then return value end
+  local whole = math.type(value) and math.tointeger(value)
+  if not whole then misuse.expected(what, "a string or a whole number", value, (level or 2) + 1) end
+  return ("%d"):format(whole)
+end
+
 --- Options: a table (nil: an empty one) in which known (name → true, or a kind and how it is called in words) has every name. Returns it.
 function misuse.options(what, known, o, level)
   level = (level or 2) + 1

@@ -180,7 +180,7 @@ local function fill(m, message, random)
   return m
 end
 
-local list_options = { from = true, message = { "string", "the name of a message" }, seed = { "string", "a string" }, each = { "integer", "a number" },
+local list_options = { from = true, message = { "string", "the name of a message" }, seed = true, each = { "integer", "a number" },
   count = { "integer", "a number" } }
 
 -- The messages that can be met: those sent, each with its number on its side.
@@ -218,7 +218,8 @@ function mutations.list(trace, kinds, o)
   if type(kinds) == "string" then kinds = { kinds } end
   misuse.want("mutations", "table", "a list of kinds", kinds)
   for _, kind in ipairs(kinds) do check_kind(kind, 2) end
-  local random, messages, out = generator(o.seed or "mutations"), sent_messages(trace, o), {}
+  local seed = misuse.seed("mutations: option 'seed'", o.seed)
+  local random, messages, out = generator(seed or "mutations"), sent_messages(trace, o), {}
   local function one(kind, message)
     out[#out + 1] = fill(mutations.new { kind = kind, from = message.from, n = message.n, name = message.name, last = message.last }, message, random)
   end

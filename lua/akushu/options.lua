@@ -214,15 +214,20 @@ options.default_profile = "modern"
 
 local suite_table
 
--- The versions that a list of suites can do: lowest, highest.
-local function versions_of(suites)
+-- What is known of a suite, by its number.
+local function suite_of(id)
   if not suite_table then
     suite_table = {}
     for _, s in ipairs(core.crypto.suites()) do suite_table[s.id] = s end
   end
+  return suite_table[id]
+end
+
+-- The versions that a list of suites can do: lowest, highest.
+local function versions_of(suites)
   local lowest, highest = 0xffff, 0
   for _, id in ipairs(suites) do
-    local s = suite_table[id]
+    local s = suite_of(id)
     if s then lowest, highest = math.min(lowest, s.min_version), math.max(highest, s.max_version) end
   end
   return lowest, highest
@@ -288,6 +293,25 @@ local function verification_options(role, o, fields, x509)
   if o.post_handshake_auth then speaks_13(fields, "post_handshake_auth") end
 end
 
+-- Suites that hide nothing, or prove nobody, are for a profile that says so. Where somebody has to be verified no anonymous suite is spoken of: the peer would choose it, and
+-- show no certificate. Who names one contradicts himself; a profile goes without.
+local function proven_suites(role, o, fields)
+  local profile = o.profile or options.default_profile
+  local verifies = role == "client" and fields.verify and "verify = false"
+    or role == "server" and o.client_auth == "require" and "a client_auth that requires nothing"
+  local kept = {}
+  for _, id in ipairs(fields.suites) do
+    local s = suite_of(id)
+    local anonymous = s ~= nil and s.auth == "anon"
+    if o.suites and profile ~= "lab" and (anonymous or s ~= nil and s.kind == "null") then
+      fail("option 'suites': %s %s: it needs profile = \"lab\", this one is \"%s\"", s.name, anonymous and "proves nobody" or "encrypts nothing", profile)
+    end
+    if anonymous and verifies and o.suites then fail("option 'suites': %s shows no certificate: it needs %s", s.name, verifies) end
+    if not (anonymous and verifies) then kept[#kept + 1] = id end
+  end
+  fields.suites = kept
+end
+
 -- What has no effect beside the others.
 local function contradictions(role, o, fields)
   if o.key_shares then
@@ -333,6 +357,7 @@ function options.context(role, opts, x509)
   fields.ask_ocsp, fields.ask_early_data = o.on_ocsp ~= nil, o.on_early_data ~= nil
   fields.identities = identities(o.identity, x509)
   verification_options(role, o, fields, x509)
+  proven_suites(role, o, fields)
   contradictions(role, o, fields)
   if type(o.alpn) == "function" then
     if role == "client" then fail("option 'alpn': a client needs a list") end

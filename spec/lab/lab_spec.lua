@@ -154,9 +154,29 @@ describe("a lab", function()
     assert.equal(a:issue { names = { "x.example" } }.certificate.der, b:issue { names = { "x.example" } }.certificate.der)
   end)
 
+  it("takes a whole number for a seed, which stands for its digits", function()
+    local function wire(seed)
+      local lab = akushu.lab { seed = seed }
+      return (lab:run(lab:client {}, lab:server {}):wire())
+    end
+    assert.equal(wire "42", wire(42))
+    assert.equal(wire "42", wire(42.0))
+    assert.is_not.equal(wire(42), wire(43))
+    local lab = akushu.lab { seed = -1 }
+    local trace = lab:run(lab:client {}, lab:server {})
+    local function list(seed)
+      local out = {}
+      for i, m in ipairs(trace:mutations({ "drop", "bitflip" }, { count = 5, seed = seed })) do out[i] = tostring(m) end
+      return table.concat(out, "\n")
+    end
+    assert.equal(list "7", list(7))
+    assert.has_error(function() trace:mutations({ "drop" }, { seed = true }) end)
+  end)
+
   it("says which option is wrong", function()
     assert.has_error(function() akushu.lab { sed = "x" } end, "akushu.lab: unknown option 'sed'; did you mean 'seed'?")
-    assert.has_error(function() akushu.lab { seed = 1 } end, "akushu.lab: option 'seed': a string expected, got 1")
+    assert.has_error(function() akushu.lab { seed = 1.5 } end, "akushu.lab: option 'seed': a string or a whole number expected, got 1.5")
+    assert.has_error(function() akushu.lab { seed = {} } end, "akushu.lab: option 'seed': a string or a whole number expected, got table")
     assert.has_error(function() akushu.lab { values = 1 } end, "akushu.lab: option 'values': a table or a function expected, got 1")
     assert.has_error(function() akushu.lab { values = { nonsense = "x" } } end)
     local lab = akushu.lab {}

@@ -120,4 +120,21 @@ describe("suites that authenticate or encrypt nothing", function()
     for _, profile in ipairs { "modern", "compatible", "classic" } do assert.equal(0, nothing(profile), profile) end
     assert.is_true(nothing "lab" > 10)
   end)
+
+  it("are no way round a certificate that has to be verified, with that profile neither", function()
+    local leaf, suite = certs.ecdsa(), "TLS_ECDH_anon_WITH_AES_128_CBC_SHA"
+    local nobody = { versions = "1.2", profile = "lab", suites = suite }
+    for _, verify in ipairs { true, "chain" } do
+      local c, s = pump.run(akushu.client { trust = leaf.trust, versions = "1.2", profile = "lab", verify = verify }:handshake { server_name = "localhost" },
+        akushu.server(nobody):handshake())
+      assert.is_nil(c.session)
+      assert.equal("no_shared_suite", s.failure.code)
+    end
+    local taken = pump.run(akushu.client { verify = false, versions = "1.2", profile = "lab" }:handshake(), akushu.server(nobody):handshake())
+    assert.equal(suite, taken.session.suite)
+    -- nor round that of a client
+    local _, s = pump.run(akushu.client { verify = false, versions = "1.2", profile = "lab", suites = suite }:handshake(),
+      akushu.server { identity = leaf.identity, versions = "1.2", profile = "lab", client_auth = "require", trust = leaf.trust }:handshake())
+    assert.equal("no_shared_suite", s.failure.code)
+  end)
 end)

@@ -218,8 +218,9 @@ end)
 
 describe("a CertificateRequest", function()
   it("of an anonymous server ends the handshake (RFC 5246 §7.4.4)", function()
-    local anonymous = { suites = { "TLS_DH_anon_WITH_AES_128_GCM_SHA256" } }
-    mutate.expect { attack = "client", setup = "rsa", client = anonymous, server = anonymous, message = "server_hello_done",
+    local suites = { "TLS_DH_anon_WITH_AES_128_GCM_SHA256" }
+    mutate.expect { attack = "client", setup = "rsa", client = { profile = "lab", suites = suites, verify = false },
+      server = { profile = "lab", suites = suites }, message = "server_hello_done",
       change = function(_, ev) ev:before(message("certificate_request", "\1\1\0\2\4\1\0\0")) end, code = "anonymous_asks", alert = "handshake_failure",
       state = "wait_certificate_request" }
   end)

@@ -122,15 +122,15 @@ describe("False Start", function()
   end)
 
   for name, o in pairs {
-    ["with RSA key exchange (RFC 7918 §5.3)"] = { suites = { "TLS_RSA_WITH_AES_128_GCM_SHA256" } },
-    ["with CBC (§5.1)"] = { suites = { "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256" } },
-    ["with a cipher that encrypts nothing (§5.1)"] = { suites = { "TLS_RSA_WITH_NULL_SHA256" }, profile = "lab" },
-    ["without a certificate (§5.3)"] = { suites = { "TLS_DH_anon_WITH_AES_128_GCM_SHA256" }, profile = "lab" },
-    ["with a pre-shared key (§5.3)"] = { suites = { "TLS_DHE_PSK_WITH_AES_128_GCM_SHA256" }, psk = { identity = "me", key = ("k"):rep(16) } },
+    ["with RSA key exchange (RFC 7918 §5.3)"] = { both = { suites = { "TLS_RSA_WITH_AES_128_GCM_SHA256" } } },
+    ["with CBC (§5.1)"] = { both = { suites = { "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256" } } },
+    ["with a cipher that encrypts nothing (§5.1)"] = { both = { suites = { "TLS_RSA_WITH_NULL_SHA256" }, profile = "lab" } },
+    ["without a certificate (§5.3)"] = { both = { suites = { "TLS_DH_anon_WITH_AES_128_GCM_SHA256" }, profile = "lab" }, anonymous = true },
+    ["with a pre-shared key (§5.3)"] = { both = { suites = { "TLS_DHE_PSK_WITH_AES_128_GCM_SHA256" }, psk = { identity = "me", key = ("k"):rep(16) } } },
   } do
     it("is not had " .. name, function()
       local leaf = certs.leaf "rsa"
-      local hc, hs, second = half_way(client(merge({ trust = leaf.trust }, o)), server(merge({ identity = leaf.identity }, o)))
+      local hc, hs, second = half_way(client(merge({ trust = leaf.trust, verify = not o.anonymous }, o.both)), server(merge({ identity = leaf.identity }, o.both)))
       not_ready(hc)
       assert(hc:step(assert(hs:step(second))))
       assert.is_true(hc.done)

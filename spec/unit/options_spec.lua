@@ -233,6 +233,29 @@ describe("options that contradict each other", function()
     assert.is_truthy(client { versions = "1.0", suites = old })
   end)
 
+  it("suites that prove nobody or encrypt nothing outside of the laboratory", function()
+    for _, profile in ipairs { "modern", "compatible", "classic" } do
+      for _, suite in ipairs { "TLS_DH_anon_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_NULL_SHA256", "TLS_PSK_WITH_NULL_SHA" } do
+        local o = { versions = "1.2", profile = profile, suites = { "TLS_RSA_WITH_AES_128_GCM_SHA256", suite }, verify = false }
+        assert.matches(suite, raises("suites", client, o), 1, true)
+        o.verify = nil
+        assert.matches(profile, raises("suites", server, o))
+      end
+    end
+    assert.is_truthy(client { versions = "1.2", profile = "lab", suites = "TLS_RSA_WITH_NULL_SHA256" })
+  end)
+
+  it("anonymous suites where somebody has to be verified", function()
+    local anonymous = { versions = "1.2", profile = "lab", suites = "TLS_ECDH_anon_WITH_AES_128_CBC_SHA" }
+    assert.matches("verify = false", raises("suites", client, anonymous))
+    anonymous.verify = "chain"
+    raises("suites", client, anonymous)
+    anonymous.verify, anonymous.client_auth, anonymous.trust = nil, "require", leaf.trust
+    assert.matches("client_auth", raises("suites", server, anonymous))
+    anonymous.client_auth = "request"
+    assert.is_truthy(server(anonymous))
+  end)
+
   it("session ids without sessions", function() raises("session_ids", server, { sessions = false, session_ids = true }) end)
 
   it("a client that lets a function choose ALPN", function() raises("alpn", client, { alpn = nothing }) end)

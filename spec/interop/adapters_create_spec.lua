@@ -145,6 +145,20 @@ describe("create", function()
     end, akushu.server { identity = ca:issue { names = { "127.0.0.1" } }.identity })
   end)
 
+  it("serves libraries that ask for LuaSec's ssl.https by name, as docs/recipes.md says", function()
+    local loaded = package.loaded["ssl.https"]
+    package.loaded["ssl.https"], http.schemes.https.create = http, tls.create(client)
+    with(echo, function(port, url)
+      local https, got = require "ssl.https", {}
+      local body, code = https.request(url, "posted")
+      assert.same({ ("POST / HTTP/1.1|127.0.0.1:%d|posted"):format(port), 200 }, { body, code })
+      -- What they say of LuaSec's own has no say in what is verified.
+      assert.equal(1, (https.request { url = url, protocol = "any", verify = "none", sink = ltn12.sink.table(got) }))
+      assert.equal(("GET / HTTP/1.1|127.0.0.1:%d|"):format(port), table.concat(got))
+    end)
+    package.loaded["ssl.https"] = loaded
+  end)
+
   -- LuaSocket's habit, for which docs/recipes.md has redirect = false and http.schemes.
   it("given to a request, is forgotten by LuaSocket when that is redirected", function()
     local asked

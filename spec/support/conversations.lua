@@ -105,6 +105,25 @@ return function(loop)
       end)
     end)
 
+    it("can say who it was whose handshake has failed, though the socket is closed", function()
+      local who
+      with_server(function() error "no handshake could have been done" end, function(port)
+        local conn, _, failure = tls.connect("127.0.0.1", port, akushu.client { trust = akushu.trust {} }, { timeout = 60 })
+        assert.is_nil(conn)
+        assert.equal("unknown_ca", failure.alert)
+        for _ = 1, 6000 do
+          if who then break end
+          loop.sleep(0.01)
+        end
+      end, { timeout = 60, on_failure = function(_, _, conn)
+        assert.is_true(conn.gone)
+        who = table.pack((conn.getpeername or conn.peername)(conn))
+      end })
+      local found
+      for _, value in ipairs(type(who[1]) == "table" and { who[1].ip } or who) do found = found or value == "127.0.0.1" end
+      assert.is_true(found)
+    end)
+
     it("gives socket.http what it speaks TLS with", function()
       local http, ltn12 = require "socket.http", require "ltn12"
       with_server(function(conn)

@@ -6,6 +6,7 @@
 --   transport:close()
 --   transport:now()                      seconds, of the clock that deadlines are told in (nil: none)
 --   transport.delegated                  names of the inner object's methods that a connection passes on: [name] = true
+--   transport.whom                       which of them tells who the peer is; that is known of a handshake that has failed, too, whose socket is closed (nil: none does)
 --   transport.inner                      that object
 --
 -- read and write may yield: they are where an event loop comes in. Hooks and questions yield wherever a method of the connection was called.
@@ -37,7 +38,8 @@ function Connection.__index(self, name)
   local transport = rawget(self, "transport")
   if not transport.delegated[name] then return nil end
   return function(_, ...)
-    local inner = transport.inner
+    local inner, peer = transport.inner, rawget(self, "peer_name")
+    if peer and name == transport.whom and rawget(self, "gone") then return table.unpack(peer, 1, peer.n) end
     return inner[name](inner, ...)
   end
 end

@@ -17,7 +17,7 @@ local socket = require "cqueues.socket"
 
 local adapter = {}
 
-local Transport = { delegated = { peername = true, localname = true, pollfd = true, peereid = true, peerpid = true } }
+local Transport = { delegated = { peername = true, localname = true, pollfd = true, peereid = true, peerpid = true }, whom = "peername" }
 Transport.__index = Transport
 
 local piece, chunk = 16384, 65536

@@ -14,7 +14,7 @@ local uv = require "luv"
 
 local adapter = {}
 
-local Transport = { delegated = { getpeername = true, getsockname = true, nodelay = true, keepalive = true, fileno = true } }
+local Transport = { delegated = { getpeername = true, getsockname = true, nodelay = true, keepalive = true, fileno = true }, whom = "getpeername" }
 Transport.__index = Transport
 
 local most_waiting = 65536 -- bytes that have come and nobody has read: no more are asked for

@@ -5,6 +5,7 @@
 --   gone                 the transport is closed                                peer_ended          the peer will send nothing more
 --   flushing             a coroutine is inside transport:write                  fresh               the session may hold what came with the handshake's last bytes
 --   read_by, write_by    the deadline of the call that has read, or written, last
+--   peer_name            who the peer is, until the handshake is done
 --   wanted               what the last call that ran out of time waited for     stepping            inside on_step
 -- ---- failures ------------------------------------------------------------------------------------------------------------------
 
@@ -136,9 +137,15 @@ local function overdue(self, deadline, way)
   return now and now >= deadline
 end
 
+-- Who the peer is, as long as that can be asked: one that has reset the connection, or a closed socket, has no name any more.
+local function peer_name(transport)
+  local ask = transport.whom and transport.inner and transport.inner[transport.whom]
+  return ask and table.pack(ask(transport.inner))
+end
+
 -- What a handshake begins with: bytes out, or nil, message, failure.
 local function start(self)
-  self.started = true
+  self.started, self.peer_name = true, peer_name(self.transport)
   local limit, now = self.handshake_timeout, self.transport:now()
   self.handshake_limit = limit and now and now + limit
   if self.early then self.hs:send_early(self.early) end -- where the resumption does not allow it: conn.early_data says so
@@ -221,7 +228,7 @@ local function take_over(self, deadline)
   session, message, why = self.hs:session()
   if not session then return fail(self, message, why, self.hs:pending()) end
   self.hs:close()
-  self.session, self.hs, self.fresh, self.renegotiating = session, nil, true, false
+  self.session, self.hs, self.fresh, self.renegotiating, self.peer_name = session, nil, true, false, nil
   return true
 end
 

@@ -15,6 +15,7 @@ local socket = require "socket"
 
 local Transport = {
   delegated = { getpeername = true, getsockname = true, setoption = true, getoption = true, getstats = true, setstats = true, getfd = true },
+  whom = "getpeername",
 }
 Transport.__index = Transport
 

@@ -422,13 +422,13 @@ describe("PEM", function()
   end)
 
   it("a million begin marks take no time", function()
-    local start = os.clock()
     for _, line_end in ipairs { "\n", "\r" } do
       local s = ("-----BEGIN CERTIFICATE-----" .. line_end):rep(200000)
-      fails("bad_pem", x509.certificates(s))
-      fails("bad_pem", x509.trust.pem(s))
+      checks.within(2, function()
+        fails("bad_pem", x509.certificates(s))
+        fails("bad_pem", x509.trust.pem(s))
+      end)
     end
-    assert.is_true(os.clock() - start < 4)
   end)
 end)
 
@@ -595,9 +595,7 @@ describe("a trust store", function()
   end)
 
   it("of the system is read whole, and soon", function()
-    local start = os.clock()
-    local t = roots.store()
-    assert.is_true(os.clock() - start < 5) -- some 10 ms where this was written
+    local t = checks.within(2, roots.store) -- some 10 ms where this was written
     assert.equal((roots.found ""), #t)
     for _, one in ipairs(t.certificates) do
       assert.is_nil(one.malformed)

@@ -1,5 +1,6 @@
 -- Verification: every way in which a chain can be wrong has its own code; and what is right passes.
 local x509 = require("akushu.core").x509
+local checks = require "spec.support.checks"
 local der = require "akushu.der"
 local testca = require "akushu.testca"
 local merged = require "spec.support.merge"
@@ -426,11 +427,9 @@ describe("finding a path", function()
     end
     chain[1] = leaf(above[1], { authority_key_id = false }).certificate
     while #chain > 32 do chain[#chain] = nil end
-    local start = os.clock()
-    local r = verify(chain)
+    local r = checks.within(3, function() return (verify(chain)) end)
     assert.is_false(r.ok)
     assert.is_true(r.signatures <= 100)
-    assert.is_true(os.clock() - start < 3)
     r = verify(chain, { max_signatures = 7 })
     assert.is_true(r.signatures <= 7)
     assert.is_truthy(reasons(r):find "verify_budget")
@@ -657,9 +656,7 @@ describe("name constraints (RFC 5280 §4.2.1.10)", function()
         name_constraints = { permitted = { "DNS:a.example" } } }).certificate
     end
     many[1] = testca.new({ name = "I" }):issue(merged(period, { name = name, names = { "a.example" }, authority_key_id = false })).certificate
-    local start = os.clock()
-    assert.is_false(verify(many).ok)
-    assert.is_true(os.clock() - start < 1)
+    assert.is_false(checks.within(1, function() return verify(many).ok end))
   end)
 
   it("a flood of names and constraints costs no more than its budget", function()
@@ -668,9 +665,7 @@ describe("name constraints (RFC 5280 §4.2.1.10)", function()
       permitted[i] = "DNS:c" .. i .. ".example"
       names[i] = "DNS:c1500.example"
     end
-    local start = os.clock()
-    local r = under(permitted, nil, names)
-    assert.is_true(os.clock() - start < 5)
+    local r = checks.within(5, function() return (under(permitted, nil, names)) end)
     assert.is_truthy(reasons(r):find "verify_budget")
   end)
 
@@ -698,9 +693,7 @@ describe("name constraints (RFC 5280 §4.2.1.10)", function()
     local mid = inter(tops[1], { extensions = { constraint }, subject_key_id = false, authority_key_id = false })
     local chain = leaf(mid, { names = names, authority_key_id = false }).chain
     for i = 1, 6 do chain[#chain + 1] = tops[i].certificate end
-    local start = os.clock()
-    assert.is_false(trust:verify(chain, { time = NOW }).ok)
-    assert.is_true(os.clock() - start < 1)
+    assert.is_false(checks.within(1, function() return trust:verify(chain, { time = NOW }).ok end))
   end)
 end)
 

@@ -244,7 +244,8 @@ ak_error ak_early_answered(ak_hs *h) { return h->answer.yes ? accept(h) : replay
 ak_error ak_hs_export_early(const ak_hs *h, const char *label, ak_view context, uint8_t *out, size_t n, ak_failure *f) {
     ak_view secret = ak_secret_view(&h->secrets.early_exporter);
     if (secret.n == 0) return ak_fail(f, AK_ERR_not_ready, "no early data in this handshake, or it is over");
-    ak_hash hash = h->server ? h->info->suite->prf : ak_suite_find(h->offered->suite)->prf;
+    /* the hash of the session that was offered, whatever the ServerHello says and when that session has been let go: TLS 1.3 has two, of different sizes */
+    ak_hash hash = secret.n == ak_hash_size(AK_HASH_sha384) ? AK_HASH_sha384 : AK_HASH_sha256;
     return ak_keys13_export(h->p, hash, secret, label, context, out, n) ? AK_OK : ak_fail(f, AK_ERR_crypto_failed, "the exporter");
 }
 

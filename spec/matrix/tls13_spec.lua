@@ -410,6 +410,35 @@ describe("TLS 1.3 with itself: early data", function()
     end
   end)
 
+  it("has it as long as the handshake lives, accepted or refused", function()
+    for _, suite in ipairs(suites) do
+      for _, accepted in ipairs { true, false } do
+        local client, server = early_contexts(nil, { suites = { suite } })
+        local session = ticket_of(client, server)
+        if not accepted then server:set_ticket_keys(("another key"):rep(5):sub(1, 48)) end
+        local hc, hs = client:handshake { server_name = "localhost", session = session }, server:handshake()
+        assert(hc:send_early "e")
+        local hello = hc:start()
+        local value = assert(hc:export_early("EXPORTER-spec", "context", 40))
+        assert(hs:step(assert(hc:step(assert(hs:step(hello))))))
+        assert.same({ true, true, accepted and "accepted" or "refused" }, { hc.done, hs.done, hc.early_data })
+        assert.equal(value, hc:export_early("EXPORTER-spec", "context", 40))
+        if accepted then
+          assert.equal(value, hs:export_early("EXPORTER-spec", "context", 40))
+        else
+          local none, _, failure = hs:export_early("EXPORTER-spec", "context", 40)
+          assert.is_nil(none)
+          assert.equal("not_ready", failure.code)
+        end
+        for _, side in ipairs { hc, hs } do
+          assert(side:session())
+          local now, _, over = side:export_early("EXPORTER-spec", "context", 40)
+          assert.is_true(now == value or over.code == "not_ready")
+        end
+      end
+    end
+  end)
+
   it("is refused, and passed over, for every reason that there is", function()
     local reasons = {
       { "the server does not take any", function(o) o.server2 = { early_data = 0 } end },

@@ -3,6 +3,7 @@
 #define AK_BASE_ERROR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Alert descriptions, RFC 8446 §6 and RFC 5246 §7.2. AK_ALERT_none: no alert goes out. */
@@ -51,6 +52,16 @@ typedef struct ak_failure {
 #else
 #define AK_PRINTF(f, a)
 #endif
+
+/* ak_failure_init: *f holds no error. Like {0}, but that nobody waits for 232 bytes of detail to be zeroed: what every record and step comes by. */
+static inline void ak_failure_init(ak_failure *f) {
+    f->error = AK_OK;
+    f->alert = 0;
+    f->from_peer = false;
+    f->state = NULL;
+    f->said = 0;
+    f->detail[0] = '\0';
+}
 
 /* ak_fail: fills *f (if it holds no error yet: the first cause wins) and returns e, so that
  * `return ak_fail(f, AK_ERR_decode_error, "…")` reads well. fmt may be NULL. */

@@ -274,7 +274,8 @@ static int l_start(lua_State *L) {
 
 static int l_step(lua_State *L) {
     lhandshake *u = check(L, 1);
-    ak_failure f = {0};
+    ak_failure f;
+    ak_failure_init(&f);
     ak_view in = ak_lua_bytes(L, 2);
     lua_settop(L, FIXED);
     if (u->taken && in.n != 0) { /* never swallowed */

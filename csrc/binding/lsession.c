@@ -129,8 +129,9 @@ static int l_seal(lua_State *L) {
     lsession *u = ak_lua_check(L, 1, CLASS);
     living(L, u, 1);
     ak_view plain = ak_lua_bytes(L, 2);
-    ak_failure f = {0};
+    ak_failure f;
     luaL_Buffer b;
+    ak_failure_init(&f);
     if (u->pads && plain.n != 0) return seal_padded(L, u, plain);
     ak_session *s = held(L, u);
     size_t n = 0, room = ak_session_seal_size(s, plain.n) + 1;
@@ -221,7 +222,8 @@ static int l_open(lua_State *L) {
     lsession *u = ak_lua_check(L, 1, CLASS);
     not_waiting(L, u);
     ak_view in = ak_lua_bytes(L, 2);
-    ak_failure f = {0};
+    ak_failure f;
+    ak_failure_init(&f);
     luaL_Buffer b;
     ak_session *s = held(L, u);
     size_t n = 0, room = ak_session_open_size(s, in.n);
@@ -253,7 +255,8 @@ static ak_session *held_padded(lua_State *L) {
 
 static int l_close(lua_State *L) {
     ak_session *s = held_padded(L);
-    ak_failure f = {0};
+    ak_failure f;
+    ak_failure_init(&f);
     ak_error e = ak_session_close(s, &f);
     return left(L, reply_or_failure(L, s, e, &f));
 }

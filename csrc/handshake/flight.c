@@ -14,7 +14,8 @@ static void end_flush(ak_hs *h) {
 static void flush_all(ak_hs *h) {
     ak_flight *f = &h->flight;
     size_t n = 0, max = ak_hs_max_fragment(h), room = ak_seal_padded_size(h->ctx, h->write, f->content_type, f->bytes.n, max);
-    ak_failure fail = {0};
+    ak_failure fail;
+    ak_failure_init(&fail);
     if (!ak_buf_reserve(&h->output, room)) {
         ak_hs_no_memory(h);
         return;
@@ -50,8 +51,9 @@ void ak_flight_step(ak_hs *h) {
         break;
     }
     case AK_FLUSH_plain: {
-        ak_failure fail = {0};
+        ak_failure fail;
         size_t n = 0;
+        ak_failure_init(&fail);
         if (ak_gate_refused(h)) return;
         f->stage = AK_FLUSH_next;
         ok = ak_gate_take_injections(h, &f->after);

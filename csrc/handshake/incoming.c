@@ -197,8 +197,9 @@ static void handle(ak_hs *h) {
 }
 
 static void open_record(ak_hs *h, ak_incoming *m) {
-    ak_failure f = {0};
+    ak_failure f;
     size_t n = 0;
+    ak_failure_init(&f);
     ak_buf_clear(&m->plain);
     m->stage = AK_INS_opened;
     if (ak_hs_filter_record(h, &m->record)) { /* TLS 1.3: compatibility CCS, early data that is skipped */
@@ -250,8 +251,9 @@ static bool replace_record(ak_hs *h, ak_incoming *m) {
 /* next_record: false when more bytes are needed. */
 static bool next_record(ak_hs *h) {
     ak_incoming *m = &h->in_msg;
-    ak_failure f = {0};
+    ak_failure f;
     bool got = false;
+    ak_failure_init(&f);
     /* in TLS 1.3 even without keys: early data that is passed over may come */
     h->deframer.max_fragment = ak_hs_is_13(h) ? AK_CIPHERTEXT_MAX_13 : ak_protect_active(h->read) ? AK_CIPHERTEXT_MAX_12 : AK_PLAINTEXT_MAX;
     /* Without keys a record's version means nothing yet: a peer may have to say in an alert that it does not like ours (RFC 5246 §E.1). */

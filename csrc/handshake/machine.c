@@ -58,9 +58,14 @@ bool ak_row_result(ak_hs *h, ak_error e) {
 
 /* ---- actions ------------------------------------------------------------------------------------------------------------- */
 
-static void perform_actions(ak_hs *h) {
+static bool rekey(ak_hs *h, bool write) {
     ak_failure f = {0};
-    ak_error e = AK_OK;
+    ak_error e = ak_keys_install(h, write, &f);
+    if (e != AK_OK) ak_hs_fail_with(h, e, &f);
+    return e == AK_OK;
+}
+
+static void perform_actions(ak_hs *h) {
     unsigned a = h->actions;
     if ((a & (AK_ACT_rekey_write | AK_ACT_flush | AK_ACT_dummy_ccs | AK_ACT_no_certificate)) != 0 && h->flight.bytes.n > h->flight.done) {
         h->flight.stage = AK_FLUSH_next;
@@ -72,18 +77,14 @@ static void perform_actions(ak_hs *h) {
         static const uint8_t dummy[] = {AK_CT_change_cipher_spec, 3, 3, 0, 1, 1};
         if (!ak_buf_put(&h->output, dummy, sizeof dummy)) ak_hs_no_memory(h);
     }
-    if ((a & AK_ACT_rekey_write) != 0) e = ak_keys_install(h, true, &f); /* first: an alert about what follows is protected, too */
-    if (e == AK_OK && (a & AK_ACT_rekey_read) != 0) {
+    if ((a & AK_ACT_rekey_write) != 0 && !rekey(h, true)) return; /* first: an alert about what follows is protected, too */
+    if ((a & AK_ACT_rekey_read) != 0) {
         if (h->assembly.n > h->assembly_at) {
             ak_hs_fail(h, AK_ERR_excess_handshake_data, "%zu bytes follow the last message under the old keys", h->assembly.n - h->assembly_at);
             return;
         }
-        e = ak_keys_install(h, false, &f);
         h->read_protected = true;
-    }
-    if (e != AK_OK) {
-        ak_hs_fail_with(h, e, &f);
-        return;
+        if (!rekey(h, false)) return;
     }
     if ((a & AK_ACT_early_data) != 0 && h->early_data.n != 0) {
         h->flight.content_type = AK_CT_application_data;

@@ -100,7 +100,8 @@ static size_t own_padding(const ak_session *s, uint8_t type, size_t n) {
 
 bool ak_session_put(ak_session *s, uint8_t content_type, const void *p, size_t n) {
     const uint8_t *bytes = p;
-    ak_failure f = {0};
+    ak_failure f;
+    ak_failure_init(&f);
     size_t most = content_type == AK_CT_alert ? AK_PLAINTEXT_MAX : s->max_send; /* RFC 8446 §5.1: an alert is not cut */
     for (size_t at = 0; at < n;) {
         size_t part = n - at < most ? n - at : most, pad = own_padding(s, content_type, part), written = 0;
@@ -245,8 +246,9 @@ static ak_error sealed(ak_session *s, ak_error e, size_t n, size_t *out_n, const
 }
 
 ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t *out, size_t *out_n, ak_failure *f) {
-    ak_failure why = {0};
+    ak_failure why;
     size_t written = 0;
+    ak_failure_init(&why);
     *out_n = 0;
     if (n == 0 && !s->failed && !s->closed && !s->write_closed) return AK_OK;
     ak_error e = before_data(s, n, out, out_n, f);
@@ -257,8 +259,9 @@ ak_error ak_session_seal(ak_session *s, const uint8_t *plain, size_t n, uint8_t 
 }
 
 ak_error ak_session_seal_record(ak_session *s, const uint8_t *plain, size_t n, size_t padding, uint8_t *out, size_t *out_n, ak_failure *f) {
-    ak_failure why = {0};
+    ak_failure why;
     size_t written = 0;
+    ak_failure_init(&why);
     *out_n = 0;
     if (n > ak_session_fragment(s)) return ak_fail(f, AK_ERR_plaintext_too_long, "%zu bytes in one record", n);
     ak_error e = before_data(s, n, out, out_n, f);
@@ -380,7 +383,8 @@ ak_error ak_session_open(ak_session *s, ak_view in, uint8_t *out, size_t *out_n,
     while (e == AK_OK && !s->stopped) {
         ak_record r;
         bool got = false;
-        ak_failure why = {0};
+        ak_failure why;
+        ak_failure_init(&why);
         uint8_t type = 0;
         size_t n = 0, kept = 0;
         e = ak_deframer_next(&s->deframer, &r, &got, &why);

@@ -404,12 +404,11 @@ static int l_tostring(lua_State *L) {
 }
 
 static int l_index(lua_State *L) {
-    ak_lua_check_session(L, 1);
-    const char *name = lua_tostring(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
-    if (name == NULL) return 1;
     ak_session *s = ak_lua_check_session(L, 1);
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
+    if (name == NULL) return 1;
     ak_lua_hold(L);
     if (strcmp(name, "state") == 0) lua_pushstring(L, ak_session_state(s));
     else if (strcmp(name, "renegotiation_wanted") == 0) lua_pushboolean(L, ak_session_renegotiation_wanted(s));

@@ -241,10 +241,10 @@ bool ak_lua_held(lua_State *L, lua_CFunction close) {
 }
 
 void *ak_lua_test(lua_State *L, int arg, const char *name) {
-    const hold *h = lua_touserdata(L, arg);
+    hold *h = lua_touserdata(L, arg);
     if (h == NULL) return NULL;
     bool is = lua_rawlen(L, arg) > sizeof *h && h->class == name;
-    return is || luaL_testudata(L, arg, name) != NULL ? ak_lua_object(L, arg) : NULL;
+    return is || luaL_testudata(L, arg, name) != NULL ? h + 1 : NULL;
 }
 
 void *ak_lua_check(lua_State *L, int arg, const char *name) {

@@ -26,15 +26,6 @@ typedef struct ak_pool {
     uint8_t bytes[AK_POOL_SIZE];
 } ak_pool;
 
-/* ak_pads: HMAC over one hash (RFC 2104) for a key that is used once or twice: its two pads, absorbed anew for every value. They are there only between
- * ak_pads_set and ak_pads_clear. */
-typedef struct ak_pads {
-    EVP_MD_CTX *work; /* lives as long as the provider */
-    EVP_MD *md;
-    uint8_t inner[128], outer[128];
-    uint8_t size, block; /* bytes of the hash value, and of its block */
-} ak_pads;
-
 /* ak_blocks: memory of one size that was given back, zeroed but for its first bytes, which hold the next one. */
 typedef struct ak_blocks {
     size_t size;
@@ -52,8 +43,6 @@ typedef struct ak_blocks {
 #else
 #define AK_BLOCK_BYTES 65536 /* of each size: as a collector gives back what many connections had, at once */
 #endif
-
-#define AK_CONTEXTS 4         /* at most so many contexts wait, of each hash */
 
 /* ak_cipher_slot: a cipher context, and whose key is in it: that is freed with it, unless another one has taken the place, and the context, before. */
 typedef struct ak_cipher_slot {
@@ -83,15 +72,6 @@ struct ak_provider {
     unsigned next_slot;                    /* which one loses its key next */
     EVP_CIPHER *chacha20;                  /* what AK_CIPHER_chacha20_poly1305 is made of (chacha.c) */
     EVP_MAC_CTX *poly1305;
-    EVP_MAC *hmac;                         /* "HMAC" (the constant-time one of CBC records takes "tls-data-size") */
-
-    EVP_MD_CTX *digest[AK_HASH_count];     /* kept for ak_digest */
-    struct ak_contexts {
-        EVP_MD_CTX *ctx[AK_CONTEXTS];
-        unsigned n;
-    } contexts[AK_HASH_count];             /* of running hashes that have ended, started anew */
-    EVP_MD_CTX *snapshot;                  /* kept for copies of another context: ak_running_value */
-    ak_pads pads[AK_HASH_count];
 
     ak_group_slot group[AK_GROUP_SLOTS];
     EVP_PKEY_CTX *import_rsa, *import_rsa_pss, *import_ec, *import_dh, *import_ed25519, *import_ed448;
@@ -169,13 +149,6 @@ EVP_PKEY *ak_import_point(EVP_PKEY *params, ak_view value);
 EVP_PKEY *ak_import_raw(EVP_PKEY_CTX *ctx, ak_view value);
 /* ak_import_ctx: a fromdata context of this key type, made once and kept in *kept. */
 EVP_PKEY_CTX *ak_import_ctx(ak_provider *p, EVP_PKEY_CTX **kept, const char *type);
-
-/* ak_pads_set: keys the provider's HMAC for this hash; NULL when libcrypto has no such hash or refuses. At most one keyed use at a time. */
-ak_pads *ak_pads_set(ak_provider *p, ak_hash h, ak_view key);
-/* ak_pads_mac: HMAC over up to 3 pieces with the key set; writes x->size bytes. */
-bool ak_pads_mac(ak_pads *x, ak_view a, ak_view b, ak_view c, uint8_t *out);
-/* ak_pads_clear: overwrites the keyed state. */
-void ak_pads_clear(ak_pads *x);
 
 /* ak_keyed_context: the context with k's key in it; NULL: k has none, or as ak_keyed_ready. Borrowed until another ak_keyed is used. */
 EVP_CIPHER_CTX *ak_keyed_context(ak_keyed *k);

@@ -12,7 +12,7 @@ bool ak_prf(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_
 typedef struct ak_prf_key {
     ak_hash hash;
     ak_view secret;
-    struct ak_mac *keys[2]; /* the second for the other half in TLS 1.0/1.1 */
+    ak_hmac_key *keys[2]; /* the second for the other half in TLS 1.0/1.1 */
 } ak_prf_key;
 /* ak_prf_key_set: false: libcrypto has no such hash, or out of memory; then *k is as after ak_prf_key_free. */
 bool ak_prf_key_set(ak_prf_key *k, ak_provider *p, ak_hash hash, ak_view secret);

@@ -1,35 +1,36 @@
 #include "crypto/internal.h"
-#include "crypto/mac.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* P_hash(secret, label || seed), RFC 5246 §5, written (or XORed, for the two halves of TLS 1.0's PRF) into out. */
-static void p_hash(const ak_mac *k, ak_view seed, bool mix, uint8_t *out, size_t n) {
-    uint8_t a[AK_MAC_MAX], block[AK_MAC_MAX];
+static void p_hash(const ak_hmac_key *k, ak_view seed, bool mix, uint8_t *out, size_t n) {
+    uint8_t a[AK_HASH_MAX], block[AK_HASH_MAX];
     const ak_view none = {NULL, 0};
-    size_t size = ak_mac_size(k);
-    ak_mac_bytes(k, seed, none, a);
+    size_t size = ak_hash_size(k->hash);
+    ak_hmac_with(k, seed, none, none, a);
     while (n > 0) {
         size_t take = n < size ? n : size;
-        ak_mac_bytes(k, ak_view_of(a, size), seed, block);
+        ak_hmac_with(k, ak_view_of(a, size), seed, none, block);
         for (size_t i = 0; i < take; i++) out[i] = (uint8_t)(mix ? out[i] ^ block[i] : block[i]);
         out += take;
         n -= take;
-        if (n > 0) ak_mac_bytes(k, ak_view_of(a, size), none, a);
+        if (n > 0) ak_hmac_with(k, ak_view_of(a, size), none, none, a);
     }
     ak_wipe(a, size);
     ak_wipe(block, size);
 }
 
-/* keyed: HMAC hashes a key that is longer than a block (RFC 2104 §2). */
-static ak_mac *keyed(ak_provider *p, ak_hash hash, ak_view secret) {
-    uint8_t hashed[AK_HASH_MAX];
-    const ak_view none = {NULL, 0};
-    if (!ak_provider_has_hash(p, hash)) return NULL;
-    if (secret.n <= (hash == AK_HASH_sha384 || hash == AK_HASH_sha512 ? 128u : 64u)) return ak_mac_new(hash, false, secret);
-    ak_mac *m = ak_digest(p, hash, secret, none, none, hashed) ? ak_mac_new(hash, false, ak_view_of(hashed, ak_hash_size(hash))) : NULL;
-    ak_wipe(hashed, sizeof hashed);
-    return m;
+static void drop(ak_hmac_key *k) {
+    if (k != NULL) ak_wipe(k, sizeof *k);
+    free(k);
+}
+
+static ak_hmac_key *keyed(ak_provider *p, ak_hash hash, ak_view secret) {
+    ak_hmac_key *k = ak_provider_has_hash(p, hash) ? malloc(sizeof *k) : NULL;
+    if (k == NULL || ak_hmac_key_set(k, hash, secret)) return k;
+    free(k);
+    return NULL;
 }
 
 static ak_hash first_hash(ak_hash hash) { return hash == AK_HASH_md5_sha1 ? AK_HASH_md5 : hash; }
@@ -51,8 +52,8 @@ bool ak_prf_key_set(ak_prf_key *k, ak_provider *p, ak_hash hash, ak_view secret)
 }
 
 void ak_prf_key_free(ak_prf_key *k) {
-    ak_mac_free(k->keys[0]);
-    ak_mac_free(k->keys[1]);
+    drop(k->keys[0]);
+    drop(k->keys[1]);
     memset(k, 0, sizeof *k);
 }
 

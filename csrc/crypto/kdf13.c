@@ -20,24 +20,21 @@ bool ak_hkdf_extract(ak_provider *p, ak_hash hash, ak_view salt, ak_view ikm, ak
 bool ak_hkdf_expand(ak_provider *p, ak_hash hash, ak_view prk, ak_view info, uint8_t *out, size_t n) {
     uint8_t t[AK_HASH_MAX], counter = 0;
     size_t size = ak_hash_size(hash), have = 0;
-    uint8_t *start = out;
-    size_t wanted = n;
+    ak_hmac_key k;
     if (size == 0 || n > 255 * size) return false;
-    ak_pads *x = ak_pads_set(p, hash, prk);
-    bool ok = x != NULL;
-    while (ok && n > 0) {
+    if (!ak_provider_has_hash(p, hash) || !ak_hmac_key_set(&k, hash, prk)) return false;
+    while (n > 0) {
         counter++;
-        ok = ak_pads_mac(x, ak_view_of(t, have), info, ak_view_of(&counter, 1), t);
+        ak_hmac_with(&k, ak_view_of(t, have), info, ak_view_of(&counter, 1), t);
         have = size;
         size_t take = n < size ? n : size;
-        if (ok) memcpy(out, t, take);
+        memcpy(out, t, take);
         out += take;
         n -= take;
     }
-    if (x != NULL) ak_pads_clear(x);
+    ak_wipe(&k, sizeof k);
     ak_wipe(t, sizeof t);
-    if (!ok) ak_wipe(start, wanted);
-    return ok;
+    return true;
 }
 
 bool ak_hkdf_expand_label(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_view context, uint8_t *out, size_t n) {

@@ -1,126 +1,27 @@
-/* The one file that calls libcrypto's plain hash functions: hashing a secret number of bytes needs single compressions
- * (SHA256_Transform and its kin), which EVP does not have. They are public, exported and in every libcrypto from 3.0 on, but
- * marked as deprecated there. */
-#define OPENSSL_SUPPRESS_DEPRECATED
-
 #include "crypto/mac.h"
 
 #include "base/ct.h"
+#include "crypto/hash.h"
 
-#include <openssl/md5.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BLOCK_MAX 128
 #define SSL3_KEY_MAX 20
 
-typedef union hash_state {
-    MD5_CTX md5;
-    SHA_CTX sha1;
-    SHA256_CTX sha256;
-    SHA512_CTX sha512; /* and SHA-384 */
-} hash_state;
-
-/* ---- one small face for five hashes ---------------------------------------------------------------------------------------- */
-
-typedef struct hash_ops {
-    uint8_t size, chain, block_bits, length; /* digest; chaining value; log2 of the block; bytes of the length field */
-    bool little_endian;
-    void (*init)(hash_state *);
-    void (*update)(hash_state *, const uint8_t *, size_t);
-    void (*final)(hash_state *, uint8_t *);
-    void (*transform)(hash_state *, const uint8_t *); /* one block; nothing may be pending */
-    void (*value)(const hash_state *, uint8_t *);     /* the chaining value as a digest's bytes */
-} hash_ops;
-
-static void put32(uint8_t *p, uint32_t v) {
-    p[0] = (uint8_t)(v >> 24);
-    p[1] = (uint8_t)(v >> 16);
-    p[2] = (uint8_t)(v >> 8);
-    p[3] = (uint8_t)v;
-}
-static void put32le(uint8_t *p, uint32_t v) {
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-    p[2] = (uint8_t)(v >> 16);
-    p[3] = (uint8_t)(v >> 24);
-}
-
-static void md5_init(hash_state *s) { MD5_Init(&s->md5); }
-static void md5_update(hash_state *s, const uint8_t *p, size_t n) { MD5_Update(&s->md5, p, n); }
-static void md5_final(hash_state *s, uint8_t *out) { MD5_Final(out, &s->md5); }
-static void md5_transform(hash_state *s, const uint8_t *p) { MD5_Transform(&s->md5, p); }
-static void md5_value(const hash_state *s, uint8_t *out) {
-    put32le(out, s->md5.A);
-    put32le(out + 4, s->md5.B);
-    put32le(out + 8, s->md5.C);
-    put32le(out + 12, s->md5.D);
-}
-
-static void sha1_init(hash_state *s) { SHA1_Init(&s->sha1); }
-static void sha1_update(hash_state *s, const uint8_t *p, size_t n) { SHA1_Update(&s->sha1, p, n); }
-static void sha1_final(hash_state *s, uint8_t *out) { SHA1_Final(out, &s->sha1); }
-static void sha1_transform(hash_state *s, const uint8_t *p) { SHA1_Transform(&s->sha1, p); }
-static void sha1_value(const hash_state *s, uint8_t *out) {
-    put32(out, s->sha1.h0);
-    put32(out + 4, s->sha1.h1);
-    put32(out + 8, s->sha1.h2);
-    put32(out + 12, s->sha1.h3);
-    put32(out + 16, s->sha1.h4);
-}
-
-static void sha256_init(hash_state *s) { SHA256_Init(&s->sha256); }
-static void sha256_update(hash_state *s, const uint8_t *p, size_t n) { SHA256_Update(&s->sha256, p, n); }
-static void sha256_final(hash_state *s, uint8_t *out) { SHA256_Final(out, &s->sha256); }
-static void sha256_transform(hash_state *s, const uint8_t *p) { SHA256_Transform(&s->sha256, p); }
-static void sha256_value(const hash_state *s, uint8_t *out) {
-    for (size_t i = 0; i < 8; i++) put32(out + 4 * i, s->sha256.h[i]);
-}
-
-static void sha384_init(hash_state *s) { SHA384_Init(&s->sha512); }
-static void sha512_init(hash_state *s) { SHA512_Init(&s->sha512); }
-static void sha512_update(hash_state *s, const uint8_t *p, size_t n) { SHA512_Update(&s->sha512, p, n); }
-static void sha512_final(hash_state *s, uint8_t *out) { SHA512_Final(out, &s->sha512); }
-static void sha512_transform(hash_state *s, const uint8_t *p) { SHA512_Transform(&s->sha512, p); }
-static void sha512_value(const hash_state *s, uint8_t *out) {
-    for (size_t i = 0; i < 8; i++) {
-        put32(out + 8 * i, (uint32_t)(s->sha512.h[i] >> 32));
-        put32(out + 8 * i + 4, (uint32_t)s->sha512.h[i]);
-    }
-}
-
-static const hash_ops hashes[AK_HASH_count] = {
-    [AK_HASH_md5] = {16, 16, 6, 8, true, md5_init, md5_update, md5_final, md5_transform, md5_value},
-    [AK_HASH_sha1] = {20, 20, 6, 8, false, sha1_init, sha1_update, sha1_final, sha1_transform, sha1_value},
-    [AK_HASH_sha256] = {32, 32, 6, 8, false, sha256_init, sha256_update, sha256_final, sha256_transform, sha256_value},
-    [AK_HASH_sha384] = {48, 64, 7, 16, false, sha384_init, sha512_update, sha512_final, sha512_transform, sha512_value},
-    [AK_HASH_sha512] = {64, 64, 7, 16, false, sha512_init, sha512_update, sha512_final, sha512_transform, sha512_value},
-};
-
 /* ---- keys ---------------------------------------------------------------------------------------------------------------------- */
 
 struct ak_mac {
-    const hash_ops *h;
-    hash_state inner, outer; /* TLS: each with its padded key absorbed; SSL 3.0: with key and pad absorbed */
+    const ak_hash_ops *h;
+    ak_hmac_key key; /* SSL 3.0: in place of the padded blocks, key and pad */
     bool ssl3;
-    uint8_t key_n;             /* SSL 3.0 only */
-    uint8_t key[SSL3_KEY_MAX]; /* SSL 3.0 only: its key does not fill a block with SHA-1, so that the secret way needs the bytes themselves */
+    uint8_t ssl3_key_n;             /* SSL 3.0 only */
+    uint8_t ssl3_key[SSL3_KEY_MAX]; /* SSL 3.0 only: its key does not fill a block with SHA-1, so that the secret way needs the bytes themselves */
 };
 
-static size_t ssl3_pad(const hash_ops *h) { return h->size == 16 ? 48 : 40; }
+static size_t ssl3_pad(const ak_hash_ops *h) { return h->size == 16 ? 48 : 40; }
 
-static void absorb_pad(const hash_ops *h, hash_state *s, const uint8_t *key, size_t n, uint8_t with) {
-    uint8_t block[BLOCK_MAX];
-    size_t size = (size_t)1 << h->block_bits;
-    memset(block, with, size);
-    for (size_t i = 0; i < n; i++) block[i] ^= key[i];
-    h->init(s);
-    h->update(s, block, size);
-    ak_wipe(block, sizeof block);
-}
-
-static void absorb_ssl3(const hash_ops *h, hash_state *s, const uint8_t *key, size_t n, uint8_t with) {
+static void absorb_ssl3(const ak_hash_ops *h, ak_hash_state *s, const uint8_t *key, size_t n, uint8_t with) {
     uint8_t pad[48];
     memset(pad, with, sizeof pad);
     h->init(s);
@@ -129,22 +30,20 @@ static void absorb_ssl3(const hash_ops *h, hash_state *s, const uint8_t *key, si
 }
 
 ak_mac *ak_mac_new(ak_hash hash, bool ssl3, ak_view key) {
-    if ((unsigned)hash >= AK_HASH_count || hashes[hash].init == NULL) return NULL;
-    const hash_ops *h = &hashes[hash];
-    if (key.n > (size_t)1 << h->block_bits || (ssl3 && (h->size > SSL3_KEY_MAX || key.n > SSL3_KEY_MAX))) return NULL;
+    const ak_hash_ops *h = ak_hash_ops_of(hash);
+    if (h == NULL || h->transform == NULL || key.n > (size_t)1 << h->block_bits || (ssl3 && (h->size > SSL3_KEY_MAX || key.n > SSL3_KEY_MAX))) return NULL;
     ak_mac *m = ak_zalloc(sizeof *m);
     if (m == NULL) return NULL;
     m->h = h;
     m->ssl3 = ssl3;
     if (ssl3) {
-        if (key.n != 0) memcpy(m->key, key.p, key.n);
-        m->key_n = (uint8_t)key.n;
-        absorb_ssl3(h, &m->inner, m->key, key.n, 0x36);
-        absorb_ssl3(h, &m->outer, m->key, key.n, 0x5c);
-        return m;
+        if (key.n != 0) memcpy(m->ssl3_key, key.p, key.n);
+        m->ssl3_key_n = (uint8_t)key.n;
+        absorb_ssl3(h, &m->key.inner, m->ssl3_key, key.n, 0x36);
+        absorb_ssl3(h, &m->key.outer, m->ssl3_key, key.n, 0x5c);
+    } else {
+        ak_hmac_key_set(&m->key, hash, key); /* there is one over each of these */
     }
-    absorb_pad(h, &m->inner, key.p, key.n, 0x36);
-    absorb_pad(h, &m->outer, key.p, key.n, 0x5c);
     return m;
 }
 
@@ -168,9 +67,11 @@ size_t ak_mac_size(const ak_mac *m) { return m->h->size; }
 
 /* seq, type, version (not in SSL 3.0), length. No branch on n, which may be secret. */
 static size_t put_head(const ak_mac *m, const ak_mac_head *head, uint64_t n, uint8_t out[HEAD_MAX]) {
-    size_t at = 8;
-    put32(out, (uint32_t)(head->seq >> 32));
-    put32(out + 4, (uint32_t)head->seq);
+    size_t at = 0;
+    while (at < 8) {
+        out[at] = (uint8_t)(head->seq >> (56 - 8 * at));
+        at++;
+    }
     out[at++] = head->type;
     if (!m->ssl3) {
         out[at++] = (uint8_t)(head->version >> 8);
@@ -182,7 +83,7 @@ static size_t put_head(const ak_mac *m, const ak_mac_head *head, uint64_t n, uin
 }
 
 static void finish(const ak_mac *m, const uint8_t *inner, uint8_t *out) {
-    hash_state s = m->outer;
+    ak_hash_state s = m->key.outer;
     m->h->update(&s, inner, m->h->size);
     m->h->final(&s, out);
     ak_wipe(&s, sizeof s);
@@ -190,20 +91,9 @@ static void finish(const ak_mac *m, const uint8_t *inner, uint8_t *out) {
 
 void ak_mac_record(const ak_mac *m, const ak_mac_head *head, const uint8_t *data, size_t n, uint8_t *out) {
     uint8_t h[HEAD_MAX], inner[AK_MAC_MAX];
-    hash_state s = m->inner;
+    ak_hash_state s = m->key.inner;
     m->h->update(&s, h, put_head(m, head, n, h));
     if (n != 0) m->h->update(&s, data, n);
-    m->h->final(&s, inner);
-    finish(m, inner, out);
-    ak_wipe(inner, sizeof inner);
-    ak_wipe(&s, sizeof s);
-}
-
-void ak_mac_bytes(const ak_mac *m, ak_view a, ak_view b, uint8_t *out) {
-    uint8_t inner[AK_MAC_MAX];
-    hash_state s = m->inner;
-    if (a.n != 0) m->h->update(&s, a.p, a.n);
-    if (b.n != 0) m->h->update(&s, b.p, b.n);
     m->h->final(&s, inner);
     finish(m, inner, out);
     ak_wipe(inner, sizeof inner);
@@ -224,17 +114,17 @@ typedef struct stream {
     uint64_t before; /* bytes hashed before the stream begins: TLS's padded key */
 } stream;
 
-static void start_stream(const ak_mac *m, const ak_mac_head *head, uint64_t n, stream *st, hash_state *s) {
+static void start_stream(const ak_mac *m, const ak_mac_head *head, uint64_t n, stream *st, ak_hash_state *s) {
     st->lead_n = 0;
     if (m->ssl3) {
-        memcpy(st->lead, m->key, m->key_n);
-        memset(st->lead + m->key_n, 0x36, ssl3_pad(m->h));
-        st->lead_n = m->key_n + ssl3_pad(m->h);
+        memcpy(st->lead, m->ssl3_key, m->ssl3_key_n);
+        memset(st->lead + m->ssl3_key_n, 0x36, ssl3_pad(m->h));
+        st->lead_n = m->ssl3_key_n + ssl3_pad(m->h);
         st->before = 0;
         m->h->init(s);
     } else {
         st->before = (uint64_t)1 << m->h->block_bits;
-        *s = m->inner;
+        *s = m->key.inner;
     }
     st->lead_n += put_head(m, head, n, st->lead + st->lead_n);
 }
@@ -251,7 +141,7 @@ static void fetch(const stream *st, const uint8_t *data, size_t max_n, size_t po
 }
 
 /* Block number `at` of the stream when it ends after `total` (SECRET) bytes; `last` (SECRET): all ones when this is the last one. */
-static void build_block(const hash_ops *h, const stream *st, const uint8_t *data, size_t max_n, size_t at, uint64_t total, uint64_t last,
+static void build_block(const ak_hash_ops *h, const stream *st, const uint8_t *data, size_t max_n, size_t at, uint64_t total, uint64_t last,
                         uint8_t block[BLOCK_MAX]) {
     size_t size = (size_t)1 << h->block_bits;
     fetch(st, data, max_n, at * size, block, size);
@@ -275,9 +165,9 @@ static void build_block(const hash_ops *h, const stream *st, const uint8_t *data
 
 void ak_mac_record_secret(const ak_mac *m, const ak_mac_head *head, const uint8_t *data, uint64_t n, size_t min_n, size_t max_n,
                           uint8_t *out) {
-    const hash_ops *h = m->h;
+    const ak_hash_ops *h = m->h;
     uint8_t block[BLOCK_MAX], now[AK_MAC_MAX], inner[AK_MAC_MAX] = {0};
-    hash_state s;
+    ak_hash_state s;
     stream st;
     start_stream(m, head, n, &st, &s);
 

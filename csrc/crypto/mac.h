@@ -2,8 +2,7 @@
  * (RFC 6101 §5.2.3.1) in the lab.
  *
  * Two ways to the same value: over bytes whose number everybody may know, and over bytes whose number is a secret
- * (a CBC record's plaintext before its padding is judged: Lucky 13). And plain HMAC for a key that is used often, as TLS 1.2's PRF uses one: a state is copied by
- * copying its bytes here, for which EVP's contexts take memory anew each time. */
+ * (a CBC record's plaintext before its padding is judged: Lucky 13). */
 #ifndef AK_CRYPTO_MAC_H
 #define AK_CRYPTO_MAC_H
 
@@ -30,8 +29,6 @@ typedef struct ak_mac_head {
 
 /* ak_mac_record: MAC over head, n and the n bytes of data, for a public n <= 65535. Writes ak_mac_size() bytes. */
 void ak_mac_record(const ak_mac *m, const ak_mac_head *head, const uint8_t *data, size_t n, uint8_t *out);
-/* ak_mac_bytes: HMAC over two pieces and nothing else. */
-void ak_mac_bytes(const ak_mac *m, ak_view a, ak_view b, uint8_t *out);
 /* ak_mac_record_secret: ak_mac_record for a SECRET n, min_n <= n <= max_n <= 65535, in time and with memory accesses that depend on min_n and
  * max_n alone. All max_n bytes of data are read. */
 void ak_mac_record_secret(const ak_mac *m, const ak_mac_head *head, const uint8_t *data, uint64_t n, size_t min_n, size_t max_n,

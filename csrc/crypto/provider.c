@@ -89,17 +89,10 @@ static void release(ak_provider *p) {
     for (size_t i = 0; i < sizeof imports / sizeof imports[0]; i++) EVP_PKEY_CTX_free(imports[i]);
     release_blocks(p);
     free_pool(p);
-    for (int h = 0; h < AK_HASH_count; h++) {
-        while (p->contexts[h].n > 0) EVP_MD_CTX_free(p->contexts[h].ctx[--p->contexts[h].n]);
-        EVP_MD_CTX_free(p->digest[h]);
-        EVP_MD_CTX_free(p->pads[h].work);
-        EVP_MD_free(p->md[h]);
-    }
-    EVP_MD_CTX_free(p->snapshot);
+    for (int h = 0; h < AK_HASH_count; h++) EVP_MD_free(p->md[h]);
     for (int c = 0; c < AK_CIPHER_count; c++) EVP_CIPHER_free(p->cipher[c]);
     EVP_CIPHER_free(p->chacha20);
     EVP_MAC_CTX_free(p->poly1305);
-    EVP_MAC_free(p->hmac);
     ak_journal_stop(p);
     if (p->lab) ak_lab_stop(p);
     if (p->lab && p->source.release != NULL) p->source.release(p->source.user);
@@ -117,7 +110,6 @@ static void fetch_all(ak_provider *p) {
         EVP_CIPHER_free(p->cipher[AK_CIPHER_chacha20_poly1305]);
         p->cipher[AK_CIPHER_chacha20_poly1305] = NULL;
     }
-    p->hmac = EVP_MAC_fetch(p->libctx, "HMAC", NULL);
     ERR_clear_error(); /* what is missing is missing: a FIPS library has no MD5 */
 }
 
@@ -139,9 +131,8 @@ ak_provider *ak_provider_new(const ak_source *source, ak_failure *f) {
         }
     }
     fetch_all(p);
-    p->snapshot = EVP_MD_CTX_new();
-    if (p->md[AK_HASH_sha256] == NULL || p->hmac == NULL || p->snapshot == NULL) {
-        ak_fail(f, AK_ERR_unsupported, "libcrypto offers no SHA-256 or no HMAC");
+    if (p->md[AK_HASH_sha256] == NULL) {
+        ak_fail(f, AK_ERR_unsupported, "libcrypto offers no SHA-256");
         release(p);
         return NULL;
     }

@@ -45,7 +45,7 @@ typedef struct ak_source {
 /* ak_provider_new: with source NULL an ordinary provider on the default library context; with a source, a lab's provider
  * on a private OSSL_LIB_CTX whose only randomness is that source (libcrypto's own key generation, ECDSA nonces, PSS salts and
  * PKCS#1 padding included). NULL and *f on failure; the source is then still the caller's to release. Everything made with a provider that holds no reference
- * to it (ak_running, record protection) must be freed before its last reference goes; keys and shares hold one. */
+ * to it must be freed before its last reference goes; keys and shares hold one. */
 ak_provider *ak_provider_new(const ak_source *source, ak_failure *f);
 ak_provider *ak_provider_ref(ak_provider *p);
 void ak_provider_free(ak_provider *p);
@@ -76,21 +76,33 @@ void ak_block_free(ak_provider *p, void *b, size_t n);
 size_t ak_hash_size(ak_hash h);
 const char *ak_hash_name(ak_hash h); /* "SHA-256" */
 bool ak_provider_has_hash(const ak_provider *p, ak_hash h);
-/* ak_digest: one-shot over up to 3 pieces (NULL pieces allowed); out takes ak_hash_size(h) bytes. Kept context. */
-bool ak_digest(ak_provider *p, ak_hash h, ak_view a, ak_view b, ak_view c, uint8_t *out);
-/* ak_hmac: one-shot HMAC over up to 3 pieces. */
-bool ak_hmac(ak_provider *p, ak_hash h, ak_view key, ak_view a, ak_view b, ak_view c, uint8_t *out);
+/* ak_digest: one-shot over up to 3 pieces (NULL pieces allowed); out takes ak_hash_size(h) bytes. false: the provider has no such hash. */
+bool ak_digest(const ak_provider *p, ak_hash h, ak_view a, ak_view b, ak_view c, uint8_t *out);
+/* ak_hmac: one-shot HMAC over up to 3 pieces. false: the provider has no such hash, or it is two in one. */
+bool ak_hmac(const ak_provider *p, ak_hash h, ak_view key, ak_view a, ak_view b, ak_view c, uint8_t *out);
 
-/* ak_running: a running hash (the transcript) whose value can be taken at any point without ending it. */
-typedef struct ak_running {
-    struct evp_md_ctx_st *ctx;
-    ak_provider *provider; /* borrowed */
+/* ak_hash_state: a hash half-way, in libcrypto's own form; plain bytes. */
+typedef struct ak_hash_state {
+    uint64_t words[27]; /* as many as SHA-512's takes */
+} ak_hash_state;
+
+/* ak_hmac_key: a key with which several HMACs are made: what its two padded blocks make of the hash. It holds nothing that has to be freed, and is to be wiped.
+ * ak_hmac_key_set: false: there is no HMAC over this hash; whether the provider has it is for the caller to ask. */
+typedef struct ak_hmac_key {
     ak_hash hash;
+    ak_hash_state inner, outer;
+} ak_hmac_key;
+bool ak_hmac_key_set(ak_hmac_key *k, ak_hash h, ak_view key);
+void ak_hmac_with(const ak_hmac_key *k, ak_view a, ak_view b, ak_view c, uint8_t *out);
+
+/* ak_running: a running hash (the transcript) whose value can be taken at any point without ending it. It is copied as it is, and nothing of it has to be freed.
+ * ak_running_init: false: the provider has no such hash. */
+typedef struct ak_running {
+    ak_hash hash;
+    ak_hash_state state;
 } ak_running;
-bool ak_running_init(ak_running *r, ak_provider *p, ak_hash h);
-bool ak_running_add(ak_running *r, ak_view v);
-bool ak_running_value(const ak_running *r, ak_provider *p, uint8_t out[AK_HASH_MAX]); /* copies into a kept context */
-bool ak_running_copy(ak_running *to, const ak_running *from);
-void ak_running_free(ak_running *r);
+bool ak_running_init(ak_running *r, const ak_provider *p, ak_hash h);
+void ak_running_add(ak_running *r, ak_view v);
+void ak_running_value(const ak_running *r, uint8_t out[AK_HASH_MAX]);
 
 #endif

@@ -283,7 +283,7 @@ static bool signed_content(ak_hs *h, bool server, ak_buf *out) {
     ak_buf_init(out, 256);
     ak_buf_put(out, spaces, sizeof spaces);
     ak_buf_put(out, strings[server], strlen(strings[server]) + 1);
-    return ak_transcript_value(&h->transcript, h->p, hash, &n) && ak_buf_put(out, hash, n);
+    return ak_transcript_value(&h->transcript, hash, &n) && ak_buf_put(out, hash, n);
 }
 
 ak_error ak_compose_certificate_verify13(ak_hs *h, ak_buf *b) {

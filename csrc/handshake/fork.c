@@ -43,13 +43,6 @@ ak_info *ak_info_copy(const ak_info *i) {
     return NULL;
 }
 
-static bool copy_transcript(ak_transcript *to, const ak_transcript *from) {
-    memset(&to->hash, 0, sizeof to->hash);
-    to->hashing = from->hashing && ak_running_copy(&to->hash, &from->hash);
-    bool raw = copy(&to->raw, &from->raw); /* whatever fails: it may not be shared */
-    return raw && to->hashing == from->hashing;
-}
-
 static bool copy_deframer(ak_deframer *to, const ak_deframer *from) {
     to->lent = ak_view_of(NULL, 0); /* between two steps nothing is lent */
     return copy(&to->stash, &from->stash);
@@ -118,7 +111,7 @@ ak_hs *ak_hs_fork(const ak_hs *h, ak_failure *f) {
     n->read = n->write = NULL;
     memset(&n->secrets.master_key, 0, sizeof n->secrets.master_key); /* made anew when it is needed */
     bool ok = copy_bufs(n, h);
-    ok = copy_transcript(&n->transcript, &h->transcript) && ok;
+    ok = copy(&n->transcript.raw, &h->transcript.raw) && ok;
     ok = copy_deframer(&n->deframer, &h->deframer) && ok;
     ok = copy_shares(n, h) && ok;
     ok = copy_flow13(n, h) && ok;

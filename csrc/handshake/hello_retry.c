@@ -34,17 +34,15 @@ bool ak_hello_unchanging(const ak_hs *h, uint8_t out[32]) {
     ak_rd r;
     uint16_t type;
     ak_view body;
-    memset(&hash, 0, sizeof hash);
     if (!ak_running_init(&hash, h->p, AK_HASH_sha256)) return false;
     /* all before the extensions stands together: version, random, session id, suites, compression methods, each with its length */
     size_t head = c->has_extensions ? (size_t)(c->extensions.p - c->raw.p) - 2 : c->raw.n;
-    bool ok = ak_running_add(&hash, ak_view_of(c->raw.p, head));
-    for (ak_rd_view(&r, c->extensions); ok && ak_ext_next(&r, &type, &body);)
-        if (!may_change(type)) ok = ak_running_add(&hash, ak_view_of(body.p - 4, body.n + 4));
-    ok = ok && ak_running_value(&hash, h->p, value);
-    if (ok) memcpy(out, value, 32);
-    ak_running_free(&hash);
-    return ok;
+    ak_running_add(&hash, ak_view_of(c->raw.p, head));
+    for (ak_rd_view(&r, c->extensions); ak_ext_next(&r, &type, &body);)
+        if (!may_change(type)) ak_running_add(&hash, ak_view_of(body.p - 4, body.n + 4));
+    ak_running_value(&hash, value);
+    memcpy(out, value, 32);
+    return true;
 }
 
 /* ---- client ---------------------------------------------------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ ak_error ak_keys12_master(ak_hs *h) {
     } else if (h->info->ems) {
         uint8_t session_hash[AK_HASH_MAX];
         size_t n = 0;
-        ok = ak_transcript_value(&h->transcript, h->p, session_hash, &n) &&
+        ok = ak_transcript_value(&h->transcript, session_hash, &n) &&
              ak_prf(h->p, hash, premaster, "extended master secret", ak_view_of(session_hash, n), ak_view_of(NULL, 0), s->master.p, 48);
     } else {
         ok = ak_prf(h->p, hash, premaster, "master secret", client_random(h), server_random(h), s->master.p, 48);
@@ -66,7 +66,7 @@ ak_error ak_keys12_verify_data(ak_hs *h, bool server, uint8_t out[AK_VERIFY_DATA
     uint8_t hash[AK_HASH_MAX];
     size_t n = 0;
     if (h->info->version == AK_SSL30) return ak_ssl3_finished(h, server, out) ? AK_OK : ak_hs_fail(h, AK_ERR_crypto_failed, "verify_data");
-    if (!ak_transcript_value(&h->transcript, h->p, hash, &n) ||
+    if (!ak_transcript_value(&h->transcript, hash, &n) ||
         !prf(h, server ? "server finished" : "client finished", ak_view_of(hash, n), ak_view_of(NULL, 0), out, 12))
         return ak_hs_fail(h, AK_ERR_crypto_failed, "verify_data");
     return AK_OK;

@@ -56,7 +56,7 @@ static ak_error advance(ak_hs *h, ak_secret *from, ak_view ikm, ak_secret *to, c
 
 static bool transcript(ak_hs *h, uint8_t value[AK_HASH_MAX], ak_view *v) {
     size_t n = 0;
-    if (!ak_transcript_value(&h->transcript, h->p, value, &n)) return false;
+    if (!ak_transcript_value(&h->transcript, value, &n)) return false;
     *v = ak_view_of(value, n);
     return true;
 }

@@ -34,9 +34,8 @@ ak_error ak_offered_post_handshake_auth(ak_hs *h, ak_view body) {
 
 static ak_post_auth *with_transcript(const ak_running *so_far) {
     ak_post_auth *p = ak_zalloc(sizeof *p);
-    if (p == NULL || ak_running_copy(&p->transcript, so_far)) return p;
-    free(p);
-    return NULL;
+    if (p != NULL) p->transcript = *so_far;
+    return p;
 }
 
 ak_post_auth *ak_post_auth_copy(const ak_post_auth *p) { return with_transcript(&p->transcript); }
@@ -51,7 +50,6 @@ ak_error ak_post_auth_keep(ak_hs *h) {
 void ak_post_auth_free(ak_post_auth *p) {
     if (p == NULL) return;
     for (size_t i = 0; i < p->n; i++) ak_hs_free(p->requests[i]);
-    ak_running_free(&p->transcript);
     free(p);
 }
 
@@ -86,8 +84,9 @@ static ak_hs *begin(const ak_session *s) {
     h->record_version = s->record_version;
     h->peer_record_limit = s->peer_record_limit;
     ak_hs_use_rows(h, ak_rows_post_auth);
-    h->transcript.hashing = ak_running_copy(&h->transcript.hash, &p->transcript);
-    if (!h->transcript.hashing || h->info == NULL) {
+    h->transcript.hash = p->transcript;
+    h->transcript.hashing = true;
+    if (h->info == NULL) {
         ak_hs_free(h);
         return NULL;
     }

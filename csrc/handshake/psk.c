@@ -70,7 +70,7 @@ bool ak_offer_pre_shared_key(ak_hs *h, ak_buf *b) {
 static bool hello_hash(ak_hs *h, ak_hash hash, ak_view truncated, uint8_t out[AK_HASH_MAX]) {
     size_t n = 0;
     if (!h->transcript.hashing) return ak_digest(h->p, hash, ak_buf_view(&h->transcript.raw), truncated, none, out);
-    return h->transcript.hash.hash == hash && ak_transcript_value_with(&h->transcript, h->p, truncated, out, &n);
+    return h->transcript.hash.hash == hash && ak_transcript_value_with(&h->transcript, truncated, out, &n);
 }
 
 static ak_error binder(ak_hs *h, ak_hash hash, bool external, ak_view secret, ak_view truncated, uint8_t out[AK_HASH_MAX]) {

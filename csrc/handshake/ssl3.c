@@ -50,7 +50,7 @@ static bool half(ak_hs *h, ak_hash hash, ak_view sender, uint8_t *out) {
     at += master.n;
     memset(tail + at, 0x36, pad_n);
     memset(pad, 0x5c, pad_n);
-    bool ok = ak_transcript_value_with(&h->transcript, h->p, ak_view_of(tail, at + pad_n), both, &n) && n == MD5_N + SHA1_N &&
+    bool ok = ak_transcript_value_with(&h->transcript, ak_view_of(tail, at + pad_n), both, &n) && n == MD5_N + SHA1_N &&
               ak_digest(h->p, hash, master, ak_view_of(pad, pad_n), md5 ? ak_view_of(both, MD5_N) : ak_view_of(both + MD5_N, SHA1_N), out);
     ak_wipe(tail, sizeof tail);
     ak_wipe(both, sizeof both);

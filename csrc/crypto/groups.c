@@ -60,6 +60,7 @@ static void release_slot(ak_group_slot *s) {
     EVP_PKEY_CTX_free(s->keygen);
     EVP_PKEY_CTX_free(s->import);
     EVP_PKEY_free(s->params);
+    EVP_PKEY_free(s->peer);
     free(s->prime);
     memset(s, 0, sizeof *s);
 }

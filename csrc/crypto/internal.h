@@ -60,6 +60,7 @@ typedef struct ak_group_slot {
     EVP_PKEY_CTX *keygen;
     EVP_PKEY *params;      /* EC and FFDHE: the domain parameters; NULL for the others */
     EVP_PKEY_CTX *import;  /* X25519, X448, ML-KEM: a kept fromdata context */
+    EVP_PKEY *peer;        /* X25519, X448 and EC: the key that the last peer's value was put into */
     uint8_t *prime;        /* FFDHE: p, client_share bytes */
 } ak_group_slot;
 

@@ -278,13 +278,25 @@ static EVP_PKEY *import_ff(EVP_PKEY *params, ak_view value, size_t n) {
     return ak_import_point(params, ak_view_of(padded, n));
 }
 
+/* take_place: the key with the last peer's value, which nobody needs any more, takes this one: one made anew costs libcrypto as much as a twentieth of the exchange. A value
+ * that is refused takes the key with it. */
+static EVP_PKEY *take_place(ak_group_slot *s, ak_view value) {
+    if (s->peer == NULL) {
+        s->peer = s->params != NULL ? ak_import_point(s->params, value) : ak_import_raw(s->import, value);
+    } else if (EVP_PKEY_set1_encoded_public_key(s->peer, value.p, value.n) != 1) {
+        EVP_PKEY_free(s->peer);
+        s->peer = NULL;
+    }
+    return s->peer != NULL && EVP_PKEY_up_ref(s->peer) == 1 ? s->peer : NULL;
+}
+
 static EVP_PKEY *import_peer(ak_provider *p, const ak_group *g, ak_view peer, bool any_length) {
     ak_group_slot *s = ak_group_slot_of(p, g);
     if (s == NULL) return NULL;
     switch (g->kind) {
-    case AK_GROUP_x: return peer.n == g->client_share ? ak_import_raw(s->import, peer) : NULL;
+    case AK_GROUP_x: return peer.n == g->client_share ? take_place(s, peer) : NULL;
     case AK_GROUP_ec: /* RFC 8446 §4.2.8.2: uncompressed points only; RFC 8422 §5.4 for TLS 1.2 */
-        return peer.n == g->client_share && peer.p[0] == 4 ? ak_import_point(s->params, peer) : NULL;
+        return peer.n == g->client_share && peer.p[0] == 4 ? take_place(s, peer) : NULL;
     case AK_GROUP_ff:
         if (!any_length && peer.n != g->client_share) return NULL;
         return ff_value_ok(peer, ak_view_of(s->prime, g->client_share)) ? import_ff(s->params, peer, g->client_share) : NULL;

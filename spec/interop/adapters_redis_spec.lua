@@ -158,4 +158,20 @@ interop.describe("akushu.adapters.redis", { "redis-server" }, function()
       assert.matches("^%S*adapters_redis_spec.lua:%d+: " .. problem, said)
     end
   end)
+
+  it("is not needed for Redis over TLS: redis-lua takes a connection for a socket, as docs/recipes.md says", function()
+    local tls = require "akushu.adapters.socket"
+    local s <close> = peers.start_server(function(port)
+      return { "redis-server", "--port", "0", "--tls-port", port, "--bind", "127.0.0.1", "--tls-cert-file", id.chain, "--tls-key-file", id.key, "--tls-ca-cert-file", id.ca,
+        "--tls-auth-clients", "no", "--save", "", "--appendonly", "no", dir = peers.tmpdir() }
+    end, "eady to accept connections")
+    local conn = assert(tls.connect("localhost", s.port, akushu.client { trust = id.trust }, { timeout = 60 }))
+    local over_tls = connect { socket = conn }
+    assert.is_true(over_tls:ping())
+    local long = ("0123456789abcdef"):rep(10000)
+    assert.is_true(over_tls:set("key", long))
+    assert.is_true(over_tls:get "key" == long)
+    assert.is_nil(over_tls:get "nothing")
+    conn:close()
+  end)
 end)

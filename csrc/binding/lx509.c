@@ -73,12 +73,30 @@ static ak_error add_crl(ak_lua_work *w, ak_view der, ak_failure *f) {
 
 /* ---- files --------------------------------------------------------------------------------------------------------------------- */
 
+/* only: whether a text has no other bytes than these. */
+static bool only(const char *s, const char *bytes) { return strspn(s, bytes) == strlen(s); }
+
+/* is_content: whether what was given as a path looks like what stands in a file: PEM, however broken, or DER in base64 or hexadecimal. */
+static bool is_content(const char *s) {
+    for (size_t i = 0; s[i] != '\0'; i++)
+        if ((unsigned char)s[i] < 0x20) return true;
+    if (strstr(s, "-----") != NULL) return true;
+    if (strlen(s) < 64) return false; /* no key is that short. A SEQUENCE begins with "M" or "30" */
+    return (s[0] == 'M' && only(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")) ||
+           (strncmp(s, "30", 2) == 0 && only(s, "0123456789ABCDEFabcdef"));
+}
+
+ak_error ak_lua_not_readable(const char *path, const char *why, ak_failure *f) {
+    if (is_content(path)) return ak_fail(f, AK_ERR_file_unreadable, "a path expected, got what looks like the content of a file");
+    return ak_fail(f, AK_ERR_file_unreadable, "%.150s: %s", path, why);
+}
+
 ak_error ak_lua_read_file(ak_lua_work *w, const char *path, ak_failure *f) {
     char chunk[16384];
     size_t n;
     errno = 0;
     FILE *file = fopen(path, "rb");
-    if (file == NULL) return ak_fail(f, AK_ERR_file_unreadable, "%.150s: %s", path, strerror(errno));
+    if (file == NULL) return ak_lua_not_readable(path, strerror(errno), f);
     w->file = file;
     setvbuf(file, NULL, _IONBF, 0); /* keys pass here: no buffer of stdio's that nobody wipes */
     while ((n = fread(chunk, 1, sizeof chunk, file)) > 0 && w->bytes.n < FILE_MAX) ak_buf_put(&w->bytes, chunk, n);

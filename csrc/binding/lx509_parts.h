@@ -28,6 +28,9 @@ void ak_lua_push_bytes(lua_State *L, ak_lua_work *w);
 
 /* ak_lua_read_file: appends a file to w->bytes. AK_ERR_file_unreadable names it. */
 ak_error ak_lua_read_file(ak_lua_work *w, const char *path, ak_failure *f);
+/* ak_lua_not_readable: fails with AK_ERR_file_unreadable, the path and why; without it where somebody gave a file's content, which may be a private key and shall be
+ * repeated in no message. */
+ak_error ak_lua_not_readable(const char *path, const char *why, ak_failure *f);
 /* ak_lua_is_path: whether a string names a file: it is neither PEM nor DER. */
 bool ak_lua_is_path(ak_view v);
 /* ak_lua_path: the string at idx as a path; raises when it holds a zero byte. */

@@ -59,7 +59,7 @@ static ak_error add_dir(lua_State *L, ak_trust *t, const char *path, ak_failure 
     struct dirent *entry;
     ak_lua_work *w = ak_lua_work_new(L);
     DIR *dir = opendir(path);
-    if (dir == NULL) return ak_fail(f, AK_ERR_file_unreadable, "%.150s: not a directory that can be read", path);
+    if (dir == NULL) return ak_lua_not_readable(path, "not a directory that can be read", f);
     w->dir = dir;
     while ((entry = readdir(dir)) != NULL) {
         char file[4096];

@@ -324,7 +324,8 @@ static bool read_kind(const char *spec, kind_read *out) {
 bool ak_key_kind_check(const char *spec, ak_failure *f) {
     kind_read kind;
     if (read_kind(spec, &kind)) return true;
-    ak_fail(f, AK_ERR_bad_key, "no such kind of key: \"%.40s\"; there are rsa:BITS, rsa-pss:BITS, ec:GROUP, ed25519, ed448", spec);
+    ak_fail(f, AK_ERR_bad_key, "no such kind of key: \"%.20s\"; there are rsa:BITS, rsa-pss:BITS, ec:GROUP, ed25519, ed448",
+            spec); /* perhaps a key: its first bytes say no more than what it is */
     return false;
 }
 

@@ -461,6 +461,43 @@ describe("private keys", function()
     assert.is_false(x509.private_key.generate() == key)
   end)
 
+  it("are repeated in no message, where somebody gives one for something else", function()
+    local own = ca:pem()
+    for _, kind in ipairs { "ec:secp256r1", "ed25519" } do
+      local secret = x509.private_key.generate(kind)
+      local text = secret:reveal "pem"
+      local base64 = text:gsub("%-%-%-%-%-[^\n]+\n", ""):gsub("\n", "")
+      local bytes = secret:reveal "der"
+      local forms = { text, base64, bytes, text:gsub("\n", "\\n"), text:sub(3), base64:sub(1, 64) .. "\n" .. base64:sub(65),
+        (bytes:gsub(".", function(b) return ("%02x"):format(b:byte()) end)) }
+      for i, form in ipairs(forms) do
+        for name, given in pairs {
+          private_key = function() return x509.private_key(form:sub(1, -12)) end,
+          ["private_key.file"] = function() return x509.private_key.file(form) end,
+          ["private_key.generate"] = function() return x509.private_key.generate(form) end,
+          ["certificate.file"] = function() return x509.certificate.file(form) end,
+          certificate = function() return x509.certificate(form) end,
+          ["trust.file"] = function() return x509.trust.file(form) end,
+          ["trust.dir"] = function() return x509.trust.dir(form) end,
+          crls = function() return x509.trust { crls = { form } } end,
+          chain = function() return x509.identity { chain = form } end,
+          key = function() return x509.identity { chain = own, key = form } end,
+          ["testca"] = function() return testca.new { key = form } end,
+        } do
+          local ok, result, message = pcall(given)
+          assert.is_true(not ok or result == nil, name)
+          message = tostring(ok and message or result)
+          for at = 23, #base64 - 11 do -- in front of it stands what kind of key it is
+            assert.is_nil(message:find(base64:sub(at, at + 11), 1, true), name .. " " .. i .. ": " .. message)
+          end
+          assert.is_nil(message:find(forms[7]:sub(73, 84), 1, true), name .. " " .. i .. ": " .. message)
+        end
+      end
+    end
+    local long = ("M"):rep(63)
+    assert.matches(long, fails("file_unreadable", x509.private_key.file(long)), 1, true)
+  end)
+
   it("are read encrypted, from files, and refused in words", function()
     local text = key:reveal "pem"
     with_file(text, function(path)

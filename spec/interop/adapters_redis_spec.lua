@@ -161,10 +161,13 @@ interop.describe("akushu.adapters.redis", { "redis-server" }, function()
 
   it("is not needed for Redis over TLS: redis-lua takes a connection for a socket, as docs/recipes.md says", function()
     local tls = require "akushu.adapters.socket"
-    local s <close> = peers.start_server(function(port)
+    local started, s = pcall(peers.start_server, function(port)
       return { "redis-server", "--port", "0", "--tls-port", port, "--bind", "127.0.0.1", "--tls-cert-file", id.chain, "--tls-key-file", id.key, "--tls-ca-cert-file", id.ca,
         "--tls-auth-clients", "no", "--save", "", "--appendonly", "no", dir = peers.tmpdir() }
     end, "eady to accept connections")
+    if not started and tostring(s):find "Bad directive" then pending "this redis-server is built without TLS" end
+    assert(started, s)
+    local _ <close> = s
     local conn = assert(tls.connect("localhost", s.port, akushu.client { trust = id.trust }, { timeout = 60 }))
     local over_tls = connect { socket = conn }
     assert.is_true(over_tls:ping())

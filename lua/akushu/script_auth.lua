@@ -16,17 +16,6 @@ local Peer, other, is_13 = script_peer.class, script_peer.other, script_peer.is_
 
 -- ---- keys and schemes ----------------------------------------------------------------------------------------------------------
 
--- A private key as akushu.crypto has it: of that kind already, a PrivateKey, an identity, PEM or DER.
-local function key_of(what, key)
-  local class, message = misuse.kind(key), nil
-  if class == "table" and key.identity then key, class = key.identity, misuse.kind(key.identity) end
-  if class == "akushu.Identity" then key, class = key.key, misuse.kind(key.key) end
-  if class == "akushu.PrivateKey" then key, class = key:reveal "der", "string" end
-  if class == "string" then key, message = crypto.key(key) end
-  if message then error(("%s: %s"):format(what, message), 3) end
-  return misuse.want(what, "akushu.crypto.key", "a private key or an identity", key) -- a tail call: its caller is the method
-end
-
 -- Before TLS 1.2 the kind of key says how it signs (RFC 4346 §7.4.3, RFC 8422 §5.4); from then on the first scheme that fits.
 local function scheme_for(what, key, version, level)
   if version < 0x0303 then return key:fits("ecdsa_sha1", version) and "ecdsa_sha1" or "rsa_pkcs1_md5_sha1" end
@@ -83,7 +72,7 @@ function Peer:certificate_verify(key, scheme)
   local what = "peer:certificate_verify"
   local version = version_of(self, what, 2)
   check_scheme(what, scheme)
-  key = key_of(what, key)
+  key = script_peer.private_key_of(what, key)
   scheme = named(scheme) or scheme_for(what, key, version, 2)
   local signature, message = key:sign(scheme, verify_content(self, self.role, self:transcript_bytes()))
   if not signature then error(("%s: %s"):format(what, message), 2) end
@@ -109,7 +98,7 @@ function Peer:server_key_exchange(o)
   end
   local message = { type = "server_key_exchange", psk_identity_hint = self.keys.suite_info.kx:find "psk" and (o.psk_identity_hint or "") or nil, params = params }
   if not o.key then return message end
-  local key = key_of(what, o.key)
+  local key = script_peer.private_key_of(what, o.key)
   local scheme = named(o.scheme) or scheme_for(what, key, version, 2)
   message.algorithm, message.signature = version >= 0x0303 and scheme or nil, ""
   local signature, why = key:sign(scheme, exchange_content(self, message))

@@ -91,11 +91,11 @@ function Peer:premaster_for(certificate, premaster)
   return assert(key:encrypt(premaster))
 end
 
---- RSA key exchange, the server's side: the pre-master secret in a ClientKeyExchange, opened with the key (akushu.crypto.key) of its certificate; something random when it
--- is none (RFC 5246 §7.4.7.1), so that the other side's Finished tells. Kept for the key schedule.
+--- RSA key exchange, the server's side: the pre-master secret in a ClientKeyExchange, opened with the key of its certificate (as peer:certificate_verify takes it); something
+-- random when it is none (RFC 5246 §7.4.7.1), so that the other side's Finished tells. Kept for the key schedule.
 function Peer:premaster_in(message, key)
   misuse.want("peer:premaster_in", "table", "a client_key_exchange", message)
-  misuse.want("peer:premaster_in", "akushu.crypto.key", "an akushu.crypto.key", key)
+  key = script_peer.private_key_of("peer:premaster_in", key)
   local premaster = assert(key:premaster(message.encrypted_pre_master_secret, self.keys.client_version))
   keep_premaster(self.keys, premaster)
   return premaster

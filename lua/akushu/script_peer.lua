@@ -81,6 +81,17 @@ function script_peer.public_key_of(what, certificate)
   return assert(crypto.public_key(assert(core.x509.certificate(der)).spki))
 end
 
+--- A private key as akushu.crypto has it: of that kind already, a PrivateKey, an identity, PEM or DER.
+function script_peer.private_key_of(what, key)
+  local class, message = misuse.kind(key), nil
+  if class == "table" and key.identity then key, class = key.identity, misuse.kind(key.identity) end
+  if class == "akushu.Identity" then key, class = key.key, misuse.kind(key.key) end
+  if class == "akushu.PrivateKey" then key, class = key:reveal "der", "string" end
+  if class == "string" then key, message = crypto.key(key) end
+  if message then error(("%s: %s"):format(what, message), 3) end
+  return misuse.want(what, "akushu.crypto.key", "a private key or an identity", key) -- a tail call: its caller is the method
+end
+
 -- ---- the transcript and what it tells -------------------------------------------------------------------------------------------------
 
 local function joined(self) return table.concat(self.transcript) end

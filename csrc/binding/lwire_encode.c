@@ -368,15 +368,19 @@ bool ak_enc_write_fields(ak_enc *e, int idx, const ak_schema *s) {
     return ak_enc_put_string_field(e, idx, "trailing");
 }
 
-bool ak_enc_write_struct(ak_enc *e, int idx, const ak_schema *s) {
+bool ak_enc_put_struct(ak_enc *e, int idx, const ak_schema *s) {
     bool ok;
-    lua_Integer span = ak_enc_open_span(e, 0);
-    size_t start = e->out->n;
     if (!ak_enc_raw_or_string(e, idx, &ok)) {
         if (!lua_istable(e->L, idx)) return ak_enc_must_be(e, idx, "a table or a string");
         ok = ak_enc_write_fields(e, idx, s);
     }
-    ok = ok && ak_enc_no_length(e, idx);
+    return ok && ak_enc_no_length(e, idx);
+}
+
+bool ak_enc_write_struct(ak_enc *e, int idx, const ak_schema *s) {
+    lua_Integer span = ak_enc_open_span(e, 0);
+    size_t start = e->out->n;
+    bool ok = ak_enc_put_struct(e, idx, s);
     if (ok) ak_enc_close_span(e, span, start);
     return ok;
 }

@@ -63,8 +63,9 @@ bool ak_enc_close_vector(ak_enc *e, const ak_enc_vector *v, int idx);
 /* ak_enc_only_items: the list at idx, of n items, has no keys beside them but those with a meaning. */
 bool ak_enc_only_items(ak_enc *e, int idx, lua_Unsigned n);
 bool ak_enc_write_number(ak_enc *e, int idx, const ak_field *field, ak_enc_frame *fr);
-/* ak_enc_write_fields: the fields of s in the table at idx, and what trails; write_struct: the same for a value of any kind, as a node. */
+/* ak_enc_write_fields: the fields of s in the table at idx, and what trails; put_struct: the same for a value of any kind; write_struct: as a node. */
 bool ak_enc_write_fields(ak_enc *e, int idx, const ak_schema *s);
+bool ak_enc_put_struct(ak_enc *e, int idx, const ak_schema *s);
 bool ak_enc_write_struct(ak_enc *e, int idx, const ak_schema *s);
 /* ak_enc_write_extensions: the list at idx. AK_IN_server_hello: of TLS 1.3 or 1.2, as the list itself tells. */
 bool ak_enc_write_extensions(ak_enc *e, int idx, ak_message_kind where);

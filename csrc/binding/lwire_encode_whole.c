@@ -249,7 +249,7 @@ static bool write_whole(ak_enc *e, int idx, uint8_t *content) {
     case AK_WHAT_records: return ak_enc_raw_or_string(e, idx, &ok) ? ok : write_each(e, idx, write_record);
     case AK_WHAT_messages: return ak_enc_raw_or_string(e, idx, &ok) ? ok : write_each(e, idx, write_one_message);
     case AK_WHAT_extensions: return write_all_extensions(e, idx);
-    case AK_WHAT_struct: return ak_enc_write_struct(e, idx, schema);
+    case AK_WHAT_struct: return ak_enc_put_struct(e, idx, schema); /* the whole is a node already */
     case AK_WHAT_record: ok = write_record(e, idx); break;
     case AK_WHAT_message: ok = write_message(e, idx, content); break;
     case AK_WHAT_guess: return ak_enc_wrong(e, "it cannot be told what this is: say what = \"record\", \"message\", … in the options");

@@ -14,7 +14,7 @@ static bool skipped(ak_hs *h, size_t n) {
     if (h->resumed != NULL && h->resumed->max_early_data > allowed) allowed = h->resumed->max_early_data;
     allowed += allowed / 8; /* the ciphertext of small records is longer than what is in them */
     uint64_t limit = allowed > MIN_SKIPPED ? allowed : MIN_SKIPPED;
-    f->early_seen += n;
+    f->early_seen += n != 0 ? n : 1; /* or there would be no end to empty records */
     if (f->early_seen > limit)
         ak_hs_fail(h, AK_ERR_early_data_skipped, "more than %llu bytes of early data that was refused", (unsigned long long)limit);
     return true;

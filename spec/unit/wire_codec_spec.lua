@@ -428,6 +428,17 @@ describe("a span", function()
     assert.equal(before + 8, (node:span "cipher_suites"))
   end)
 
+  it("stands for each node once", function()
+    for what, bytes in pairs { key_share_entry = "\0\29\0\1k", message = "\20\0\0\4data", extensions = "\0\42\0\0" } do
+      local seen = {}
+      for _, span in ipairs(wire.spans(wire.decode(bytes, { what = what }))) do
+        assert.is_nil(seen[span.path], span.path)
+        seen[span.path] = true
+      end
+      assert.is_true(seen[""])
+    end
+  end)
+
   it("covers every byte but prefixes", function()
     local message = wire.encode(hello())
     local node = wire.decode(record(22, message))

@@ -64,7 +64,7 @@ function passive.keylog(text)
   text = table.concat(list_of_bytes("keylog", text, 2), "\n")
   for line in text:gmatch "[^\r\n]+" do
     local label, random, secret = line:match "^(%S+)%s+(%x+)%s+(%x+)%s*$"
-    if label then
+    if label and #random % 2 == 0 and #secret % 2 == 0 then -- or it was cut off while it was written
       out[label] = out[label] or {}
       out[label][show.from_hex(random)] = show.from_hex(secret)
     end
@@ -104,7 +104,8 @@ function passive.new(keys)
   local self = setmetatable({ keylog = passive.keylog(given.keylog), server_keys = keys_of(keys.server_key, 2),
     premasters = given.premaster, ephemeral = given.ephemeral, masters = keys.master or {}, psks = psks_of(keys.psk, 2),
     sessions = keys.sessions or { ids = {}, tickets = {}, psks = {} }, trace = trace.new {}, problems = {}, parts = { client = {}, server = {} },
-    client = new_side(), server = new_side(), finished = {}, messages = {}, phase = "client_hello", secrets = {}, handshakes = 0 }, Passive)
+    client = new_side(), server = new_side(), finished = {}, messages = {}, phase = "client_hello", secrets = {}, handshakes = 0,
+    requests = {}, answer = {}, handshake_transcript = "" }, Passive)
   self.sessions.ids, self.sessions.tickets, self.sessions.psks = self.sessions.ids or {}, self.sessions.tickets or {},
     self.sessions.psks or {}
   self.trace.secrets.observer = {}
@@ -226,8 +227,13 @@ function handlers.key_update(self, from)
   return function() tls13.key_update(self, from) end
 end
 
+function handlers.certificate_request(self, _, _, bytes)
+  if tls13.is_later(self, "certificate_request") then tls13.asked_later(self, bytes) end
+end
+
 function handlers.finished(self, from, _, bytes)
   if self.version_number == 0x0304 then
+    if tls13.is_later(self, "finished") then return tls13.finished_later(self, bytes:sub(5)) end
     tls13.finished(self, from, bytes:sub(5))
     return function()
       if from == "server" then tls13.after_server_finished(self) else tls13.after_client_finished(self) end
@@ -240,7 +246,12 @@ end
 -- After the handshake in TLS 1.3, and HelloRequest, are in no transcript.
 local function in_transcript(self, name)
   if name == "hello_request" then return false end
-  return not (self.version_number == 0x0304 and (name == "new_session_ticket" or name == "key_update"))
+  return not (self.version_number == 0x0304 and (name == "new_session_ticket" or name == "key_update" or tls13.is_later(self, name)))
+end
+
+local function into_transcript(self, name, bytes)
+  if in_transcript(self, name) then self.messages[#self.messages + 1] = bytes
+  elseif tls13.is_later(self, name) then tls13.answered_later(self, name, bytes) end
 end
 
 local function message(self, from, bytes)
@@ -253,17 +264,12 @@ local function message(self, from, bytes)
   if name == "client_hello" or name == "server_hello" or name == "hello_retry_request" then entry.context.version = nil end
   local ok, after
   if handler then
-    if name == "client_hello" then
-      ok, after = pcall(handler, self, from, msg, bytes)
-      self.messages[#self.messages + 1] = bytes
-    else
-      ok, after = pcall(handler, self, from, msg, bytes)
-      if in_transcript(self, name) then self.messages[#self.messages + 1] = bytes end
-    end
+    ok, after = pcall(handler, self, from, msg, bytes)
+    into_transcript(self, name, bytes)
     if ok and after then ok, after = pcall(after) end
-    if not ok then problem(self, from, ("%s could not be followed: %s"):format(name, after)) end
-  elseif in_transcript(self, name) then
-    self.messages[#self.messages + 1] = bytes
+    if not ok then problem(self, from, ("%s could not be followed: %s"):format(name, (tostring(after):gsub("^[^ ]*:%d+: ", "")))) end
+  else
+    into_transcript(self, name, bytes)
   end
 end
 
@@ -451,7 +457,9 @@ function passive.pcap(bytes, keys)
     if s then
       local p = passive.read(s, with)
       p.address = { client = s.client, server = s.server }
-      for from in pairs(s.gap or {}) do problem(p, from, "bytes are missing in the capture") end
+      for _, from in ipairs { "client", "server" } do
+        if s.gap and s.gap[from] then problem(p, from, "bytes are missing in the capture") end
+      end
       out[#out + 1] = p
     end
   end

@@ -8,6 +8,9 @@ local tls12 = {}
 
 local function prf_hash(self) return self.version_number >= 0x0303 and self.suite_info.prf or "md5_sha1" end
 
+-- Whether there were hellos that say what with, and a suite that can be opened: what is recorded may be anything, and hellos may come at any time.
+local function ready(self) return self.suite_info and self.client_random and self.server_random end
+
 -- What each side's records are protected with under this master secret, and the key block.
 local function keys_of(self, master)
   local s, version = self.suite_info, self.version_number
@@ -83,14 +86,15 @@ function tls12.client_key_exchange(self, msg)
   if #found == 0 then return problem(self, "client", "no key opens this " .. self.suite_info.kx .. " key exchange") end
   for _, c in ipairs(found) do c.master = master_from(self, c[1]) end
   if #found == 1 then return take_premaster(self, found[1]) end
-  self.candidates = found
   self.next_keys = keys_of(self, found[1].master) -- so that ChangeCipherSpec sets the record protection up
+  self.candidates = found
 end
 
 --- Of several pre-master secrets that may be the one: the one under which this side's first protected record opens.
 function tls12.choose(self, from, bytes)
   local candidates = self.candidates
   self.candidates, self.client.choosing, self.server.choosing = nil, nil, nil
+  if not ready(self) then return end
   for i, c in ipairs(candidates) do
     local p = protection(self, keys_of(self, c.master)[from])
     if i == #candidates or p and p:open(bytes) then
@@ -103,6 +107,7 @@ end
 
 -- ServerHello was answered by ChangeCipherSpec: a session is resumed.
 local function resume12(self)
+  if not ready(self) then return end
   self.resumed = true
   local s = self.sessions
   local master = log(self, "CLIENT_RANDOM") or self.offered_ticket and s.tickets[self.offered_ticket] or s.ids[self.session_id] or

@@ -105,9 +105,47 @@ function tls13.after_client_finished(self)
       crypto.derive_secret(self.suite_info.prf, self.secrets.master_secret, "res master", hash13(self)), { "master_secret" }, "res master")
   end
   tls13.keyed(self, "client", self.client_application_secret)
-  self.phase = "open"
+  self.phase, self.handshake_transcript = "open", transcript(self)
   for _, t in ipairs(self.waiting_tickets or {}) do t() end
   self.waiting_tickets = nil
+end
+
+-- ---- authentication after the handshake (RFC 8446 §4.6.2) -------------------------------------------------------------------------
+
+local answers = { certificate = true, compressed_certificate = true, certificate_verify = true, finished = true }
+
+--- Whether a message of this name belongs to it now.
+function tls13.is_later(self, name)
+  if self.version_number ~= 0x0304 then return false end
+  return self.phase == "open" and answers[name] or name == "certificate_request" and (self.phase == "open" or self.phase == "client_flight") or false
+end
+
+--- A request: it is answered later, and others may be answered before it.
+function tls13.asked_later(self, bytes) table.insert(self.requests, bytes) end
+
+--- A message of an answer, which Finished ends.
+function tls13.answered_later(self, name, bytes)
+  if name == "certificate" or name == "compressed_certificate" then self.answer = { bytes }
+  elseif name == "certificate_verify" then table.insert(self.answer, bytes)
+  elseif name == "finished" then self.answer = {} end
+end
+
+--- Finished of an answer: over the handshake's transcript, the request, which is any of those not yet answered, and the answer, with the client's traffic secret of now
+-- (RFC 8446 §4.4).
+function tls13.finished_later(self, body)
+  if not self.client.secret then return end
+  local hash = self.suite_info.prf
+  local key = crypto.hkdf_expand_label(hash, self.client.secret, "finished", "", crypto.hashes()[hash])
+  self.finished.client = false
+  for i, request in ipairs(self.requests) do
+    local covered = self.handshake_transcript .. request .. table.concat(self.answer)
+    if crypto.hmac(hash, key, crypto.digest(hash, covered)) == body then
+      self.finished.client = true
+      table.remove(self.requests, i)
+      break
+    end
+  end
+  if not self.finished.client then problem(self, "client", "verify_data of a Finished after the handshake fits no request") end
 end
 
 function tls13.ticket(self, msg)

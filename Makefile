@@ -9,7 +9,7 @@ LUA     ?= lua5.4
 BUSTED  ?= /usr/bin/busted
 OUT     ?= build
 CFLAGS  ?= -O2 -g
-JOBS    ?= $(shell nproc 2>/dev/null || echo 1)
+JOBS    ?= $(shell tools/jobs)
 MAKEFLAGS += --no-print-directory
 
 # -- what is compiled: every .c in the rooms of csrc; a new file needs no line here --------------------------------------------
@@ -32,6 +32,7 @@ ALL_CFLAGS := -std=gnu11 -fPIC -fvisibility=hidden $(CFLAGS) $(WARNINGS) -Icsrc 
 # What the specs, the benches and the examples see: this tree, then what is installed.
 export LUA_PATH  := ./lua/?.lua;./lua/?/init.lua;;
 export LUA_CPATH := $(OUT)/lib/?.so;;
+unexport LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT LUA_INIT_5_4
 
 .PHONY: help demo test test-all build bench sanitize lint docs clean install bogo \
         packages-demo packages-test specs library FORCE
@@ -63,28 +64,31 @@ $(OUT)/sources: FORCE
 	@mkdir -p $(OUT)
 	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' > $@
 
+# A file takes its name when it is whole: neither a build that was stopped nor another one beside this leaves half of one behind.
+COMPILE = $(CC) $(ALL_CFLAGS) $(1) -MMD -MP -MF $@.$$$$.d -MT $@ -c -o $@.$$$$ $< && mv -f $@.$$$$.d $(@:.o=.d) && mv -f $@.$$$$ $@ || \
+ { rm -f $@.$$$$ $@.$$$$.d; exit 1; }
+
 $(OUT)/obj/csrc/binding/%.o: csrc/binding/%.c $(OUT)/flags
 	@mkdir -p $(@D)
 	@echo "  cc    $<"
-	@$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) -MMD -MP -c -o $@ $<
+	@$(call COMPILE,$(LUA_CFLAGS))
 
 $(OUT)/obj/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
 	@echo "  cc    $<"
-	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@$(call COMPILE,)
 
 $(LIBRARY): $(OBJECTS) $(OUT)/sources $(OUT)/flags
 	@mkdir -p $(@D)
 	@echo "  link  $@"
-	@$(CC) -shared $(SAN_FLAGS) -Wl,-z,relro,-z,now $(LDFLAGS) -o $@.new $(OBJECTS) $(OPENSSL_LIBS)
-	@if nm -D -u $@.new | grep ' U ak_'; then echo "$@: these functions are called and do not exist"; exit 1; fi
-	@mv -f $@.new $@
+	@$(CC) -shared $(SAN_FLAGS) -Wl,-z,relro,-z,now $(LDFLAGS) -o $@.$$$$ $(OBJECTS) $(OPENSSL_LIBS) || { rm -f $@.$$$$; exit 1; }; \
+	 if nm -D -u $@.$$$$ | grep ' U ak_'; then echo "$@: these functions are called and do not exist"; rm -f $@.$$$$; exit 1; fi; \
+	 mv -f $@.$$$$ $@
 
 # The engine without Lua, for fuzz targets and for C programs.
 $(ARCHIVE): $(ENGINE:%.c=$(OUT)/obj/%.o) $(OUT)/sources
 	@mkdir -p $(@D)
-	@rm -f $@
-	@ar rcs $@ $(filter %.o,$^)
+	@rm -f $@.$$$$; ar rcs $@.$$$$ $(filter %.o,$^) && mv -f $@.$$$$ $@
 
 -include $(OBJECTS:.o=.d)
 
@@ -106,21 +110,24 @@ packages-test:
 SPEC      ?= $(filter-out spec/support,$(patsubst %/,%,$(wildcard spec/*/)))
 SPEC_ARGS ?= $(if $(TAGS),--tags=$(TAGS)) $(if $(FILTER),--filter=$(FILTER))
 SPEC_SLOW ?= --exclude-tags=slow
-RUN_SPECS  = LUA="$(LUA)" BUSTED="$(BUSTED)" JOBS=$(JOBS) RESULTS=$(OUT)/results tools/run-specs
+RUN_SPECS  = results=$(OUT)/results.$$$$; LUA="$(LUA)" BUSTED="$(BUSTED)" JOBS=$(JOBS) RESULTS=$$results tools/run-specs $(SPEC) -- $(SPEC_SLOW)
+# Two runs in one tree have each its own results until they end; those of the last one stay.
+KEEP_RESULTS = rm -rf $(OUT)/results; mv -T $$results $(OUT)/results
 
 # The specs alone, without installing anything and without the closing line.
 specs: build
-	@$(RUN_SPECS) $(SPEC) -- $(SPEC_SLOW) $(SPEC_ARGS)
+	@$(RUN_SPECS) $(SPEC_ARGS); code=$$?; $(KEEP_RESULTS); exit $$code
 
 # The closing line stands alone and last: `N passed, N failed`. BEFORE="P F": what has been counted before, by .ci/run.
 test: packages-test
 	@$(MAKE) -j$(JOBS) build
-	@$(RUN_SPECS) $(SPEC) -- $(SPEC_SLOW) $(SPEC_ARGS); code=$$?; tools/spec-total $(OUT)/results $(BEFORE) || code=1; exit $$code
+	@$(RUN_SPECS) $(SPEC_ARGS); code=$$?; tools/spec-total $$results $(BEFORE) || code=1; $(KEEP_RESULTS); exit $$code
 
+test-all: SPEC_SLOW =
 test-all: packages-test
 	@tools/install-packages browser
 	@$(MAKE) -j$(JOBS) build
-	@$(RUN_SPECS) $(SPEC) -- $(SPEC_ARGS); code=$$?; tools/spec-total $(OUT)/results || code=1; exit $$code
+	@$(RUN_SPECS) $(SPEC_ARGS); code=$$?; tools/spec-total $$results || code=1; $(KEEP_RESULTS); exit $$code
 
 # -- sanitize ------------------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 -- fuzz/seeds.lua DIR: a few well-formed inputs for each fuzz target, so that it need not discover TLS by itself: DIR/fuzz_NAME/….
+-- They are a lab's, the same ones every time.
 package.path = "./?.lua;" .. package.path
 local akushu = require "akushu"
 local pump = require "spec.support.pump"
-local testca = require "akushu.testca"
 local dir = assert(arg[1], "where to?")
 
 local count = 0
@@ -15,33 +15,58 @@ local function seed(target, bytes)
   assert(file:close())
 end
 
+local lab = akushu.lab { seed = "seeds" }
+local now, year = lab:now(), 365 * 86400
+
+-- Options of a certificate, with a key and dates of the lab's.
+local function dated(o)
+  o.key, o.not_before, o.not_after = lab:key "ed25519", now - 86400, now + 10 * year
+  return o
+end
+
+local function crl(ca, o)
+  for _, entry in ipairs(o.revoked or {}) do entry.time = now - 3600 end
+  o.this_update, o.next_update = now - 3600, now + year
+  return ca:crl(o)
+end
+
+local function ocsp(ca, certificate, o)
+  for _, answer in ipairs { o, table.unpack(o.more or {}) } do answer.this_update, answer.next_update, answer.revoked_at = now - 60, now + year, now - 3600 end
+  o.produced_at = now - 60
+  return ca:ocsp(certificate, o)
+end
+
 -- fuzz_x509: the first byte chooses the reader.
-local ca = testca.new { name = "seed root" }
-local leaf = ca:issue {
+local ca = akushu.testca.new(dated { name = "seed root" })
+local leaf = ca:issue(dated {
   names = { "localhost", "192.0.2.1", "::1", "email:a@example.com", "URI:https://example.com/" }, must_staple = true,
   crl_urls = { "http://example.com/crl" }, ocsp_urls = { "http://example.com/ocsp" }, policies = { "any", "2.23.140.1.2.1" },
-}
-local constrained = ca:intermediate { name_constraints = { permitted = { "example.com", "10.0.0.0/8" }, excluded = { "bad.example.com" } } }
-for _, certificate in ipairs { ca.certificate, leaf.certificate, constrained.certificate } do
+})
+local constrained = ca:intermediate(dated { name_constraints = { permitted = { "example.com", "10.0.0.0/8" }, excluded = { "bad.example.com" } } })
+local others = {} -- the same with keys of other kinds
+for i, kind in ipairs { "ec:secp256r1", "rsa:2048" } do
+  local o = dated { names = { "localhost" } }
+  o.key = lab:key(kind)
+  others[i] = ca:issue(o)
+end
+for _, certificate in ipairs { ca.certificate, leaf.certificate, constrained.certificate, others[1].certificate, others[2].certificate } do
   seed("fuzz_x509", "\0" .. certificate.der)
   seed("fuzz_x509", "\2" .. certificate.pem)
   seed("fuzz_x509", "\4" .. certificate.spki)
 end
-seed("fuzz_x509", "\3" .. ca:crl { revoked = { leaf } })
-seed("fuzz_x509", "\5" .. ca:ocsp(leaf, { status = "good" }))
-local below = constrained:issue { names = { "localhost", "www.example.com" }, policies = { "2.23.140.1.2.1" } }
-seed("fuzz_x509", table.concat { "\1", below.der, constrained.der, ca.der, constrained:crl { revoked = { below } }, ca:crl { number = 2 },
-  ca:crl { number = 3, delta = 2, revoked = { constrained } }, constrained:ocsp(below, { more = { { status = "revoked" } } }) })
+seed("fuzz_x509", "\3" .. crl(ca, { revoked = { { certificate = leaf } } }))
+seed("fuzz_x509", "\5" .. ocsp(ca, leaf, { status = "good" }))
+local below = constrained:issue(dated { names = { "localhost", "www.example.com" }, policies = { "2.23.140.1.2.1" } })
+seed("fuzz_x509", table.concat { "\1", below.der, constrained.der, ca.der, crl(constrained, { revoked = { { certificate = below } } }), crl(ca, { number = 2 }),
+  crl(ca, { number = 3, delta = 2, revoked = { { certificate = constrained } } }), ocsp(constrained, below, { more = { { status = "revoked" } } }) })
 
 -- fuzz_handshake: mode, size of pieces, profile; then what a peer said in a real connection. fuzz_deframe: the same streams.
 -- fuzz_resumption: what the client kept.
 for profile, o in ipairs {
-  { profile = "classic", key = "rsa:2048", max_version = "1.2" }, { profile = "modern" }, { profile = "compatible", max_version = "1.2" },
+  { profile = "classic", key = "rsa", max_version = "1.2" }, { profile = "modern" }, { profile = "compatible", max_version = "1.2" },
 } do
-  local root = testca.new { key = o.key }
-  local identity = root:issue({ key = o.key, names = { "localhost" } }).identity
-  local client = akushu.client { trust = root:trust(), profile = o.profile, max_version = o.max_version, alpn = { "h2", "http/1.1" } }
-  local server = akushu.server { identity = identity, profile = o.profile, max_version = o.max_version, alpn = { "http/1.1" } }
+  local client = lab:client { profile = o.profile, max_version = o.max_version, alpn = { "h2", "http/1.1" } }
+  local server = lab:server { key = o.key, profile = o.profile, max_version = o.max_version, alpn = { "http/1.1" } }
   local resumption
   for _ = 1, 2 do
     local c, s = pump.run(client:handshake { server_name = "localhost", session = resumption }, server:handshake {})

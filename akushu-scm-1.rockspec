@@ -175,6 +175,7 @@ build = {
     ["akushu.meant"] = "lua/akushu/meant.lua",
     ["akushu.misuse"] = "lua/akushu/misuse.lua",
     ["akushu.mutations"] = "lua/akushu/mutations.lua",
+    ["akushu.openssl_names"] = "lua/akushu/openssl_names.lua",
     ["akushu.option_checks"] = "lua/akushu/option_checks.lua",
     ["akushu.options"] = "lua/akushu/options.lua",
     ["akushu.passive"] = "lua/akushu/passive.lua",

@@ -2,6 +2,7 @@
 -- what becomes of it.
 local core = require "akushu.core"
 local gates = require "akushu.hooks"
+local openssl_names = require "akushu.openssl_names"
 
 local checks = {}
 
@@ -72,15 +73,21 @@ local function bytes_of(value)
   return core.bytes(value)
 end
 
--- find: a name or number → its number, or nil; such_as: names of the kind that is wanted, for who has written those of another library.
-local function list_of(find, what, such_as)
+-- find: a name or number → its number, or nil; such_as: names of the kind that is wanted, for who has written those of another library; translate: of OpenSSL's into ours.
+local function list_of(find, what, such_as, translate)
+  local function unknown(name, v)
+    if type(v) == "string" and v:find "[:,]" then fail("option '%s': a list of names is a table, such as { \"%s\" }", name, such_as:match "^[^ ]+") end
+    local ours = translate and type(v) == "string" and translate(v)
+    if ours and find(ours) then fail("option '%s': no %s '%s' here; names are IANA's, and that is %s", name, what, v, ours) end
+    fail("option '%s': no %s '%s' here; names are IANA's, such as %s", name, what, tostring(v), such_as)
+  end
   return function(name, value)
     if type(value) ~= "table" then value = { value } end
     local out, seen = {}, {}
     for i, v in ipairs(array(name, value)) do
       if type(v) ~= "string" and math.type(v) ~= "integer" then type_error(name, "a list of names or numbers", v) end
       local id = find(v)
-      if not id then fail("option '%s': no %s '%s' here; names are IANA's, such as %s", name, what, tostring(v), such_as) end
+      if not id then unknown(name, v) end
       if seen[id] then fail("option '%s': '%s' stands twice", name, tostring(v)) end
       seen[id] = true
       out[i] = id
@@ -242,10 +249,10 @@ function checks.any(_, value) return value end
 
 function checks.or_boolean(name) return one_of(true, false, name) end
 
-checks.groups = list_of(core.find_group, "group", "x25519 or secp256r1")
+checks.groups = list_of(core.find_group, "group", "x25519 or secp256r1", openssl_names.group)
 checks.schemes = list_of(core.find_scheme, "signature scheme", "ecdsa_secp256r1_sha256 or rsa_pss_rsae_sha256")
 
-local suites = list_of(core.find_suite, "cipher suite", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")
+local suites = list_of(core.find_suite, "cipher suite", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", openssl_names.suite)
 
 -- A list in it holds suites of one rank: among those a server follows the client's order. Comes out flat, with equal[i] = 1 for a suite of the rank before it.
 function checks.suite_list(name, value)

@@ -182,7 +182,7 @@ print("port", listener.getsockname()[1], flush=True)
 peer, _ = listener.accept()
 while peer.recv(20000): time.sleep(0.05)
 ]] }
-    local sock = assert(socket.connect("127.0.0.1", tonumber(assert(slow:wait_log "port (%d+)"))))
+    local sock = assert(socket.connect("127.0.0.1", tonumber(assert(slow:wait_log "port (%d+)\n"))))
     local transport = tls.wrap(sock, client, { server_name = "localhost" }).transport
     local ok, problem, last = transport:write(("x"):rep(1 << 25), 1, socket.gettime() + 0.5)
     assert.same({ nil, "timeout" }, { ok, problem })

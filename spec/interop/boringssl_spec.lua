@@ -15,7 +15,7 @@ local option = { ["1.0"] = "tls1", ["1.1"] = "tls1.1", ["1.2"] = "tls1.2", ["1.3
 local protocols = { ["1.0"] = "TLSv1", ["1.1"] = "TLSv1.1", ["1.2"] = "TLSv1.2", ["1.3"] = "TLSv1.3" }
 local request = "GET / HTTP/1.0\r\n\r\n"
 
-interop.describe("BoringSSL's tool", { "bssl-tool", "openssl" }, function()
+interop.describe("BoringSSL's tool", { "bssl-tool", "openssl", "::" }, function()
   local listener, port
   setup(function() listener, port = net.listen() end)
   teardown(function() listener:close() end)

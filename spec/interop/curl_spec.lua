@@ -211,7 +211,7 @@ interop.describe("curl", { "curl", "openssl" }, function()
 
     it("says where the CA is when it makes its own identity", function()
       local own = start_server { "--www", "--profile", "compatible" }
-      local ca = own:wait_log "its CA is in (%S+)"
+      local ca = own:wait_log "its CA is in (%S+)\n"
       assert.is_string(ca)
       local curl = peers.curl { port = own.port, ca = ca }
       assert.equal(0, curl:wait(), curl:log())

@@ -148,7 +148,7 @@ describe("the examples' files", function()
       local pid = peers.tmpdir() .. "/pid"
       local s <close> = peers.spawn { "sh", "-c", 'echo $$ > "$0"; exec "$@"', pid, "lua5.4", "examples/server.lua", "--listen", "127.0.0.1:0",
         env = { LUA_PATH = package.path, LUA_CPATH = package.cpath } }
-      local ca = s:wait_log "its CA is in (%S+)"
+      local ca = s:wait_log "its CA is in (%S+)\n"
       assert.is_truthy(s:wait_log "listening on", s:log())
       assert.equal("file", lfs.attributes(ca, "mode"))
       assert(os.execute(("kill -%s %d"):format(signal, tonumber(peers.read_file(pid)))))

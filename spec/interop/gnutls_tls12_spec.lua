@@ -153,7 +153,7 @@ interop.describe("an akushu client and gnutls-serv", { "gnutls-serv", "gnutls-cl
   end)
 end)
 
-describe("an akushu client and NSS selfserv", function()
+interop.describe("an akushu client and NSS selfserv", { "selfserv", "certutil", "pk12util", "::1" }, function()
   it("renegotiates when it asks for a certificate after the request", function()
     local id, mine = certs.rsa(), certs.leaf("ecdsa", "client")
     local database = peers.nss_database { cas = { id.ca, mine.ca }, identities = { peers.pkcs12(id.chain, id.key, "spec") } }

@@ -35,7 +35,7 @@ local function words_for(suite)
   return ("using %s-bit %s with "):format(bits, name), "-bit " .. suite.kx:upper() .. "\n"
 end
 
-interop.describe("NSS", { "selfserv", "tstclnt", "certutil", "pk12util", "openssl", "python3" }, function()
+interop.describe("NSS", { "selfserv", "tstclnt", "certutil", "pk12util", "openssl", "python3", "::1" }, function()
   local rows, foreign = peer_suites.nss()
   local names = {}
   for i, row in ipairs(rows) do names[i] = row.peer end

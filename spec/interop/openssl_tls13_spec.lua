@@ -215,7 +215,7 @@ interop.describe("TLS 1.3: an akushu client and openssl s_server", { "openssl" }
       "-keymatexportlen", "20" }, pipe = true }
     local c = dial(other, client_context(id))
     local hex = c.session:export("EXPORTER-spec", nil, 20):gsub(".", function(b) return ("%02X"):format(b:byte()) end)
-    assert.equal(hex, (other:wait_log("Keying material: (%x+)")))
+    assert.equal(hex, (other:wait_log "Keying material: (%x+)\n"))
     c:close()
     other:stop()
   end)

@@ -145,13 +145,27 @@ function interop.each_suite(list, v, fn, what)
   end
 end
 
--- describe(), or a pending test that names the program that is not installed.
-function interop.describe(name, programs, fn)
-  for _, program in ipairs(programs) do
-    if not peers.have(program) then
-      busted.describe(name, function() busted.pending(program .. " is not installed") end)
-      return
+-- What a describe needs, and has not: a program that is not installed, or an address of IPv6, "::" or "::1": there are servers that listen on one of these and nowhere
+-- else, and kernels and containers that have none.
+local function missing(needs)
+  for _, need in ipairs(needs) do
+    if need:find "^::" then
+      local s = socket.tcp6()
+      local bound = s and s:bind(need, 0)
+      if s then s:close() end
+      if not bound then return "there is no " .. need end
+    elseif not peers.have(need) then
+      return need .. " is not installed"
     end
+  end
+end
+
+-- describe(), or a pending test that says what of its needs is missing.
+function interop.describe(name, needs, fn)
+  local lacks = missing(needs)
+  if lacks then
+    busted.describe(name, function() busted.pending(lacks) end)
+    return
   end
   busted.describe(name, fn)
 end

@@ -293,7 +293,11 @@ end
 -- nil, message, failure [, what is left at the end]. After "timeout" nothing is lost: the next call goes on with what has come.
 function methods:receive(pattern, most)
   if pattern == nil then pattern = "*l" end
-  if type(pattern) == "number" then return receive(self, read_count, count("receive", pattern, nil, 2), deadline_of(self)) end
+  if type(pattern) == "number" then
+    local n, inbox = count("receive", pattern, nil, 2), self.inbox
+    if n <= inbox.size and self.session and not self.receiving then return inbox:take(n) end -- it is here already
+    return receive(self, read_count, n, deadline_of(self))
+  end
   if pattern == "*l" or pattern == "l" then return receive(self, read_line, count("most", most, most_in_a_line, 2), deadline_of(self)) end
   if pattern == "*a" or pattern == "a" then return receive(self, read_all, count("most", most, math.maxinteger, 2), deadline_of(self)) end
   error('receive: "*l", "*a" or a number of bytes expected', 2)

@@ -18,6 +18,11 @@ end
 
 --- The first n bytes, of which there are as many; they are here no longer.
 function Inbox:take(n)
+  local first, from = self.pieces[self.first], self.at
+  if first and #first - from + 1 > n then -- it goes on behind them
+    self.size, self.search, self.at = self.size - n, nil, from + n
+    return first:sub(from, from + n - 1)
+  end
   local out, missing = {}, n
   while missing > 0 do
     local piece, at = self.pieces[self.first], self.at

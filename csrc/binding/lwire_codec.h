@@ -65,8 +65,9 @@ void ak_wire_push_names(lua_State *L, ak_registry reg);
 
 /* ---- extensions declared by a script (lwire_declare.c) -------------------------------------------------------------------------- */
 
-/* ak_wire_declared: the structure declared for this extension in this place; NULL: none. */
-const ak_schema *ak_wire_declared(lua_State *L, uint16_t type, ak_message_kind where);
+/* ak_wire_push_declared: the structure declared for this extension in this place; NULL: none. Pushes what keeps it alive, or nil: a finalizer may declare the
+ * extension anew at any allocation. */
+const ak_schema *ak_wire_push_declared(lua_State *L, uint16_t type, ak_message_kind where);
 int ak_wire_declare(lua_State *L); /* wire.declare_extension */
 
 #endif

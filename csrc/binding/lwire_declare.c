@@ -9,19 +9,19 @@
 
 #define DECLARED "akushu.wire.declared"
 
-const ak_schema *ak_wire_declared(lua_State *L, uint16_t type, ak_message_kind where) {
-    const ak_schema *s = NULL;
-    int top = lua_gettop(L);
+const ak_schema *ak_wire_push_declared(lua_State *L, uint16_t type, ak_message_kind where) {
     luaL_checkstack(L, 6, "wire");
+    lua_pushnil(L);
+    int top = lua_gettop(L);
     if (lua_getfield(L, LUA_REGISTRYINDEX, DECLARED) == LUA_TTABLE && lua_rawgeti(L, -1, type) == LUA_TTABLE) {
         int list = lua_gettop(L);
         /* what is declared for ServerHello is meant for that of any version, unless server_hello_12 is declared besides */
         bool found = lua_rawgeti(L, list, where) != LUA_TNIL || (where == AK_IN_server_hello_12 && lua_rawgeti(L, list, AK_IN_server_hello) != LUA_TNIL);
         if (!found) lua_rawgeti(L, list, 0); /* everywhere */
-        s = lua_touserdata(L, -1);
+        lua_replace(L, top);
     }
     lua_settop(L, top);
-    return s;
+    return lua_touserdata(L, top);
 }
 
 /* ---- field lists ----------------------------------------------------------------------------------------------------------- */

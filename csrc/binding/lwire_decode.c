@@ -237,15 +237,16 @@ static void push_extension_type(ak_dec *d, uint16_t type) {
 }
 
 static void push_extension_data(ak_dec *d, uint16_t type, ak_view data, ak_message_kind where) {
-    const ak_schema *s = ak_wire_declared(d->L, type, where);
+    const ak_schema *s = ak_wire_push_declared(d->L, type, where);
     if (s == NULL) s = ak_extension_form(type, where);
     if (s == NULL || d->depth >= AK_WIRE_DEPTH) {
         ak_dec_push(d, data);
-        return;
+    } else {
+        ak_rd r = ak_dec_inside(data);
+        ak_dec_struct(d, &r, s);
+        ak_dec_trailing(d, &r, "bytes after its end");
     }
-    ak_rd r = ak_dec_inside(data);
-    ak_dec_struct(d, &r, s);
-    ak_dec_trailing(d, &r, "bytes after its end");
+    lua_remove(d->L, -2); /* the declaration */
 }
 
 static void read_extension(ak_dec *d, ak_rd *r, ak_message_kind where) {

@@ -387,14 +387,16 @@ bool ak_enc_write_struct(ak_enc *e, int idx, const ak_schema *s) {
 
 /* ---- extensions -------------------------------------------------------------------------------------------------------------------- */
 
-/* extension_schema: the structure of the data at idx in this place; when its keys are not those, one of the extension's other structures. */
+/* extension_schema: the structure of the data at idx in this place; when its keys are not those, one of the extension's other structures. What keeps declared ones
+ * alive stays on the stack, up to one for each place and one more. */
 static const ak_schema *extension_schema(ak_enc *e, int idx, uint16_t type, ak_message_kind where) {
     char name[64];
-    const ak_schema *first = ak_wire_declared(e->L, type, where), *s;
+    luaL_checkstack(e->L, 20, "wire");
+    const ak_schema *first = ak_wire_push_declared(e->L, type, where), *s;
     if (first == NULL) first = ak_extension_form(type, where);
     if (first != NULL && !ak_enc_stranger(e->L, idx, first, name, sizeof name)) return first;
     for (unsigned place = 1; place <= AK_IN_new_session_ticket; place <<= 1) {
-        s = ak_wire_declared(e->L, type, (ak_message_kind)place);
+        s = ak_wire_push_declared(e->L, type, (ak_message_kind)place);
         if (s == NULL) s = ak_extension_form(type, (ak_message_kind)place);
         if (s != NULL && !ak_enc_stranger(e->L, idx, s, name, sizeof name)) return s;
     }

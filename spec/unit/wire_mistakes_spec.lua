@@ -125,6 +125,30 @@ describe("a declaration", function()
   end)
 end)
 
+describe("a declared structure", function()
+  it("is there until it is read or written to its end, though a finalizer declares it anew (under AddressSanitizer a use after free)", function()
+    local fields = { { "u8", "a" }, { "list", "pairs", prefix = 3, of = { { "u8", "x" }, { "vec", "y", prefix = 1 } } } }
+    local times, armed = 0, true
+    local function declare()
+      times = times + 1
+      wire.declare_extension(0xfae2, "declared_again", fields)
+      if armed then setmetatable({}, { __gc = declare }) end
+    end
+    declare()
+    local node = { { type = "declared_again", data = { a = 1, pairs = {} } } }
+    for i = 1, 10000 do node[1].data.pairs[i] = { x = i & 0xff, y = "y" } end
+    local bytes = string.pack(">I2s2", 0xfae2, string.pack(">Bs3", 1, ("\7\1y"):rep(10000)))
+    local pause = collectgarbage("setpause", 100)
+    for _ = 1, 4 do
+      assert.equal("y", wire.decode(bytes, { what = "extensions" })[1].data.pairs[10000].y)
+      assert.equal(20000 + 10000 + 6, #wire.spans(node, { what = "extensions" }))
+    end
+    collectgarbage("setpause", pause)
+    armed = false
+    assert.is_true(times > 1)
+  end)
+end)
+
 describe("the list of registries", function()
   it("is filled by nobody else", function()
     local index = getmetatable(wire.registry).__index

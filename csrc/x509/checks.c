@@ -1,6 +1,8 @@
 /* checks.c: the rules of RFC 5280 §6.1, each with its own code, section and words. */
 #include "x509/search.h"
 
+#include "crypto/groups.h"
+
 #include <stdio.h>
 
 #define DAY 86400
@@ -35,14 +37,27 @@ static words time_words(int64_t t) {
 
 /* ---- signatures ---- */
 
+/* burden: what a check with this key takes, in checks with RSA of up to 4096 bits or P-256 (some 0.1 ms), beyond one: the peer may make keys up, and choose slow ones. */
+static unsigned burden(const ak_key *k) {
+    unsigned n = 1;
+    if (k != NULL && ak_key_type(k) == AK_KEY_ec) {
+        uint16_t group = ak_key_group(k);
+        n = group == AK_GROUP_secp256r1 ? 1 : group != 0 ? 2 : (ak_key_bits(k) + 127) / 128; /* other curves have no fast arithmetic */
+    } else if (k != NULL) {
+        n = (ak_key_bits(k) + 4095) / 4096;
+    }
+    return n > 1 ? n * n - 1 : 0;
+}
+
 ak_error ak_check_signature(ak_search *s, ak_cert *cert, ak_cert *issuer) {
     for (size_t i = 0; i < s->n_memo; i++)
         if (s->memo[i].cert == cert && (s->memo[i].issuer == issuer || ak_view_eq(s->memo[i].issuer->spki, issuer->spki))) return s->memo[i].error;
-    if (s->r->signatures >= s->max_signatures) {
+    if (s->r->signatures + s->burden >= s->max_signatures) {
         s->over = true;
         return AK_ERR_verify_budget;
     }
     s->r->signatures++;
+    s->burden += burden(ak_cert_key(s->p, issuer, NULL));
     ak_error e = ak_cert_check_signature(s->p, cert, issuer, NULL);
     if (s->n_memo < AK_MEMO) {
         s->memo[s->n_memo].cert = cert;

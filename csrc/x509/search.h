@@ -14,6 +14,7 @@ typedef struct ak_search {
     const ak_verify_params *v;
     ak_report *r;
     unsigned max_depth, max_signatures, max_paths, paths;
+    unsigned burden;              /* what slow keys cost, as so many signature checks more */
     unsigned names_work;          /* what comparing names with constraints may still cost, on all paths together */
     bool over;                    /* a budget was used up: stop */
 

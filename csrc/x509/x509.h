@@ -355,7 +355,7 @@ typedef struct ak_verify_params {
     ak_use purpose;          /* what the peer is: AK_USE_server when a client verifies */
     unsigned level;          /* security level 0-5: 0, 80, 112, 128, 192, 256 bits */
     unsigned max_depth;      /* certificates in a path, both ends counted */
-    unsigned max_signatures; /* signature checks for the whole answer */
+    unsigned max_signatures; /* signature checks for the whole answer; one with a slow key (RSA above 4096 bits, curves other than P-256) counts as several */
     unsigned max_paths;      /* complete or abandoned paths */
     ak_view ocsp;            /* a stapled OCSPResponse; empty: none */
     bool no_must_staple;     /* do not enforce RFC 7633 (a client that did not ask for a status) */

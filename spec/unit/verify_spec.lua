@@ -439,6 +439,30 @@ describe("finding a path", function()
     assert.is_truthy(reasons(verify(good, { max_signatures = 1 })):find "verify_budget")
   end)
 
+  it("slow keys, which a peer may make up, cost more of the budget than others", function()
+    local rsa = der.sequence(der.oid "1.2.840.113549.1.1.11", der.null())
+    local function checked(spki, algorithm)
+      local chain = { ca:issue(merged(period, { names = { "a.example" }, key = keys[3], issuer_name = "I", authority_key_id = false, inner_algorithm = algorithm,
+        outer_algorithm = algorithm })).certificate }
+      for i = 1, 12 do
+        chain[i + 1] = testca.new({ name = "Top", key = keys[1] }):issue(merged(period, { name = "I", is_ca = true, key_usage = { "keyCertSign" }, purpose = false, spki = spki(i),
+          subject_key_id = false, authority_key_id = false })).certificate
+      end
+      return verify(chain, { max_signatures = 20 })
+    end
+    for bits, n in pairs { [2048] = 12, [4096] = 12, [8192] = 5, [16384] = 2 } do
+      local r = checked(function(i)
+        local modulus = "\xff" .. string.char(i) .. ("\x55"):rep(bits // 8 - 2)
+        return der.sequence(der.sequence(der.oid "1.2.840.113549.1.1.1", der.null()), der.bits(der.sequence(der.integer(modulus), der.integer(65537))))
+      end, rsa)
+      assert.equal(n, r.signatures)
+      assert.equal(n < 12, reasons(r):find "verify_budget" ~= nil)
+    end
+    for group, n in pairs { secp256r1 = 12, secp384r1 = 5 } do
+      assert.equal(n, checked(function() return x509.private_key.generate("ec:" .. group).spki end).signatures)
+    end
+  end)
+
   it("finds the right one among many of the same name", function()
     local chain = { leaf(sub, { authority_key_id = false }).certificate }
     for i = 1, 50 do

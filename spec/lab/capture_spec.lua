@@ -17,7 +17,7 @@ local function captured(client_args)
   local _, mark_port = mark:getsockname()
   local dump = peers.spawn { "tcpdump", "-i", "lo", "-U", "--immediate-mode", "-s", "0", "-Z", "root", "-w", file,
     ("tcp port %d or udp port %d"):format(server.port, mark_port) }
-  if not dump:wait_log("listening on", 60) then
+  if not dump:wait_log "listening on" then
     server:stop()
     return nil, "tcpdump cannot listen here: " .. dump:stop():log()
   end
@@ -25,14 +25,14 @@ local function captured(client_args)
   for _, word in ipairs(client_args) do words[#words + 1] = word end
   local client = peers.openssl_client { port = server.port, ca = leaf.ca, args = words, pipe = true }
   client:write "stressed desserts\n"
-  assert.is_truthy(client:wait_log("stressed desserts", 60), client:log())
+  assert.is_truthy(client:wait_log "stressed desserts", client:log())
   client:write "Q\n"
-  client:wait(60)
+  client:wait()
   client:stop()
   server:stop()
   -- A datagram behind the last packet: when that is in the file, all of them are.
   assert(mark:sendto("all was said", "127.0.0.1", mark_port))
-  assert.is_truthy(peers.wait_for(function() return (peers.read_file(file) or ""):find("all was said", 1, true) end, 60), dump:log())
+  assert.is_truthy(peers.wait_for(function() return (peers.read_file(file) or ""):find("all was said", 1, true) end), dump:log())
   mark:close()
   dump:stop()
   return peers.read_file(file), peers.read_file(dir .. "/keylog.txt")

@@ -65,7 +65,7 @@ describe("docs/recipes.md", function()
   it("gets a page by socket.http", function()
     local akushu, certs, http = require "akushu", require "spec.support.certs", require "socket.http"
     local id = certs.ecdsa()
-    local s <close> = peers.openssl_server { chain = id.chain, key = id.key, args = { "-www" }, quiet = true }
+    local s <close> = peers.openssl_server { chain = id.chain, key = id.key, args = { "-www" } }
     local of_luasocket = http.schemes.https.create
     local body, code = function_of_page "get"(("https://localhost:%d/"):format(s.port), akushu.client { trust = id.trust })
     http.schemes.https.create = of_luasocket
@@ -96,7 +96,7 @@ describe("docs/recipes.md", function()
         conn:close()
       end]]):format(id.chain, id.key), "smtp.lua")
     local process <close> = peers.lua { script }
-    local port = tonumber(process:wait_log("port (%d+)", 60))
+    local port = tonumber(process:wait_log "port (%d+)")
     local client, starttls = akushu.client { trust = id.trust }, function_of_page "starttls"
     local conn = assert(starttls("localhost", port, client))
     conn:send "EHLO me.example\r\n"

@@ -39,7 +39,7 @@ describe("the experiments", function()
 
   it("end with another code when a claim is not so", function()
     local process = peers.lua { "-e", ("arg = { [0] = %q } dofile '%slib.lua'.claim(1 == 2, 'one is %%s', 'two')"):format(folder .. "x.lua", folder) }
-    local code = process:wait(125)
+    local code = process:wait()
     assert.equal("NOT SO: one is two\n", process:stop():log())
     assert.equal(1, code)
   end)

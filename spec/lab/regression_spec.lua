@@ -40,7 +40,7 @@ describe("trace:script", function()
     local lab = akushu.lab { seed = "alone" }
     local text = assert(lab:run(lab:client {}, lab:server {}):script())
     local process = peers.lua { peers.tmpfile(text, "regression.lua") }
-    local code = process:wait(125)
+    local code = process:wait()
     local log = process:stop():log()
     assert.equal(0, code, log)
     assert.matches("as recorded", log)

@@ -41,7 +41,8 @@ local cases = {
 
 -- The two peers of a case, new; the session that is resumed was made by the same contexts.
 local function peers(case)
-  local lab = akushu.lab { seed = case.name }
+  case.lab = case.lab or akushu.lab { seed = case.name }
+  local lab = case.lab:again() -- with the same keys, which take their time
   local client = lab:client(with(case.options, { reuse_tickets = case.options.tickets ~= false }, case.client or {}))
   local server = lab:server(with(case.options, { key = case.key }, case.server or {}))
   local session

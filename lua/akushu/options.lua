@@ -106,7 +106,7 @@ local in_handshake = {
 -- Of a context and of a handshake, by name: { check, role }; for the spec that looks for them in the reference.
 options.known, options.of_handshake = known, in_handshake
 
-local nothing = setmetatable({}, { __newindex = function() end })
+local nothing = {}
 
 -- What other libraries call it, and what stands elsewhere here.
 local as_identity, as_trust = "here: identity = { chain =, key =, password = }", "here: trust = akushu.trust { file =, dir = }"
@@ -125,15 +125,15 @@ for name in pairs(known) do
   if not in_handshake[name] then elsewhere[in_handshake][name] = "it is an option of akushu.client and akushu.server" end
 end
 
--- Each option is known, belongs to the role, and has a value that will do; out: where what the checks make of them goes.
+-- Each option is known, belongs to the role, and has a value that will do; out: where what the checks make of them goes, if anywhere.
 local function check_all(opts, table_of_known, role, what, out)
   if type(opts) ~= "table" then fail("%s: a table of options expected, got %s", what, type(opts)) end
-  out = out or {}
   for name, value in pairs(opts) do
     local row = table_of_known[name]
     if not row then fail("%s: unknown option '%s'%s", what, tostring(name), meant(name, table_of_known, elsewhere[table_of_known])) end
     if row[2] and row[2] ~= role then fail("%s: option '%s' belongs to a %s", what, name, row[2]) end
-    out[name] = row[1](name, value)
+    local made = row[1](name, value)
+    if out then out[name] = made end
   end
   return out
 end
@@ -333,7 +333,7 @@ end
 
 --- Checks a context's options for a role; returns the fields for core.context, and what stays in Lua (functions).
 function options.context(role, opts, x509)
-  local o = check_all(opts or {}, known, role, "akushu." .. role)
+  local o = check_all(opts or {}, known, role, "akushu." .. role, {})
   local fields = {}
   version_range(o, fields)
   if not fields.min_version then fields.min_version, fields.max_version = options.lowest, options.highest end
@@ -412,7 +412,7 @@ end
 --- Checks the options of a renegotiation.
 function options.renegotiate(kept, session, opts)
   if not is_class(session, "akushu.Session") then fail("renegotiate: a session expected, got %s", type(session)) end
-  local o = check_all(opts or nothing, { hooks = in_handshake.hooks, session = in_handshake.session }, kept.role, "renegotiate")
+  local o = check_all(opts or nothing, { hooks = in_handshake.hooks, session = in_handshake.session }, kept.role, "renegotiate", {})
   check_resumption(o.session)
   return o
 end
@@ -420,7 +420,7 @@ end
 --- Checks the options of one handshake; they are used as they are.
 function options.handshake(kept, opts)
   local o = opts or nothing
-  check_all(o, in_handshake, kept.role, "handshake", nothing)
+  check_all(o, in_handshake, kept.role, "handshake")
   if kept.verify_host and not o.server_name then
     fail("handshake: option 'server_name' is missing: the host name could not be verified (verify = \"chain\" checks the chain alone)")
   end

@@ -142,6 +142,7 @@ static int l_hkdf_expand_label(lua_State *L) {
 }
 
 static int l_derive_secret(lua_State *L) {
+    ak_hkdf_key from;
     ak_secret out;
     ak_provider *p = ak_lua_provider(L);
     ak_hash h = check_hash(L, 1, p, true);
@@ -149,7 +150,9 @@ static int l_derive_secret(lua_State *L) {
     const char *label = ak_lua_check_text(L, 3);
     luaL_argcheck(L, strlen(label) <= 255 - strlen("tls13 "), 3, "label too long");
     luaL_argcheck(L, transcript.n == 0 || transcript.n == ak_hash_size(h), 4, "not as long as a value of that hash");
-    if (!ak_derive_secret(p, h, secret, label, transcript, &out)) return ak_lua_crypto_refused(L, "derive_secret");
+    bool ok = ak_hkdf_key_set(&from, p, h, secret) && ak_derive_secret(p, &from, label, transcript, &out);
+    ak_wipe(&from, sizeof from);
+    if (!ok) return ak_lua_crypto_refused(L, "derive_secret");
     return ak_lua_push_revealed(L, &out);
 }
 

@@ -139,14 +139,14 @@ bool ak_digest(const ak_provider *p, ak_hash h, ak_view a, ak_view b, ak_view c,
 
 #define BLOCK_MAX 128
 
-/* pad: the key XORed with ipad or opad, one block. */
-static void pad(const ak_hash_ops *o, ak_hash_state *s, ak_view key, uint8_t with) {
-    uint8_t block[BLOCK_MAX];
+/* pad: the key XORed with ipad or opad, one block; by words, as compilers do not make them of its bytes. */
+static void pad(const ak_hash_ops *o, ak_hash_state *s, ak_view key, uint64_t with) {
+    uint64_t block[BLOCK_MAX / 8] = {0};
     size_t size = (size_t)1 << o->block_bits;
-    memset(block, with, size);
-    for (size_t i = 0; i < key.n; i++) block[i] ^= key.p[i];
+    if (key.n != 0) memcpy(block, key.p, key.n);
+    for (size_t i = 0; i < size / 8; i++) block[i] ^= with;
     o->init(s);
-    o->update(s, block, size);
+    o->update(s, (const uint8_t *)block, size);
     ak_wipe(block, sizeof block);
 }
 
@@ -161,8 +161,8 @@ bool ak_hmac_key_set(ak_hmac_key *k, ak_hash h, ak_view key) {
         key = ak_view_of(hashed, o->size);
     }
     k->hash = h;
-    pad(o, &k->inner, key, 0x36);
-    pad(o, &k->outer, key, 0x5c);
+    pad(o, &k->inner, key, 0x3636363636363636u);
+    pad(o, &k->outer, key, 0x5c5c5c5c5c5c5c5cu);
     if (key.p == hashed) ak_wipe(hashed, sizeof hashed);
     return true;
 }

@@ -26,7 +26,16 @@ bool ak_hkdf_extract(ak_provider *p, ak_hash hash, ak_view salt, ak_view ikm, ak
 bool ak_hkdf_expand(ak_provider *p, ak_hash hash, ak_view prk, ak_view info, uint8_t *out, size_t n);
 /* ak_hkdf_expand_label: HKDF-Expand-Label(secret, label, context, n); label without its "tls13 " prefix. */
 bool ak_hkdf_expand_label(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_view context, uint8_t *out, size_t n);
+
+/* ak_hkdf_key: a secret from which several others are derived at once. It borrows the secret, holds nothing that has to be freed, and is to be wiped.
+ * ak_hkdf_key_set: false: libcrypto has no such hash. ak_hkdf_label: ak_hkdf_expand_label with it. */
+typedef struct ak_hkdf_key {
+    ak_view secret;
+    ak_hmac_key hmac;
+} ak_hkdf_key;
+bool ak_hkdf_key_set(ak_hkdf_key *k, const ak_provider *p, ak_hash hash, ak_view secret);
+bool ak_hkdf_label(ak_provider *p, const ak_hkdf_key *k, const char *label, ak_view context, uint8_t *out, size_t n);
 /* ak_derive_secret: Derive-Secret with the transcript hash already taken (an empty view: the hash of nothing). */
-bool ak_derive_secret(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_view transcript_hash, ak_secret *out);
+bool ak_derive_secret(ak_provider *p, const ak_hkdf_key *k, const char *label, ak_view transcript_hash, ak_secret *out);
 
 #endif

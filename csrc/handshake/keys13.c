@@ -34,9 +34,14 @@ bool ak_hs_secret_origin(const ak_hs *h, const char *name, const char **label, a
     return false;
 }
 
+/* of: a secret as derive wants it. */
+static ak_error of(ak_hs *h, ak_hkdf_key *k, ak_hash hash, const ak_secret *secret) {
+    return ak_hkdf_key_set(k, h->p, hash, ak_secret_view(secret)) ? AK_OK : failed(h, "a hash");
+}
+
 /* derive: Derive-Secret; `line` names it in the key log (NULL: not logged). */
-static ak_error derive(ak_hs *h, ak_hash hash, const ak_secret *from, const char *label, ak_view transcript, ak_secret *out, const char *name, const char *line) {
-    if (!ak_derive_secret(h->p, hash, ak_secret_view(from), label, transcript, out)) return failed(h, label);
+static ak_error derive(ak_hs *h, const ak_hkdf_key *from, const char *label, ak_view transcript, ak_secret *out, const char *name, const char *line) {
+    if (!ak_derive_secret(h->p, from, label, transcript, out)) return failed(h, label);
     note(h, name, label, transcript);
     if (line != NULL && !ak_hs_keylog_line(h, line, ak_secret_view(out))) return ak_hs_fail(h, AK_ERR_out_of_memory, NULL);
     return AK_OK;
@@ -46,7 +51,9 @@ static ak_error derive(ak_hs *h, ak_hash hash, const ak_secret *from, const char
 static ak_error advance(ak_hs *h, ak_secret *from, ak_view ikm, ak_secret *to, const char *name) {
     ak_hash hash = h->info->suite->prf;
     ak_secret salt = {.n = 0};
-    bool ok = ak_derive_secret(h->p, hash, ak_secret_view(from), "derived", none, &salt) && ak_hkdf_extract(h->p, hash, ak_secret_view(&salt), ikm, to);
+    ak_hkdf_key k;
+    bool ok = ak_hkdf_key_set(&k, h->p, hash, ak_secret_view(from)) && ak_derive_secret(h->p, &k, "derived", none, &salt) && ak_hkdf_extract(h->p, hash, ak_secret_view(&salt), ikm, to);
+    ak_wipe(&k, sizeof k);
     ak_secret_wipe(&salt);
     ak_secret_wipe(from);
     if (!ok) return failed(h, name);
@@ -72,21 +79,27 @@ ak_error ak_keys13_early(ak_hs *h, ak_hash hash, ak_view psk) {
 ak_error ak_keys13_binder(ak_hs *h, ak_hash hash, bool external, ak_view truncated_hash, uint8_t out[AK_HASH_MAX]) {
     ak_secret key = {.n = 0};
     size_t n = ak_hash_size(hash);
-    ak_error e = derive(h, hash, &h->secrets.early, external ? "ext binder" : "res binder", none, &h->secrets.binder, "binder", NULL);
+    ak_hkdf_key early;
+    ak_error e = of(h, &early, hash, &h->secrets.early);
+    if (e == AK_OK) e = derive(h, &early, external ? "ext binder" : "res binder", none, &h->secrets.binder, "binder", NULL);
     if (e == AK_OK) {
         key.n = (uint8_t)n;
         if (!ak_hkdf_expand_label(h->p, hash, ak_secret_view(&h->secrets.binder), "finished", none, key.p, n) ||
             !ak_hmac(h->p, hash, ak_secret_view(&key), truncated_hash, none, none, out))
             e = failed(h, "a binder");
     }
+    ak_wipe(&early, sizeof early);
     ak_secret_wipe(&key);
     return e;
 }
 
 ak_error ak_keys13_early_traffic(ak_hs *h, const ak_suite *suite, ak_view hello_hash) {
     ak_secrets *s = &h->secrets;
-    ak_error e = derive(h, suite->prf, &s->early, "c e traffic", hello_hash, &s->client_early_traffic, "client_early_traffic", "CLIENT_EARLY_TRAFFIC_SECRET");
-    if (e == AK_OK) e = derive(h, suite->prf, &s->early, "e exp master", hello_hash, &s->early_exporter, "early_exporter", "EARLY_EXPORTER_SECRET");
+    ak_hkdf_key early;
+    ak_error e = of(h, &early, suite->prf, &s->early);
+    if (e == AK_OK) e = derive(h, &early, "c e traffic", hello_hash, &s->client_early_traffic, "client_early_traffic", "CLIENT_EARLY_TRAFFIC_SECRET");
+    if (e == AK_OK) e = derive(h, &early, "e exp master", hello_hash, &s->early_exporter, "early_exporter", "EARLY_EXPORTER_SECRET");
+    ak_wipe(&early, sizeof early);
     return e;
 }
 
@@ -94,17 +107,18 @@ ak_error ak_keys13_early_traffic(ak_hs *h, const ak_suite *suite, ak_view hello_
 
 ak_error ak_keys13_handshake(ak_hs *h) {
     ak_secrets *s = &h->secrets;
-    ak_hash hash = h->info->suite->prf;
     uint8_t value[AK_HASH_MAX];
     ak_view hello;
+    ak_hkdf_key from;
     ak_error e = advance(h, &s->early, ak_buf_view(&s->premaster), &s->handshake, "handshake");
     ak_buf_free(&s->premaster);
     ak_secret_wipe(&s->binder);
     if (e != AK_OK) return e;
     if (!transcript(h, value, &hello)) return failed(h, "the transcript hash");
-    e = derive(h, hash, &s->handshake, "c hs traffic", hello, &s->client_handshake_traffic, "client_handshake_traffic", "CLIENT_HANDSHAKE_TRAFFIC_SECRET");
-    if (e == AK_OK)
-        e = derive(h, hash, &s->handshake, "s hs traffic", hello, &s->server_handshake_traffic, "server_handshake_traffic", "SERVER_HANDSHAKE_TRAFFIC_SECRET");
+    e = of(h, &from, h->info->suite->prf, &s->handshake);
+    if (e == AK_OK) e = derive(h, &from, "c hs traffic", hello, &s->client_handshake_traffic, "client_handshake_traffic", "CLIENT_HANDSHAKE_TRAFFIC_SECRET");
+    if (e == AK_OK) e = derive(h, &from, "s hs traffic", hello, &s->server_handshake_traffic, "server_handshake_traffic", "SERVER_HANDSHAKE_TRAFFIC_SECRET");
+    ak_wipe(&from, sizeof from);
     return e;
 }
 
@@ -112,16 +126,17 @@ ak_error ak_keys13_handshake(ak_hs *h) {
 
 ak_error ak_keys13_master(ak_hs *h) {
     ak_secrets *s = &h->secrets;
-    ak_hash hash = h->info->suite->prf;
     uint8_t value[AK_HASH_MAX];
     ak_view so_far;
+    ak_hkdf_key from;
     ak_error e = advance(h, &s->handshake, none, &s->master13, "master");
     if (e != AK_OK) return e;
     if (!transcript(h, value, &so_far)) return failed(h, "the transcript hash");
-    e = derive(h, hash, &s->master13, "c ap traffic", so_far, &s->client_application_traffic, "client_application_traffic", "CLIENT_TRAFFIC_SECRET_0");
-    if (e == AK_OK)
-        e = derive(h, hash, &s->master13, "s ap traffic", so_far, &s->server_application_traffic, "server_application_traffic", "SERVER_TRAFFIC_SECRET_0");
-    if (e == AK_OK) e = derive(h, hash, &s->master13, "exp master", so_far, &s->exporter, "exporter", "EXPORTER_SECRET");
+    e = of(h, &from, h->info->suite->prf, &s->master13);
+    if (e == AK_OK) e = derive(h, &from, "c ap traffic", so_far, &s->client_application_traffic, "client_application_traffic", "CLIENT_TRAFFIC_SECRET_0");
+    if (e == AK_OK) e = derive(h, &from, "s ap traffic", so_far, &s->server_application_traffic, "server_application_traffic", "SERVER_TRAFFIC_SECRET_0");
+    if (e == AK_OK) e = derive(h, &from, "exp master", so_far, &s->exporter, "exporter", "EXPORTER_SECRET");
+    ak_wipe(&from, sizeof from);
     return e;
 }
 
@@ -129,8 +144,11 @@ ak_error ak_keys13_resumption(ak_hs *h) {
     ak_secrets *s = &h->secrets;
     uint8_t value[AK_HASH_MAX];
     ak_view all;
+    ak_hkdf_key from;
     if (!transcript(h, value, &all)) return failed(h, "the transcript hash");
-    ak_error e = derive(h, h->info->suite->prf, &s->master13, "res master", all, &s->resumption, "resumption", NULL);
+    ak_error e = of(h, &from, h->info->suite->prf, &s->master13);
+    if (e == AK_OK) e = derive(h, &from, "res master", all, &s->resumption, "resumption", NULL);
+    ak_wipe(&from, sizeof from);
     ak_secret *over[] = {&s->master13, &s->client_handshake_traffic, &s->server_handshake_traffic, &s->client_early_traffic};
     for (size_t i = 0; i < sizeof over / sizeof over[0]; i++) ak_secret_wipe(over[i]);
     return e;
@@ -167,9 +185,10 @@ void ak_keys13_use(ak_hs *h, bool write, const ak_secret *secret) {
 bool ak_keys13_export(ak_provider *p, ak_hash hash, ak_view secret, const char *label, ak_view context, uint8_t *out, size_t n) {
     uint8_t value[AK_HASH_MAX];
     ak_secret derived = {.n = 0};
-    bool ok = ak_digest(p, hash, none, none, none, value) && ak_derive_secret(p, hash, secret, label, ak_view_of(value, ak_hash_size(hash)), &derived) &&
-              ak_digest(p, hash, context, none, none, value) &&
+    ak_hkdf_key from;
+    bool ok = ak_hkdf_key_set(&from, p, hash, secret) && ak_derive_secret(p, &from, label, none, &derived) && ak_digest(p, hash, context, none, none, value) &&
               ak_hkdf_expand_label(p, hash, ak_secret_view(&derived), "exporter", ak_view_of(value, ak_hash_size(hash)), out, n);
+    ak_wipe(&from, sizeof from);
     ak_secret_wipe(&derived);
     return ok;
 }

@@ -166,10 +166,11 @@ ak_error ak_protect_set13(ak_protect *x, const ak_suite *suite, bool seal, ak_vi
     const ak_cipher_info *info = ak_cipher(suite->cipher);
     uint8_t key[AK_CIPHER_KEY_MAX], iv[AK_AEAD_NONCE]; /* RFC 8446 §7.3 */
     ak_view none = ak_view_of(NULL, 0);
+    ak_hkdf_key from;
     ak_error e = AK_OK;
     forget_mode(x);
-    if (!ak_hkdf_expand_label(x->provider, suite->prf, traffic_secret, "key", none, key, info->key) ||
-        !ak_hkdf_expand_label(x->provider, suite->prf, traffic_secret, "iv", none, iv, sizeof iv))
+    if (!ak_hkdf_key_set(&from, x->provider, suite->prf, traffic_secret) || !ak_hkdf_label(x->provider, &from, "key", none, key, info->key) ||
+        !ak_hkdf_label(x->provider, &from, "iv", none, iv, sizeof iv))
         e = ak_fail(f, AK_ERR_crypto_failed, "deriving the record keys");
     if (e != AK_OK) ak_keyed_free(&x->cipher);
     else e = set_cipher(x, suite, seal, key, f);
@@ -178,6 +179,7 @@ ak_error ak_protect_set13(ak_protect *x, const ak_suite *suite, bool seal, ak_vi
         x->version = AK_TLS13;
         x->mode = MODE_aead13;
     }
+    ak_wipe(&from, sizeof from);
     ak_wipe(key, sizeof key);
     ak_wipe(iv, sizeof iv);
     return e;

@@ -144,7 +144,9 @@ interop.describe("an akushu client and gnutls-serv", { "gnutls-serv", "gnutls-cl
         assert(ok, why)
         assert.equal(resumes, c.session.resumed)
         assert.is_true(c.session.secure_renegotiation)
-        assert.equal("", c.buffer)
+        -- What it says behind its HelloRequest comes before its ServerHello: on its way to the old session, or among the handshake's messages.
+        assert.equal("Successfully executed command\n", c.buffer .. c.hs:take_application_data())
+        c.buffer = ""
         echo(c, "after it\r\n")
       end
       c:close()

@@ -76,6 +76,21 @@ local client, server = akushu.client { trust = id.trust }, akushu.server { ident
 local megabyte = ("0123456789abcde\n"):rep(65536)
 
 describe("akushu.adapters.socket, blocking,", function()
+  it("tells what is no connected socket at the line of who wraps it", function()
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    for wrong, value in pairs {
+      ["a connected socket expected, got one that listens: wrap what its accept() returns"] = listener,
+      ["a connected TCP socket of LuaSocket's expected, got 5"] = 5,
+      ["a connected TCP socket of LuaSocket's expected, got "] = { receive = print },
+    } do
+      local ok, message = pcall(function() tls.wrap(value, server) end)
+      assert.is_false(ok)
+      assert.matches("^%S*adapters_socket_spec%.lua:%d+: ", message)
+      assert.equal(wrong, (message:gsub("^.-:%d+: ", ""):gsub("table: .*", "")))
+    end
+    listener:close()
+  end)
+
   it("talks to a server", function()
     local s <close> = peers.openssl_server { chain = id.chain, key = id.key, args = { "-rev", "-quiet" }, quiet = true }
     local conn = assert(tls.connect("localhost", s.port, client, { timeout = 10 * peers.patience, server_name = "localhost" }))

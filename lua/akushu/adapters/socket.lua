@@ -87,6 +87,8 @@ local function over(loop, sock)
   if type(sock) ~= "userdata" and type(sock) ~= "table" or not sock.receive or not sock.shutdown then
     error("a connected TCP socket of LuaSocket's expected, got " .. tostring(sock), 3)
   end
+  -- One of LuaSocket's that listens has the same methods, which raise.
+  if tostring(sock):find "^%l+{server}" then error("a connected socket expected, got one that listens: wrap what its accept() returns", 3) end
   sock:settimeout(0)
   sock:settimeout(nil, "t")
   -- Replies leave when they are made, not when the peer has acknowledged the tickets before them. What is no TCP socket (LuaSocket has others) raises: it does not wait anyway.

@@ -46,7 +46,7 @@ help:
 	@echo "make lint       gcc and clang with every warning an error, clang-tidy, luacheck"
 	@echo "make bench      speed and memory beside other libraries, as ratios"
 	@echo "make docs       the manual as HTML in build/docs"
-	@echo "make install    luarocks make (TREE=dir for another tree)"
+	@echo "make install    luarocks make (TREE=dir, or PREFIX=dir: into that tree, not the system's)"
 	@echo "make bogo RUNNER=path   a BoringSSL test runner of your own against bogo/shim.lua"
 	@echo "make clean      remove build/"
 
@@ -154,6 +154,8 @@ docs:
 	@$(LUA) tools/make_docs.lua
 
 # luarocks leaves its objects beside the sources and does not look at headers: they go, before and after.
+# PREFIX is what make install takes elsewhere: nobody who names it wants the system's tree.
+install: TREE ?= $(PREFIX)
 install:
 	@rm -rf akushu && find csrc -name '*.o' -delete
 	@luarocks --lua-version 5.4 make $(if $(TREE),--tree $(TREE)) akushu-scm-1.rockspec; code=$$?; \

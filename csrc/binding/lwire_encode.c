@@ -165,6 +165,13 @@ bool ak_enc_raw_or_string(ak_enc *e, int idx, bool *ok) {
 
 bool ak_enc_must_be(ak_enc *e, int idx, const char *what) { return ak_enc_wrong(e, "must be %s, not %s", what, luaL_typename(e->L, idx)); }
 
+/* is_word: what can be shown as the name that it may be meant for. */
+static bool is_word(const char *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (s[i] < ' ' || s[i] > '~') return false;
+    return n != 0;
+}
+
 /* number_at: the number at idx: an integer, a name, "0x…", or exactly its bytes. */
 static bool number_at(ak_enc *e, int idx, ak_registry reg, unsigned bytes, uint32_t *v) {
     lua_State *L = e->L;
@@ -176,7 +183,8 @@ static bool number_at(ak_enc *e, int idx, ak_registry reg, unsigned bytes, uint3
     if (lua_type(L, idx) != LUA_TSTRING) return ak_enc_must_be(e, idx, reg != AK_REG_none ? "an integer or a name" : "an integer");
     size_t n;
     const char *s = lua_tolstring(L, idx, &n);
-    if (n != bytes) return ak_enc_wrong(e, "there is no '%.60s' among the %s", s, reg != AK_REG_none ? ak_registry_name(reg) : "numbers");
+    if (n != bytes && reg != AK_REG_none && is_word(s, n)) return ak_enc_wrong(e, "there is no '%.60s' among the %s", s, ak_registry_name(reg));
+    if (n != bytes) return ak_enc_wrong(e, "must be %s or its %u bytes, not a string of %zu", reg != AK_REG_none ? "an integer, a name" : "an integer", bytes, n);
     *v = 0;
     for (size_t i = 0; i < n; i++) *v = (*v << 8) | (uint8_t)s[i];
     return true;

@@ -67,6 +67,14 @@ describe("the encoder", function()
     assert.equal("0a", hex(wire.encode({ type = 10 }, { what = "ext_encrypted_client_hello" })))
   end)
 
+  it("shows no bytes as a name", function()
+    local function suites(value) return { type = "client_hello", legacy_version = 0x0303, random = ("r"):rep(32), cipher_suites = { value } } end
+    raises("cipher_suites[1]: must be an integer, a name or its 2 bytes, not a string of 3", wire.encode, suites "\19\1\200")
+    raises("cipher_suites[1]: must be an integer, a name or its 2 bytes, not a string of 0", wire.encode, suites "")
+    raises("cipher_suites[1]: there is no 'TLS_AES' among the suites", wire.encode, suites "TLS_AES")
+    raises("ticket_lifetime_hint: must be an integer or its 4 bytes, not a string of 2", wire.encode, { ticket_lifetime_hint = "60" }, { what = "new_session_ticket_12" })
+  end)
+
   it("takes no bytes behind a name for a part of it", function()
     assert.equal(0x0303, wire.number("versions", "TLS 1.2"))
     assert.is_nil(wire.number("versions", "TLS 1.2\0 or so"))

@@ -200,6 +200,7 @@ ak_error ak_verify_pss(ak_provider *p, ak_key *k, const ak_scheme *s, unsigned s
     uint8_t digest[AK_HASH_MAX];
     const ak_view none = {NULL, 0};
     if (!s->pss || k->pkey == NULL || s->kind != k->kind || salt > k->bits / 8) return verdict(false, s, f);
+    if (k->pss_restricted && (k->pss_hash != s->hash || salt < k->pss_min_salt)) return verdict(false, s, f); /* RFC 4055 §3.3 */
     if (salt == ak_hash_size(s->hash)) return ak_verify_signature(p, k, s, data, signature, f);
     if (!ak_digest(p, s->hash, data, none, none, digest)) return ak_crypto_fail(f, AK_ERR_crypto_failed, ak_hash_name(s->hash));
     uint64_t begun = ak_journal_begin(p);

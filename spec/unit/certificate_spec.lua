@@ -162,6 +162,24 @@ describe("a certificate", function()
     fails("certificate_signature", x509.certificate(other):signed_by(one))
   end)
 
+  it("of a CA whose RSASSA-PSS key is for one hash is signed with that one (RFC 4055 §3.3)", function()
+    local pss = x509.private_key.generate "rsa-pss:2048"
+    local _, inside = der.read(pss.spki)
+    local _, _, _, at = der.read(inside)
+    local function holds(hash, mgf1, salt) -- of a signature with SHA-256 and a salt of 32 bytes
+      local function algorithm(id) return der.sequence(der.oid("2.16.840.1.101.3.4.2." .. id), der.null()) end
+      local restrictions = der.sequence(der.context(0, algorithm(hash)), der.context(1, der.sequence(der.oid "1.2.840.113549.1.1.8", algorithm(mgf1))),
+        der.context(2, der.integer(salt)))
+      local top = testca.new { key = pss, spki = der.sequence(der.sequence(der.oid "1.2.840.113549.1.1.10", restrictions), inside:sub(at)) }
+      return top:trust():verify(top:issue({ names = { "a" }, key = key }).chain).verdict
+    end
+    assert.equal("ok", holds(1, 1, 32))
+    assert.equal("ok", holds(1, 1, 20)) -- the least that it may be
+    for _, other in ipairs { { 1, 1, 33 }, { 2, 2, 20 }, { 4, 4, 20 }, { 1, 2, 20 } } do -- 4 is SHA-224, which nothing here is signed with
+      assert.equal("certificate_signature", holds(table.unpack(other)))
+    end
+  end)
+
   it("names of all string types are compared as RFC 5280 §7.1 says", function()
     -- the CA's name written in other ways must still find it
     local function name(tag, value) return der.sequence(der.set(der.sequence(der.oid "2.5.4.3", der.tlv(tag, value)))) end

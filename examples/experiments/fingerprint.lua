@@ -4,9 +4,10 @@
 --     fingerprint.ja4(hello) → "t13d1516h2_8daaf6152771_e5627efa2ab1", the same with lists in place of hashes       sorted first
 --
 -- hello: a ClientHello message with its header, as bytes.
-local crypto = require("akushu").crypto
-
 local fingerprint = {}
+
+-- Asked for when it is needed: an experiment's lib.lua finds akushu, and by itself this file does nothing.
+local function digest(hash, text) return require("akushu").crypto.digest(hash, text) end
 
 local function hex(bytes) return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
 
@@ -50,7 +51,7 @@ function fingerprint.ja3(bytes)
   local p = parts(bytes)
   local text = ("%d,%s,%s,%s,%s"):format(p.version, table.concat(p.suites, "-"), table.concat(p.extensions, "-"),
     table.concat(p.groups, "-"), table.concat(p.formats, "-"))
-  return hex(crypto.digest("md5", text)), text
+  return hex(digest("md5", text)), text
 end
 
 local function fours(list, keep)
@@ -67,7 +68,7 @@ local function sorted(list)
 end
 
 -- The first 12 digits of the SHA-256; zeros for nothing.
-local function short(text) return text == "" and ("0"):rep(12) or hex(crypto.digest("sha256", text)):sub(1, 12) end
+local function short(text) return text == "" and ("0"):rep(12) or hex(digest("sha256", text)):sub(1, 12) end
 
 -- The first and the last character of the first ALPN name; of its hexadecimal digits when one of them is neither letter nor digit.
 local function alpn_ends(data)

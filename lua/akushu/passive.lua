@@ -321,6 +321,7 @@ local function one_record(self, from, r)
     [22] = "handshake",
     [23] = "application_data" })[r.type] or r.type, bytes = r.bytes }
   local is_13 = self.version_number == 0x0304
+  if is_13 and side.encrypted and r.type == 22 then return problem(self, from, "an unprotected record of the handshake after ServerHello") end
   if not side.encrypted or (is_13 and r.type ~= 23) then
     -- In TLS 1.3 a ChangeCipherSpec says nothing, and early data before its ServerHello waits for nothing either.
     if self.phase == "client_hello_2" and r.type == 23 then return problem(self, from, "early data that a HelloRetryRequest refused") end

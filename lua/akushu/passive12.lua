@@ -137,7 +137,7 @@ function tls12.change_cipher_spec(self, from)
 end
 
 function tls12.finished(self, from, body)
-  if self.master then
+  if self.master and self[from].encrypted then -- before ChangeCipherSpec it says nothing
     local hash = prf_hash(self)
     local due = crypto.prf(hash, self.master, from .. " finished", crypto.digest(hash, transcript(self)), 12)
     self.finished[from] = due == body

@@ -109,6 +109,23 @@ describe("a passive peer says, and does not raise,", function()
     said(record(22, "\2\0\0\5short") .. record(20, "\1"), "server: server_hello could not be followed: bad argument #3 to 'unpack' (initial position out of string)")
   end)
 
+  it("when handshake messages come without protection where there are keys", function()
+    local h = held({ versions = "1.3" }, {})
+    h.say("client", "text")
+    local flows = { table.unpack(h.flows) }
+    table.insert(flows, 3, { from = "client", bytes = record(22, "\11\0\0\0") })
+    local p = passive.read(flows, { keylog = h.lines })
+    assert.same({ "client: an unprotected record of the handshake after ServerHello" }, p.problems)
+    assert.same({ client = true, server = true }, p.finished)
+    assert.equal("text", p.data.client)
+
+    h = held({ versions = "1.2" }, {})
+    local key_exchange = h.flows[3].bytes:sub(1, 5 + string.unpack(">I2", h.flows[3].bytes, 4))
+    p = passive.read({ h.flows[1], h.flows[2], { from = "client", bytes = key_exchange .. record(22, "\20\0\0\12" .. ("x"):rep(12)) } }, { keylog = h.lines })
+    assert.same({}, p.problems)
+    assert.same({}, p.finished)
+  end)
+
   it("whatever records come, in whatever order", function()
     local flows, seed = {}, 1
     for _, version in ipairs { "1.2", "1.3" } do

@@ -142,6 +142,15 @@ describe("records under handshake keys", function()
     end
   end)
 
+  it("are of version 3.3 (§5.1 would have that ignored)", function()
+    for _, side in ipairs { "client", "server" } do
+      for _, version in ipairs { 0x0301, 0x0304, 0x03bb } do
+        mutate.expect { setup = "tls13", attack = side, message = "finished", change = before { raw = record(23, ("x"):rep(32), version) },
+          code = "wrong_record_version", alert = "protocol_version", state = "wait_finished" }
+      end
+    end
+  end)
+
   it("may carry an alert that says user_canceled, and go on (§6.1)", function()
     local client = mutate.attack { setup = "tls13", attack = "client", message = "finished", change = before { content_type = 21,
       bytes = "\1\90" } }

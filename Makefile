@@ -9,7 +9,7 @@ LUA     ?= lua5.4
 BUSTED  ?= /usr/bin/busted
 OUT     ?= build
 CFLAGS  ?= -O2 -g
-JOBS    ?= $(shell tools/jobs)
+JOBS    := $(or $(JOBS),$(shell tools/jobs),1)
 MAKEFLAGS += --no-print-directory
 
 # -- what is compiled: every .c in the rooms of csrc; a new file needs no line here --------------------------------------------

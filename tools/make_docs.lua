@@ -1,7 +1,7 @@
--- tools/make_docs.lua: the manual as HTML in build/docs: README, docs/*.md and the other pages; each Lua module's own words (its ---
+-- tools/make_docs.lua [DIR]: the manual as HTML in build/docs, or DIR (made anew): README, docs/*.md and the other pages; each Lua module's own words (its ---
 -- comments); the engine's header. A small Markdown: headings, paragraphs, lists, tables, code, links, emphasis. A link to a page or an
 -- anchor that is not there is an error.
-local out_dir = "build/docs"
+local out_dir = arg and arg[1] or "build/docs"
 
 local function read(path)
   local file = assert(io.open(path, "rb"))

@@ -1,6 +1,7 @@
 -- docs/reference.md has everything that is public: each option, each method and property of each class, each function of each module.
 local akushu = require "akushu"
 local options = require "akushu.options"
+local peers = require "spec.support.peers"
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -107,4 +108,12 @@ describe("the reference has", function()
     for name in said:match("there are (.*)$"):gmatch "[%w_]+" do names[#names + 1] = name end
     documented("secrets", names)
   end)
+end)
+
+it("the manual can be made: every page and heading that a link names is there", function()
+  local process = peers.lua { "tools/make_docs.lua", peers.tmpdir() .. "/docs" }
+  local code = process:wait(120)
+  local log = process:stop():log()
+  assert.equal(0, code, log)
+  assert.matches("docs/index.html: %d+ pages", log)
 end)

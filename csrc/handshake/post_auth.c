@@ -143,7 +143,7 @@ static ak_error failed(ak_session *s, ak_hs *h) {
 static ak_error run(ak_session *s, ak_hs *h) {
     ak_post_auth *p = s->post_auth;
     ak_protect *own = h->write;
-    h->secrets.client_handshake_traffic = s->server ? s->read_secret : s->write_secret;
+    h->secrets.client_handshake_traffic = s->tls13[s->server ? AK_KEPT_read : AK_KEPT_write];
     h->write = s->write;
     p->asks = NULL;
     ak_status status = ak_hs_run(h);

@@ -23,7 +23,7 @@ ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
         ak_fail(f, AK_ERR_not_ready, h->session_taken ? "the session was taken already" : "the handshake is not finished");
         return NULL;
     }
-    ak_session *s = ak_zalloc(sizeof *s);
+    ak_session *s = ak_zalloc(sizeof *s + (ak_hs_is_13(h) ? AK_KEPT_count * sizeof s->tls13[0] : 0));
     if (s == NULL) {
         ak_fail(f, AK_ERR_out_of_memory, NULL);
         return NULL;
@@ -51,9 +51,11 @@ ak_session *ak_hs_session(ak_hs *h, ak_failure *f) {
     ak_buf_init(&h->assembly, AK_BUF_NO_LIMIT);
     ak_buf_init(&s->reply, AK_BUF_NO_LIMIT);
     s->exporter = ak_hs_is_13(h) ? h->secrets.exporter : h->secrets.master;
-    s->read_secret = h->server ? h->secrets.client_application_traffic : h->secrets.server_application_traffic;
-    s->write_secret = h->server ? h->secrets.server_application_traffic : h->secrets.client_application_traffic;
-    s->resumption_master = h->secrets.resumption;
+    if (ak_hs_is_13(h)) {
+        s->tls13[AK_KEPT_read] = h->server ? h->secrets.client_application_traffic : h->secrets.server_application_traffic;
+        s->tls13[AK_KEPT_write] = h->server ? h->secrets.server_application_traffic : h->secrets.client_application_traffic;
+        s->tls13[AK_KEPT_resumption] = h->secrets.resumption;
+    }
     s->post_auth = h->post_auth;
     s->gates = h->gates;
     h->post_auth = NULL;
@@ -69,9 +71,7 @@ void ak_session_drop_keys(ak_session *s) {
     ak_protect_free(s->write);
     s->read = s->write = NULL;
     ak_secret_wipe(&s->exporter);
-    ak_secret_wipe(&s->read_secret);
-    ak_secret_wipe(&s->write_secret);
-    ak_secret_wipe(&s->resumption_master);
+    for (size_t i = 0; s->info->version >= AK_TLS13 && i < AK_KEPT_count; i++) ak_secret_wipe(&s->tls13[i]);
     ak_post_auth_free(s->post_auth);
     s->post_auth = NULL;
     ak_deframer_free(&s->deframer);

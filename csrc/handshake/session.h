@@ -5,6 +5,9 @@
 
 #include "handshake/machine.h"
 
+/* The secrets that TLS 1.3 alone needs after a handshake: those of the traffic, and resumption_master_secret. */
+enum { AK_KEPT_read, AK_KEPT_write, AK_KEPT_resumption, AK_KEPT_count };
+
 struct ak_session {
     ak_context *ctx;
     ak_provider *p;
@@ -26,7 +29,6 @@ struct ak_session {
     bool excess;        /* it began in one record with the end of the message before it */
     ak_buf reply;       /* what the protocol wants sent */
     ak_secret exporter; /* TLS <= 1.2: the master secret; TLS 1.3: exporter_master_secret */
-    ak_secret read_secret, write_secret, resumption_master; /* TLS 1.3 */
     struct ak_post_auth *post_auth; /* TLS 1.3: NULL: not possible here */
     bool key_update_pending; /* TLS 1.3: the peer asked for ours */
     bool key_update_answered; /* and got it, and no data has gone out since */
@@ -34,6 +36,7 @@ struct ak_session {
     bool own_padded;    /* alerts and handshake messages: by these, and not by the policy */
     uint16_t alert_padding, handshake_padding;
     uint32_t gates;     /* those of the handshake, for the messages that come after it */
+    ak_secret tls13[]; /* AK_KEPT_count of them in TLS 1.3, none before it */
 };
 
 /* ak_session_fail: the session is over; the alert goes into the reply. */

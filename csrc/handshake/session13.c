@@ -46,7 +46,7 @@ static ak_error new_session_ticket(ak_session *s, ak_view body) {
     e = read_extensions(s, t.extensions, &early);
     if (e != AK_OK) return e;
     if (t.ticket_lifetime == 0 || !s->ctx->tickets) return AK_OK; /* §4.6.1: to be discarded at once */
-    ak_resumption *r = ak_resumption13(s->ctx, s->info, &s->resumption_master, t.ticket_nonce, t.ticket_lifetime);
+    ak_resumption *r = ak_resumption13(s->ctx, s->info, &s->tls13[AK_KEPT_resumption], t.ticket_nonce, t.ticket_lifetime);
     if (r == NULL || !ak_buf_put_view(&r->ticket, t.ticket)) {
         ak_resumption_free(r);
         return ak_session_fail(s, AK_ERR_out_of_memory, NULL);
@@ -77,8 +77,8 @@ static ak_error key_update(ak_session *s, ak_view body) {
     if (e != AK_OK) return ak_session_fail(s, e, "%s", why.detail);
     if (u.request_update > AK_KU_update_requested) return ak_session_fail(s, AK_ERR_illegal_parameter, "a KeyUpdate of %u (RFC 8446 §4.6.3)", u.request_update);
     if (++s->key_updates > MAX_KEY_UPDATES) return ak_session_fail(s, AK_ERR_too_many_key_updates, "more than %d", MAX_KEY_UPDATES);
-    if (!ak_keys13_next(s->p, hash, &s->read_secret)) return ak_session_fail(s, AK_ERR_crypto_failed, "the next traffic secret");
-    e = ak_protect_set13(s->read, s->info->suite, false, ak_secret_view(&s->read_secret), &why);
+    if (!ak_keys13_next(s->p, hash, &s->tls13[AK_KEPT_read])) return ak_session_fail(s, AK_ERR_crypto_failed, "the next traffic secret");
+    e = ak_protect_set13(s->read, s->info->suite, false, ak_secret_view(&s->tls13[AK_KEPT_read]), &why);
     if (e != AK_OK) return ak_session_fail(s, e, "%s", why.detail);
     if (u.request_update == AK_KU_update_requested) s->key_update_pending = true;
     return AK_OK;
@@ -91,8 +91,8 @@ static const uint8_t *update_message(bool ask_peer) {
 
 static ak_error next_write_key(ak_session *s) {
     ak_failure why = {0};
-    if (!ak_keys13_next(s->p, s->info->suite->prf, &s->write_secret)) return ak_session_fail(s, AK_ERR_crypto_failed, "the next traffic secret");
-    ak_error e = ak_protect_set13(s->write, s->info->suite, true, ak_secret_view(&s->write_secret), &why);
+    if (!ak_keys13_next(s->p, s->info->suite->prf, &s->tls13[AK_KEPT_write])) return ak_session_fail(s, AK_ERR_crypto_failed, "the next traffic secret");
+    ak_error e = ak_protect_set13(s->write, s->info->suite, true, ak_secret_view(&s->tls13[AK_KEPT_write]), &why);
     return e == AK_OK ? AK_OK : ak_session_fail(s, e, "%s", why.detail);
 }
 

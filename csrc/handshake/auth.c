@@ -314,8 +314,15 @@ static const char *what_lacks(ak_hs *h) {
     }
     if (!common) return NULL;
     if (!certificate) return "those of both lack a pre-shared key or a group";
-    if (ak_auth_candidates(h, candidates, 16) == 0)
+    size_t n = ak_auth_candidates(h, candidates, 16);
+    if (n == 0)
         return c->ask_identity ? "those of both need a certificate, and the application has none for this server name" : "those of both need a certificate, and the server has none";
+    bool of_other_curves = h->info->version < AK_TLS13;
+    for (size_t i = 0; i < n && of_other_curves; i++) {
+        uint16_t curve = ak_key_group(candidates[i]->key);
+        of_other_curves = curve != 0 && !ak_auth_client_lists_group(h, curve);
+    }
+    if (of_other_curves) return "the curve of the server's certificate is not among the client's groups (RFC 8422 §5.3)";
     return "those of both lack a certificate of the right kind, a group or a signature scheme in common";
 }
 

@@ -138,3 +138,16 @@ describe("suites that authenticate or encrypt nothing", function()
     assert.equal("no_shared_suite", s.failure.code)
   end)
 end)
+
+it("a certificate whose curve the client does not list is told as that (RFC 8422 §5.3)", function()
+  local leaf = certs.ecdsa()
+  local function failure(client, server)
+    client.trust, client.versions, server.identity = leaf.trust, "1.2", leaf.identity
+    local _, s = run(client, server)
+    assert.equal("no_shared_suite", s.failure.code)
+    return s.failure.detail
+  end
+  local words = "the curve of the server's certificate is not among the client's groups"
+  assert.is_truthy(failure({ groups = { "x25519" } }, {}):find(words, 1, true))
+  assert.is_nil(failure({ schemes = { "rsa_pss_rsae_sha256" } }, {}):find(words, 1, true))
+end)

@@ -205,4 +205,5 @@ void ak_running_add(ak_running *r, ak_view v) { absorb(&hashes[r->hash], &r->sta
 void ak_running_value(const ak_running *r, uint8_t out[AK_HASH_MAX]) {
     ak_hash_state s = r->state;
     hashes[r->hash].final(&s, out);
+    ak_wipe(&s, sizeof s);
 }

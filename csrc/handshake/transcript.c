@@ -39,6 +39,7 @@ bool ak_transcript_value_with(const ak_transcript *t, ak_view more, uint8_t out[
     ak_running_add(&copy, more);
     ak_running_value(&copy, out);
     *n = ak_hash_size(copy.hash);
+    ak_wipe(&copy, sizeof copy); /* SSL 3.0: with the master secret in it */
     return true;
 }
 

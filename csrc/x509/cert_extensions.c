@@ -81,7 +81,9 @@ static bool read_ian(ak_cert *c, ak_view v) {
 /* few: INTEGER (0..MAX) from its content bytes. It counts certificates: what is large is as good as no limit. */
 static bool few(ak_view v, int *out) {
     if (v.n == 0 || v.p[0] >= 0x80 || (v.n > 1 && v.p[0] == 0 && v.p[1] < 0x80)) return false;
-    *out = v.n == 1 ? v.p[0] : 0x7fff;
+    int n = 0;
+    for (size_t i = 0; i < v.n && n <= 0x7fff; i++) n = n << 8 | v.p[i];
+    *out = n <= 0x7fff ? n : 0x7fff;
     return true;
 }
 

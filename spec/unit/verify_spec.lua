@@ -326,6 +326,7 @@ describe("who vouches", function()
     is("ok", chain(2, 1))
     is("ok", chain(2, nil))
     is("ok", chain(1 << 40, 300)) -- INTEGER (0..MAX)
+    for _, n in ipairs { 0, 127, 128, 255, 300, 32767 } do assert.equal(n, root({ path_length = n }).certificate.path_length) end
     is("path_too_long", chain(1, nil))
     is("path_too_long", chain(0, nil))
     is("path_too_long", chain(nil, 0))

@@ -9,7 +9,7 @@ LUA     ?= lua5.4
 BUSTED  ?= /usr/bin/busted
 OUT     ?= build
 CFLAGS  ?= -O2 -g
-JOBS    := $(or $(JOBS),$(shell tools/jobs),1)
+override JOBS := $(or $(JOBS),$(shell tools/jobs),1)
 MAKEFLAGS += --no-print-directory
 
 # -- what is compiled: every .c in the rooms of csrc; a new file needs no line here --------------------------------------------
@@ -111,8 +111,8 @@ SPEC      ?= $(filter-out spec/support,$(patsubst %/,%,$(wildcard spec/*/)))
 SPEC_ARGS ?= $(if $(TAGS),--tags=$(TAGS)) $(if $(FILTER),--filter=$(FILTER))
 SPEC_SLOW ?= --exclude-tags=slow
 RUN_SPECS  = results=$(OUT)/results.$$$$; LUA="$(LUA)" BUSTED="$(BUSTED)" JOBS=$(JOBS) RESULTS=$$results tools/run-specs $(SPEC) -- $(SPEC_SLOW)
-# Two runs in one tree have each its own results until they end; those of the last one stay.
-KEEP_RESULTS = rm -rf $(OUT)/results; mv -T $$results $(OUT)/results
+# Two runs in one tree have each its own results until they end; those of the last one stay. Nothing is said behind the closing line.
+KEEP_RESULTS = { rm -rf $(OUT)/results; mv -T $$results $(OUT)/results || rm -rf $$results; } 2>/dev/null
 
 # The specs alone, without installing anything and without the closing line.
 specs: build

@@ -301,6 +301,8 @@ describe("create", function()
       ["option 'timeout': seconds expected, or nil: as long as it takes"] = function() tls.create(client, { timeout = "1" }) end,
       ["a context expected (akushu.client, akushu.server), got table"] = function() tls.create { trust = id.trust } end,
       ["a client's context expected (akushu.client), got a server's"] = function() tls.create(server) end,
+      ["send: it is not connected"] = function() tls.create(client)():send "x" end,
+      ["receive: it is not connected"] = function() local _ = tls.create(client)():receive() end,
     } do
       local ok, message = pcall(call)
       assert.is_false(ok)

@@ -47,17 +47,23 @@ function methods:connect(host, port)
   return 1
 end
 
+-- Its connection, for a method that is called too early otherwise.
+local function connected(self, what)
+  return self.connection or error(what .. ": it is not connected", 3)
+end
+
 function methods:send(data, i, j)
-  local last, message, _, taken = self.connection:send(data, i, j)
+  local last, message, _, taken = connected(self, "send"):send(data, i, j)
   if last then return last end
   return nil, message, taken
 end
 
 -- prefix: what there is already of a line, or of so many bytes. After "timeout" the rest is not given away, but waits for the next call.
 function methods:receive(pattern, prefix)
+  local conn = connected(self, "receive")
   prefix = prefix or ""
   if type(pattern) == "number" then pattern = math.max(pattern - #prefix, 0) end
-  local data, message, _, rest = self.connection:receive(pattern)
+  local data, message, _, rest = conn:receive(pattern)
   if data then return prefix .. data end
   return nil, message, prefix .. (rest or "")
 end

@@ -6,11 +6,15 @@ local native = {}
 --- A Lua module made of its C source; name: that of its luaopen_ function.
 function native.module(name, source)
   local file = peers.tmpfile(source, name .. ".c")
-  local object = file:gsub("c$", "so")
+  -- Beside akushu's own module: from some temporary directories nothing may be run. Once it is loaded it needs no name any more.
+  local core = assert(package.searchpath("akushu.core", package.cpath))
+  local object = core:gsub("[^/]*$", "") .. file:gsub("%W", "_") .. ".so"
   -- Under a sanitizer the compiler must not run with the preloaded library.
   local command = "env -u LD_PRELOAD cc -shared -fPIC $(pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/include/lua5.4) -o %s %s"
   local made = os.execute(command:format(peers.quote(object), peers.quote(file)))
-  return assert(made and package.loadlib(object, "luaopen_" .. name), "cc makes no Lua module")()
+  local open = made and package.loadlib(object, "luaopen_" .. name)
+  os.remove(object)
+  return assert(open, "cc makes no Lua module")()
 end
 
 local memory

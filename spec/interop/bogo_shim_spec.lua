@@ -177,7 +177,7 @@ describe("bogo/shim.lua", function()
 
     ended = start(arguments("-resume-count", 1, "-enable-early-data", "-expect-ticket-supports-early-data", "-on-resume-shim-writes-first",
       "-on-resume-expect-early-data-reason", "accept"))
-    local issuer = server { versions = "1.3", early_data = 1000 }
+    local issuer = server { versions = "1.3", early_data = 1000, early_data_window = 1000 }
     talk(issuer:handshake(), "one")
     local hs = issuer:handshake()
     local session = talk(hs, "two")

@@ -93,6 +93,22 @@ describe("key exchange", function()
         assert.is_false(crypto.answer(g.name, ours:public()) == public)
       end)
 
+      -- libcrypto's key with one peer's value takes the next peer's.
+      it("no peer's value stays where the next one's belongs, with refused ones between them", function()
+        local one <close> = crypto.share(g.name)
+        local other <close> = crypto.share(g.name)
+        local to_one, to_other = { crypto.answer(g.name, one:public()) }, { crypto.answer(g.name, other:public()) }
+        local refused = g.kind == "ec" and flipped(to_one[1], g.server_share) or ("\0"):rep(g.server_share)
+        if g.kind == "hybrid" then refused = to_one[1]:sub(2) end
+        for _ = 1, 2 do
+          assert.equal(to_one[2], one:derive(to_one[1]))
+          assert.equal(to_other[2], other:derive(to_other[1]))
+          fails("bad_key_share", one:derive(refused))
+          assert.equal(to_other[2], other:derive(to_other[1]))
+        end
+        assert.is_false(to_one[2] == to_other[2])
+      end)
+
       it("refuses values of another length", function()
         local ours <close> = crypto.share(g.name)
         local public = crypto.answer(g.name, ours:public())

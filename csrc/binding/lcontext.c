@@ -101,7 +101,7 @@ static void psks(lua_State *L, int t, ak_context *c) {
             lua_getfield(L, at, "hash");
             const char *hash = luaL_optstring(L, -1, "sha256");
             if (ak_context_add_psk(c, ak_lua_check_view(L, at + 1), ak_lua_check_view(L, at + 2), strcmp(hash, "sha384") == 0 ? AK_HASH_sha384 : AK_HASH_sha256, &f) != AK_OK)
-                luaL_error(L, "option 'psk': %s", f.detail);
+                luaL_error(L, "option 'psk': %s", f.detail[0] != '\0' ? f.detail : ak_error_text(f.error));
             lua_settop(L, at - 1);
         }
     }

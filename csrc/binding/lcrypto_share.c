@@ -136,6 +136,7 @@ static int l_share_derive(lua_State *L) {
     bool strip = lua_toboolean(L, 3);
     ak_buf *out = ak_lua_push_box(L);
     const lua_share *s = check_share(L);
+    ak_lua_not_asking(L, s->provider); /* a lab's, of a handshake that was taken over */
     ak_error e = ak_share_derive(s->provider, s->share, peer, strip, out, &f);
     return e == AK_OK ? ak_lua_push_boxed(L, out) : ak_lua_crypto_fail(L, &f, "derive");
 }

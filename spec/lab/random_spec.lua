@@ -150,6 +150,21 @@ describe("a lab with a function for its randomness", function()
     for name in pairs(objects) do assert.matches("while its function 'random' is asked", said[name], name) end
   end)
 
+  -- The operation that is under way may be another key exchange, with the same key of libcrypto's for what the peer has sent.
+  it("nor with the key exchange values of a handshake that a script has taken over", function()
+    local share, said
+    local lab = akushu.lab { random = function(_, n)
+      if share then said = select(2, pcall(share.derive, share, share:public())) end
+      return ("r"):rep(n)
+    end }
+    local hs = lab:client { versions = "1.3", verify = false, groups = { "secp256r1" } }:handshake { server_name = "localhost" }
+    assert(hs:start())
+    share = assert(hs:_hand_over()).shares[1]
+    lab:random("cookie", 1)
+    assert.matches("while its function 'random' is asked", said)
+    assert.equal(32, #share:derive(share:public()))
+  end)
+
   it("is let go with its lab", function()
     local marks = setmetatable({}, { __mode = "k" })
     do
